@@ -1,0 +1,1 @@
+"""Pictures: from files and archives to the crops a training step sees."""

@@ -1,0 +1,46 @@
+"""What every command of the project shares: its `--debug` flag, its error line and its exit status."""
+
+import argparse
+import sys
+
+from models.errors import InputError
+
+INTERRUPTED = 130  # 128 + SIGINT, the shell's convention for a command stopped by Ctrl-C
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the layout of a command's description (its module's docstring)."""
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the flags that all commands have; `description` is the command's own docstring."""
+    result = argparse.ArgumentParser(description=description, formatter_class=_Formatter)
+    result.add_argument("--debug", action="store_true", help="show the full traceback of an error (default: one line)")
+    return result
+
+
+def positive_int(text: str) -> int:
+    """argparse type: a whole number of 1 or more."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of 1 or more")
+    return value
+
+
+def run(arguments: argparse.Namespace, main) -> None:
+    """Call `main(arguments)`; what a user can put right becomes one line on standard error and exit status 1.
+
+    Ctrl-C exits with 130. With `--debug` every error keeps its traceback.
+    """
+    try:
+        main(arguments)
+    except KeyboardInterrupt:
+        if arguments.debug:
+            raise
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except (InputError, OSError, MemoryError) as error:
+        if arguments.debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""The networks of SRGAN and the files their weights come in."""

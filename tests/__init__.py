@@ -1,0 +1,1 @@
+"""Tests, one file for each module; they mirror the project's folders."""

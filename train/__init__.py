@@ -1,0 +1,1 @@
+"""The two training commands and what they are made of."""
