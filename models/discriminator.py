@@ -1,0 +1,53 @@
+"""The article's discriminator (`SRGAN_d`): is a picture a photograph, or was it generated?"""
+
+import paddle.nn.functional as F
+from paddle import nn
+
+from models.layers import batch_norm, same_conv
+
+CHANNELS = (64, 128, 256, 512, 1024, 2048, 1024, 512)  # h0 … h7, each halving the picture
+LEAKY_SLOPE = 0.2
+
+
+def final_side(hr_size: int) -> int:
+    """The side of h7's maps for pictures of `hr_size` pixels: halved eight times, rounded up each time ('SAME')."""
+    side = hr_size
+    for _ in CHANNELS:
+        side = (side + 1) // 2
+    return side
+
+
+def _leaky(x):
+    return F.leaky_relu(x, LEAKY_SLOPE)
+
+
+class Discriminator(nn.Layer):
+    """Pictures [N,3,hr_size,hr_size] in [-1,1] to logits [N,1]; `probability` gives the article's sigmoid.
+
+    The layers are those the article's result depends on: it also computes two branches (`res/c`, `res/c2`) and a
+    fully connected layer (`ho/fc`) that it overwrites unused.
+
+    Raises ValueError if `hr_size` is not a multiple of 4 of at least 4.
+    """
+
+    def __init__(self, hr_size: int = 384):
+        super().__init__()
+        if hr_size < 4 or hr_size % 4:
+            raise ValueError(f"hr_size is {hr_size}; it must be a multiple of 4")
+        inputs = (3,) + CHANNELS[:-1]
+        self.convs = nn.LayerList([same_conv(i, o, 4, stride=2) for i, o in zip(inputs, CHANNELS)])
+        self.bns = nn.LayerList([batch_norm(o) for o in CHANNELS[1:]])  # h0 has none
+        self.res_conv = same_conv(CHANNELS[-1], CHANNELS[-1], 3)
+        self.res_bn = batch_norm(CHANNELS[-1])
+        self.fc = nn.Linear(CHANNELS[-1] * final_side(hr_size) ** 2, 1)
+
+    def forward(self, picture):
+        h = _leaky(self.convs[0](picture))
+        for conv, bn in zip(self.convs[1:], self.bns):
+            h = _leaky(bn(conv(h)))
+        h = _leaky(h + _leaky(self.res_bn(self.res_conv(h))))
+        return self.fc(h.flatten(1))
+
+    def probability(self, picture):
+        """The probability [N,1] in 0..1 that each picture [N,3,hr_size,hr_size] is real."""
+        return F.sigmoid(self(picture))

@@ -1,0 +1,28 @@
+"""Files that are whole or not there."""
+
+import contextlib
+import os
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Write a file under another name, then put it in its place at once.
+
+    Yields the temporary path (beside `path`, with the same ending) to write to. When the block ends well, what it
+    wrote is synced to the disk and renamed to `path`; when it fails, the temporary file is removed and a file that
+    was at `path` before is still there, as it was. Makes the parent folder. An OSError (a full disk) names `path`.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "r+b") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write it ({error.strerror}); what was there before is kept", str(path))
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()

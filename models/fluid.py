@@ -1,0 +1,203 @@
+"""The article's own checkpoints: folders written by `fluid.io.save_persistables`, and the names inside.
+
+Such a folder (`models/g_models/`) has one file a variable; a name with `/` lies in sub-folders. The article's
+programs hold G, D and VGG19 together, so any of its folders may hold all three.
+"""
+
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from models.discriminator import CHANNELS, final_side
+from models.errors import InputError
+from models.generator import FEATURES, RESIDUAL_BLOCKS
+from models.variables import select
+from models.vgg19 import CONVS, FCS
+
+# The data types of framework.proto's VarType that weights and counters come in.
+DTYPES = {0: "bool", 1: "int16", 2: "int32", 3: "int64", 4: "float16", 5: "float32", 6: "float64", 20: "uint8"}
+DTYPES[21] = "int8"
+SOURCE = "the fluid folder"
+
+
+def read_persistables(folder) -> dict:
+    """Read a folder of `fluid.io.save_persistables` as {variable: array}, without fluid.
+
+    Hidden files (those of notebooks and file managers) are passed over. Raises InputError if the folder is not
+    there, is empty, or holds a file that is no whole fluid variable.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected one written by fluid.io.save_persistables")
+    variables = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not any(part.startswith(".") for part in name.split("/")):
+            variables[name] = read_variable(path)
+    if not variables:
+        raise InputError(f"{folder}: empty; expected one file a variable, as fluid.io.save_persistables writes them")
+    return variables
+
+
+def read_variable(path) -> np.ndarray:
+    """One file of such a folder. The format is fluid's `SerializeToStream` of a LoDTensor, little-endian:
+
+    uint32 version 0; uint64 number of LoD levels, each a uint64 size and its bytes; uint32 version 0; int32 size of
+    a protobuf TensorDesc (field 1: data type, field 2, repeated: dimensions) and its bytes; then the elements.
+    Raises InputError naming the file if anything is off: the file is untrusted.
+    """
+    content = Path(path).read_bytes()
+    try:
+        return _parse_variable(content)
+    except (struct.error, ValueError, IndexError) as error:
+        raise InputError(f"{path}: not a variable of fluid.io.save_persistables ({error})") from None
+
+
+def _parse_variable(content: bytes) -> np.ndarray:
+    version, levels = struct.unpack_from("<IQ", content)
+    position = 12
+    if version != 0 or levels > 16:
+        raise ValueError(f"version {version} with {levels} LoD levels; expected version 0")
+    for _ in range(levels):
+        (size,) = struct.unpack_from("<Q", content, position)
+        position += 8 + size
+    version, size = struct.unpack_from("<Ii", content, position)
+    position += 8
+    if version != 0 or not 0 <= size <= len(content) - position:
+        raise ValueError("its header is damaged")
+    dtype, dims = _parse_tensor_desc(content[position : position + size])
+    position += size
+    expected = dtype.itemsize
+    for dim in dims:
+        expected *= dim
+    if expected != len(content) - position:
+        raise ValueError(f"shape {dims} needs {expected} bytes, found {len(content) - position}: cut off or damaged")
+    return np.frombuffer(content, dtype, offset=position).reshape(dims)
+
+
+def _parse_tensor_desc(message: bytes) -> tuple:
+    """(dtype, dims) of a protobuf TensorDesc; dims may be packed or not."""
+    dtype, dims, position = None, [], 0
+    while position < len(message):
+        tag, position = _varint(message, position)
+        value, position = _varint(message, position)
+        if tag == 0x08:
+            dtype = value
+        elif tag == 0x10:
+            dims.append(value)
+        elif tag == 0x12:
+            end = position + value
+            while position < end:
+                dim, position = _varint(message, position)
+                dims.append(dim)
+        else:
+            raise ValueError(f"unknown protobuf field {tag >> 3}")
+    if dtype not in DTYPES:
+        raise ValueError(f"data type {dtype}")
+    return np.dtype(DTYPES[dtype]).newbyteorder("<"), dims
+
+
+def _varint(message: bytes, position: int) -> tuple:
+    """A protobuf base-128 number and the position behind it."""
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ValueError("a number of more than 64 bits")
+
+
+def _conv(key: str, name: str, call: int, outputs: int, inputs: int, kernel: int) -> dict:
+    """Table rows of a convolution: `.w_k` and `.b_k`, where the k-th call of the network made it."""
+    return {
+        f"{key}.weight": (f"{name}.w_{call}", (outputs, inputs, kernel, kernel)),
+        f"{key}.bias": (f"{name}.b_{call}", (outputs,)),
+    }
+
+
+def _bn(key: str, name: str, use: int, channels: int) -> dict:
+    """Table rows of a batch norm, the `use`-th of its name: scale, shift, moving mean, moving variance.
+
+    Scale, mean and variance share one counter, so that a name used twice goes on at `.w_3`.
+    """
+    names = {
+        "weight": f"{name}.w_{3 * use}",
+        "bias": f"{name}.b_{use}",
+        "_mean": f"{name}.w_{3 * use + 1}",
+        "_variance": f"{name}.w_{3 * use + 2}",
+    }
+    return {f"{key}.{part}": (variable, (channels,)) for part, variable in names.items()}
+
+
+def _first_call(variables: dict, weight: str) -> int:
+    """Which call of the network the variables come from: the lowest k for which `weight`.w_k is there.
+
+    Every call of the article's `SRGAN_g` or `SRGAN_d` makes weights of its own, and names count on through both
+    of its programs: the G of a saved program may be `n64s1/c.w_0` or `n64s1/c.w_1`.
+    """
+    pattern = re.compile(re.escape(weight) + r"\.w_(\d+)")
+    matches = [pattern.fullmatch(name) for name in variables]
+    return min((int(match.group(1)) for match in matches if match), default=0)
+
+
+def generator_state(variables: dict) -> dict:
+    """The article's variables of `SRGAN_g` as a state dict of `models.generator.Generator`; others are left out.
+
+    Raises InputError for a missing or misshapen variable.
+    """
+    call, f = _first_call(variables, "n64s1/c"), FEATURES
+    # The tail's batch norm repeats the name of the last block's, so that name is used twice a call.
+    last = RESIDUAL_BLOCKS - 1
+    table = {**_conv("head_conv", "n64s1/c", call, f, 3, 3), **_bn("head_bn", f"batch_norm_{call}", 0, f)}
+    for i in range(RESIDUAL_BLOCKS):
+        use = 2 * call if i == last else call
+        table.update(_conv(f"blocks.{i}.conv1", f"n64s1/c1/{i}", call, f, f, 3))
+        table.update(_bn(f"blocks.{i}.bn1", f"n64s1/b1/{i}", call, f))
+        table.update(_conv(f"blocks.{i}.conv2", f"n64s1/c2/{i}", call, f, f, 3))
+        table.update(_bn(f"blocks.{i}.bn2", f"n64s1/b2/{i}", use, f))
+    table.update(_conv("tail_conv", "n64s1/c/m", call, f, f, 3))
+    table.update(_bn("tail_bn", f"n64s1/b2/{last}", 2 * call + 1, f))
+    for i in range(2):
+        table.update(_conv(f"upsample.{i}.conv", f"n256s1/{i + 1}", call, 4 * f, f, 3))
+    table.update(_conv("out_conv", "out", call, 3, f, 1))
+    return select(variables, table, f"{SOURCE}'s generator")
+
+
+def discriminator_state(variables: dict, hr_size: int = 384) -> dict:
+    """The article's variables of `SRGAN_d` as a state dict of `models.discriminator.Discriminator(hr_size)`.
+
+    `res/c`, `res/c2` and `ho/fc`, which the article computes and never uses, are left out, like all others.
+    Raises InputError for a missing or misshapen variable.
+    """
+    call = _first_call(variables, "h0/c")
+    table, inputs = {}, 3
+    for i, channels in enumerate(CHANNELS):
+        table.update(_conv(f"convs.{i}", f"h{i}/c", call, channels, inputs, 4))
+        if i:
+            table.update(_bn(f"bns.{i - 1}", f"h{i}/bn", call, channels))
+        inputs = channels
+    table.update(_conv("res_conv", "res/c3", call, inputs, inputs, 3))
+    table.update(_bn("res_bn", "res/bn3", call, inputs))
+    table["fc.weight"] = (f"ho/fc2.w_{call}", (inputs * final_side(hr_size) ** 2, 1))
+    table["fc.bias"] = (f"ho/fc2.b_{call}", (1,))
+    return select(variables, table, f"{SOURCE}'s discriminator")
+
+
+def vgg19_state(variables: dict) -> dict:
+    """The article's VGG19 variables as a state dict of `models.vgg19.VGG19`.
+
+    The convolutions are `vgg19_conv1_1_weights` … or, as in Paddle's original archive, `conv1_1_weights` …; the
+    classifier's `fc6_weights`, `fc6_offset` … are taken where there is one. Raises InputError for a missing or
+    misshapen variable.
+    """
+    prefix = "" if "conv1_1_weights" in variables else "vgg19_"
+    table = {f"{name}.weight": (f"{prefix}{name}_weights", (o, i, 3, 3)) for name, (i, o) in CONVS.items()}
+    if any(f"{name}_weights" in variables for name in FCS):
+        for name, (inputs, outputs) in FCS.items():
+            table[f"{name}.weight"] = (f"{name}_weights", (inputs, outputs))
+            table[f"{name}.bias"] = (f"{name}_offset", (outputs,))
+    return select(variables, table, f"{SOURCE}'s VGG19")

@@ -1,0 +1,58 @@
+"""The article's generator (`SRGAN_g`), an SRResNet: a low-resolution picture in, one of 4 times the side out."""
+
+import paddle.nn.functional as F
+from paddle import nn
+
+from models.layers import batch_norm, same_conv
+
+SCALE = 4
+FEATURES = 64
+RESIDUAL_BLOCKS = 16
+
+
+class ResidualBlock(nn.Layer):
+    """conv, BN, ReLU, conv, BN, plus the block's input; no activation after the sum. [N,64,h,w] to [N,64,h,w]."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = same_conv(FEATURES, FEATURES, 3)
+        self.bn1 = batch_norm(FEATURES)
+        self.conv2 = same_conv(FEATURES, FEATURES, 3)
+        self.bn2 = batch_norm(FEATURES)
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        return x + self.bn2(self.conv2(y))
+
+
+class UpsampleBlock(nn.Layer):
+    """conv to 256 channels, pixel shuffle by 2, ReLU. [N,64,h,w] to [N,64,2h,2w]."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = same_conv(FEATURES, 4 * FEATURES, 3)
+
+    def forward(self, x):
+        return F.relu(F.pixel_shuffle(self.conv(x), 2))
+
+
+class Generator(nn.Layer):
+    """LR [N,3,h,w] in [-1,1] to SR [N,3,4h,4w] in [-1,1], for any h, w of 1 or more; 1,520,387 trainable weights.
+
+    The last convolution is 1×1, as the article has it (the paper's is 9×9, and so is its first).
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.head_conv = same_conv(3, FEATURES, 3)
+        self.head_bn = batch_norm(FEATURES)
+        self.blocks = nn.Sequential(*[ResidualBlock() for _ in range(RESIDUAL_BLOCKS)])
+        self.tail_conv = same_conv(FEATURES, FEATURES, 3)
+        self.tail_bn = batch_norm(FEATURES)
+        self.upsample = nn.Sequential(UpsampleBlock(), UpsampleBlock())
+        self.out_conv = same_conv(FEATURES, 3, 1)
+
+    def forward(self, lr):
+        head = F.relu(self.head_bn(self.head_conv(lr)))
+        body = self.tail_bn(self.tail_conv(self.blocks(head)))
+        return F.tanh(self.out_conv(self.upsample(head + body)))

@@ -1,0 +1,60 @@
+"""VGG19 as the article has it: Paddle's ImageNet network, whose feature maps the perceptual loss compares."""
+
+import paddle.nn.functional as F
+from paddle import nn
+
+BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))  # convolutions and channels of each block
+CONVS = {  # name: (input channels, output channels), in the order of computation
+    f"conv{block}_{i}": (channels if i > 1 else (3 if block == 1 else BLOCKS[block - 2][1]), channels)
+    for block, (count, channels) in enumerate(BLOCKS, 1)
+    for i in range(1, count + 1)
+}
+FCS = {"fc6": (512 * 7 * 7, 4096), "fc7": (4096, 4096), "fc8": (4096, 1000)}  # name: (inputs, outputs)
+LAYERS = tuple(CONVS) + tuple(f"pool{block}" for block in range(1, 6))
+
+
+class VGG19(nn.Layer):
+    """Pictures [N,3,224,224] to (logits [N,1000], conv5 [N,512,7,7], the last block after its pooling).
+
+    with_classifier: False leaves the three fully connected layers out (494 MB of weights); only `features` can be
+    called then.
+    conv_bias: True for weights whose convolutions have biases (paddle.vision's); the article's have none.
+    """
+
+    def __init__(self, with_classifier: bool = True, conv_bias: bool = False):
+        super().__init__()
+        self.with_classifier = with_classifier
+        for name, (inputs, outputs) in CONVS.items():
+            bias = None if conv_bias else False
+            self.add_sublayer(name, nn.Conv2D(inputs, outputs, 3, padding=1, bias_attr=bias))
+        if with_classifier:
+            for name, (inputs, outputs) in FCS.items():
+                self.add_sublayer(name, nn.Linear(inputs, outputs))
+            # fluid.layers.dropout leaves training activations unscaled and halves them at inference.
+            self.dropout = nn.Dropout(0.5, mode="downscale_in_infer")
+
+    def features(self, x, layer: str):
+        """The maps of one layer for pictures [N,3,h,w]; nothing behind that layer is computed.
+
+        layer: `conv1_1` … `conv5_4`, after the ReLU (the paper's VGG54 is `conv5_4`, its VGG22 `conv2_2`), or
+        `pool1` … `pool5` (the article's is `pool5`: [N,512,h/32,w/32]). Raises ValueError for any other name.
+        """
+        if layer not in LAYERS:
+            raise ValueError(f"VGG19 has no layer {layer!r}; it has {', '.join(LAYERS)}")
+        for block, (count, _) in enumerate(BLOCKS, 1):
+            for i in range(1, count + 1):
+                name = f"conv{block}_{i}"
+                x = F.relu(getattr(self, name)(x))
+                if layer == name:
+                    return x
+            x = F.max_pool2d(x, 2, 2)
+            if layer == f"pool{block}":
+                return x
+
+    def forward(self, x):
+        if not self.with_classifier:
+            raise ValueError("this VGG19 was made without its classifier; call .features(x, layer)")
+        conv5 = self.features(x, "pool5")
+        h = self.dropout(F.relu(self.fc6(conv5.flatten(1))))
+        h = self.dropout(F.relu(self.fc7(h)))
+        return self.fc8(h), conv5

@@ -1,0 +1,127 @@
+"""Files of generator and discriminator weights: written whole, read safely."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from models import fluid
+from models.discriminator import Discriminator
+from models.errors import InputError
+from models.files import replacing
+from models.generator import Generator
+from models.variables import select, shapes
+
+# paddle.save notes the parameters' internal names under this key; loading does not need them.
+NAMES_KEY = "StructuredToParameterName@@"
+PLAIN_DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
+
+
+def _empty_array(*_):
+    """Stands in for NumPy's `_reconstruct`, which a pickle calls with the class and shape it likes."""
+    return np.ndarray.__new__(np.ndarray, (0,), "u1")
+
+
+def _dtype(code, align=False, copy=True):
+    """Stands in for `numpy.dtype`: plain numbers only, and always a copy, as a pickle goes on to set its state."""
+    if code not in PLAIN_DTYPES:
+        raise pickle.UnpicklingError(f"numpy.dtype {code!r}")
+    return np.dtype(code, align, True)
+
+
+def _latin1_bytes(text, encoding):
+    """Stands in for `_codecs.encode`, through which protocol 2 writes bytes: any other encoding is refused."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"_codecs.encode to {encoding!r}")
+    return text.encode("latin1")
+
+
+# All that the pickle of a dict of arrays asks for, under NumPy 1's and 2's module names.
+_ALLOWED = {
+    ("numpy", "ndarray"): "the class that _reconstruct is called with",
+    ("numpy", "dtype"): _dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
+    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
+    ("_codecs", "encode"): _latin1_bytes,
+    ("collections", "OrderedDict"): dict,
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise InputError(f"it asks for {module}.{name}, which weights do not need; refused, nothing was run")
+
+
+def read_pdparams(path) -> dict:
+    """Read a `.pdparams` file as {name: array}, for any Paddle 1.8 to 3.x that wrote it.
+
+    The file is a pickle and untrusted: it may build arrays and nothing else. Raises InputError naming the file
+    if it is not there, asks for anything else (named too), is damaged, or holds no dict of arrays.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = _ArrayUnpickler(file, encoding="latin1").load()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except Exception as error:  # a damaged pickle can raise anything
+        raise InputError(f"{path}: not a weight file, or damaged ({type(error).__name__}: {error})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a dict of arrays, found {type(content).__name__}")
+    content.pop(NAMES_KEY, None)
+    for name, array in content.items():
+        if not isinstance(name, str) or not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+            raise InputError(f"{path}: expected a dict of arrays, found {type(array).__name__} under {name!r}")
+    return content
+
+
+def save(network, path) -> None:
+    """Write a network's weights and statistics as a `.pdparams` file that `paddle.load` also reads.
+
+    The file is replaced at once; on an OSError (a full disk) the one before it is kept.
+    """
+    with replacing(path) as temporary:
+        paddle.save(network.state_dict(), str(temporary))
+
+
+def load_generator(path) -> Generator:
+    """A generator from a `.pdparams` file of this project or a folder of the article's (`models/g_models/`).
+
+    Raises InputError naming the file if it cannot be used.
+    """
+    network = Generator()
+    if Path(path).is_dir():
+        state = _from_folder(path, fluid.generator_state)
+    else:
+        state = select(read_pdparams(path), shapes(network), f"{path}, as a generator")
+    network.set_state_dict(state)
+    return network
+
+
+def load_discriminator(path, hr_size: int = 384) -> Discriminator:
+    """A discriminator for pictures of `hr_size` pixels from a `.pdparams` file or a folder of the article's.
+
+    Raises InputError naming the file if it cannot be used.
+    """
+    network = Discriminator(hr_size)
+    if Path(path).is_dir():
+        state = _from_folder(path, lambda variables: fluid.discriminator_state(variables, hr_size))
+    else:
+        state = select(read_pdparams(path), shapes(network), f"{path}, as a discriminator of {hr_size} pixels")
+    network.set_state_dict(state)
+    return network
+
+
+def _from_folder(folder, to_state) -> dict:
+    variables = fluid.read_persistables(folder)
+    try:
+        return to_state(variables)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None

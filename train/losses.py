@@ -1,0 +1,50 @@
+"""The losses: content (mean squared error), VGG (perceptual), adversarial. All are scalars, means over the batch."""
+
+import paddle
+import paddle.nn.functional as F
+
+VGG_SIDE = 224  # the article shrinks (or enlarges) what VGG19 sees to the size it was trained on
+# What Paddle's ImageNet networks were trained with, for RGB in 0..1.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def content(sr, hr):
+    """Mean squared error between SR and HR, both [N,3,h,w] in [-1,1]."""
+    return F.mse_loss(sr, hr)
+
+
+def vgg_picture(picture, normalize: bool):
+    """What VGG19 sees of pictures [N,3,h,w] in [-1,1]: [N,3,224,224].
+
+    Half-pixel bilinear, which is `cv2.resize`'s (no antialiasing). normalize: ImageNet's mean and deviation, with
+    which VGG19 was trained; False leaves [-1,1], as the article does.
+    """
+    small = F.interpolate(picture, size=[VGG_SIDE, VGG_SIDE], mode="bilinear", align_corners=False, align_mode=0)
+    if not normalize:
+        return small
+    mean = paddle.to_tensor(IMAGENET_MEAN, dtype=small.dtype).reshape([1, 3, 1, 1])
+    std = paddle.to_tensor(IMAGENET_STD, dtype=small.dtype).reshape([1, 3, 1, 1])
+    return ((small + 1) / 2 - mean) / std
+
+
+def perceptual(vgg19, sr, hr, layer: str, normalize: bool):
+    """Mean squared error between VGG19's maps of SR and HR, both [N,3,h,w] in [-1,1].
+
+    layer: see `models.vgg19.VGG19.features`; normalize: see `vgg_picture`.
+    """
+    with paddle.no_grad():
+        wanted = vgg19.features(vgg_picture(hr, normalize), layer)
+    return F.mse_loss(vgg19.features(vgg_picture(sr, normalize), layer), wanted)
+
+
+def adversarial(sr_logits):
+    """-log D(G(LR)) from D's logits [N,1]: does not vanish when D wins (the article's and the paper's choice)."""
+    return F.binary_cross_entropy_with_logits(sr_logits, paddle.ones_like(sr_logits))
+
+
+def discrimination(hr_logits, sr_logits):
+    """(-log D(HR) - log(1 - D(G(LR)))) / 2 from D's logits [N,1]; the half is the article's author's."""
+    real = F.binary_cross_entropy_with_logits(hr_logits, paddle.ones_like(hr_logits))
+    fake = F.binary_cross_entropy_with_logits(sr_logits, paddle.zeros_like(sr_logits))
+    return (real + fake) / 2
