@@ -1,11 +1,16 @@
 """The two layers that the article's networks are made of, with its settings."""
 
+import warnings
+
 from paddle import nn
 
 # Both are what the article passes to fluid.layers.batch_norm. Paddle's momentum is the share that the old moving
 # statistic keeps at each step (other frameworks name the share of the new one).
 BN_MOMENTUM = 0.99
 BN_EPSILON = 1e-3
+
+# Paddle says this of every batch norm in train mode; there is nothing to do about it.
+warnings.filterwarnings("ignore", message="When training, we now always track global mean and variance")
 
 
 def same_conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Conv2D:

@@ -1,29 +1,77 @@
 """Every hyper-parameter of a run in one place, and the named recipes."""
 
 import dataclasses
+import math
+
+from models.vgg19 import LAYERS
+
+DEGRADATIONS = ("bilinear", "bicubic")
 
 
-def _field(default, help):
-    return dataclasses.field(default=default, metadata={"help": help})
+def _field(default, help: str, stage2_only: bool = False):
+    """A hyper-parameter, what it is in words, and whether stage 1 has no use for it."""
+    return dataclasses.field(default=default, metadata={"help": help, "stage2_only": stage2_only})
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """One training run; the defaults are the article's published numbers. Sizes are pixels."""
+    """One training run. The defaults are the article's published numbers.
+
+    Raises ValueError for a number that cannot be trained with.
+    """
 
     pretrain_epochs: int = _field(50, "stage 1 runs epochs 0 to N, as the article counts")
     gan_epochs: int = _field(2000, "stage 2 runs epochs 0 to N, as the article counts")
     batch_size: int = _field(32, "crops a step")
     learning_rate: float = _field(1e-3, "Adam's step size")
-    beta1: float = _field(0.9, "Adam's decay of the first moment")
-    hr_size: int = _field(384, "side of the HR crop, a multiple of 4; the LR crop is a quarter of it")
-    degradation: str = _field("bilinear", "how LR is made from HR: bilinear (cv2.resize) or bicubic (MATLAB's imresize)")
+    beta1: float = _field(0.9, "Adam's decay of the first moment, 0 to 1")
+    hr_size: int = _field(384, "side of the HR crop in pixels, a multiple of 4; the LR crop is a quarter of it")
+    degradation: str = _field("bilinear", "how LR is made: bilinear (cv2.resize) or bicubic (MATLAB's imresize)")
     crops_per_image: int = _field(1, "random crops a picture and epoch")
-    augment: str = _field("off", "random flips and quarter turns: on or off")
-    mse_weight: float = _field(1.0, "weight of the mean squared error in stage 2's generator loss")
-    vgg_weight: float = _field(2e-6, "weight of the VGG loss")
-    adv_weight: float = _field(1e-3, "weight of the adversarial loss")
-    vgg_layer: str = _field("pool5", "VGG19 layer compared: pool5 (the article), conv5_4 (VGG54) or conv2_2 (VGG22)")
-    vgg_normalize: bool = False
+    augment: bool = _field(False, "random flips and quarter turns of the crops")
     sample_every: int = _field(10, "epochs between sample pictures")
     seed: int = _field(0, "seed of the initial weights and of every crop")
+    mse_weight: float = _field(1.0, "weight of the mean squared error in the generator's loss", stage2_only=True)
+    vgg_weight: float = _field(2e-6, "weight of the VGG loss", stage2_only=True)
+    adv_weight: float = _field(1e-3, "weight of the adversarial loss", stage2_only=True)
+    vgg_layer: str = _field("pool5", "VGG19's layer: pool5, or conv5_4 (VGG54), conv2_2 (VGG22) …", stage2_only=True)
+    vgg_normalize: bool = _field(False, "ImageNet normalization of what VGG19 sees, not [-1,1]", stage2_only=True)
+
+    def __post_init__(self):
+        for name in ("pretrain_epochs", "gan_epochs", "seed", "mse_weight", "vgg_weight", "adv_weight"):
+            self._demand(name, getattr(self, name) >= 0, "0 or more")
+        for name in ("batch_size", "crops_per_image", "sample_every"):
+            self._demand(name, getattr(self, name) >= 1, "1 or more")
+        for name in ("learning_rate", "mse_weight", "vgg_weight", "adv_weight"):
+            self._demand(name, math.isfinite(getattr(self, name)), "a finite number")
+        self._demand("learning_rate", self.learning_rate > 0, "more than 0")
+        self._demand("beta1", 0 <= self.beta1 < 1, "at least 0 and less than 1")
+        self._demand("hr_size", self.hr_size >= 4 and self.hr_size % 4 == 0, "a multiple of 4")
+        self._demand("degradation", self.degradation in DEGRADATIONS, f"one of {', '.join(DEGRADATIONS)}")
+        self._demand("vgg_layer", self.vgg_layer in LAYERS, f"one of {', '.join(LAYERS)}")
+
+    def _demand(self, name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise ValueError(f"{name.replace('_', '-')} is {getattr(self, name)}; it must be {wanted}")
+
+
+RECIPES = {
+    # The article's trainer, as its author published it.
+    "article": Recipe(),
+    # The paper (arXiv 1609.04802, section 3.2), for DIV2K's 800 pictures: 50 steps an epoch make its 10^6 updates of
+    # stage 1 and its 2·10^5 of stage 2. 0.006 is its 1/12.75 on the features, squared.
+    "paper": Recipe(
+        pretrain_epochs=20000,
+        gan_epochs=4000,
+        batch_size=16,
+        learning_rate=1e-4,
+        hr_size=96,
+        degradation="bicubic",
+        augment=True,
+        sample_every=100,
+        mse_weight=0.0,
+        vgg_weight=0.006,
+        vgg_layer="conv5_4",
+        vgg_normalize=True,
+    ),
+}

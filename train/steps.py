@@ -2,7 +2,14 @@
 
 import contextlib
 
+from paddle.optimizer import Adam
+
 from train import losses
+
+
+def adam(network, recipe) -> Adam:
+    """The optimizer of a network's weights, with the recipe's step size and beta1; Adam's other defaults are fluid's."""
+    return Adam(recipe.learning_rate, beta1=recipe.beta1, parameters=network.parameters())
 
 
 @contextlib.contextmanager

@@ -1,0 +1,50 @@
+"""From a high-resolution picture to the low-resolution one a network starts from: HR -> LR.
+
+Both ways take and give RGB uint8, 0..255, so that a loader on 8-bit crops and an evaluation on 8-bit files see the
+same LR pixels.
+"""
+
+import cv2
+import numpy as np
+from PIL import Image
+
+
+def bilinear(rgb_uint8: np.ndarray, scale: int = 4) -> np.ndarray:
+    """uint8 [h,w,3] -> uint8 [h/scale,w/scale,3], 0..255: OpenCV's `resize` with INTER_LINEAR, as in the article.
+
+    No antialiasing: at scale 4 an LR pixel is the mean of the 2x2 pixels in the middle of its 4x4. Raises ValueError
+    for another type or shape, or sides that are not multiples of `scale`.
+    """
+    height, width = _lr_size(rgb_uint8, scale)
+    return cv2.resize(rgb_uint8, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def bicubic(rgb_uint8: np.ndarray, scale: int = 4) -> np.ndarray:
+    """uint8 [h,w,3] -> uint8 [h/scale,w/scale,3], 0..255: MATLAB's `imresize(rgb, 1/scale)`, the benchmarks' LR.
+
+    The cubic kernel with a = -0.5 (Keys, "Cubic convolution interpolation for digital image processing", 1981) widened
+    by `scale` against aliasing, mirrored borders, height before width and rounding to 8 bits after each, halves up.
+    Equal to MATLAB's arithmetic on every pixel for scales 2, 3 and 4. Raises ValueError for another type or shape, or
+    sides that are not multiples of `scale`.
+    """
+    height, width = _lr_size(rgb_uint8, scale)
+    # Pillow's kernel and rounding are MATLAB's; its borders are not (it drops the taps outside the picture), so the
+    # picture is mirrored by as far as the kernel reaches and `box` leaves the mirrored pixels out of the result.
+    reach = 2 * scale
+    padded = Image.fromarray(cv2.copyMakeBorder(rgb_uint8, reach, reach, reach, reach, cv2.BORDER_REFLECT))
+    right, bottom = reach + width * scale, reach + height * scale
+    # One axis at a time: asked for both, Pillow chooses which comes first, and the rounding between them shows it.
+    rows = padded.resize((padded.width, height), Image.Resampling.BICUBIC, box=(0, reach, padded.width, bottom))
+    return np.array(rows.resize((width, height), Image.Resampling.BICUBIC, box=(reach, 0, right, height)))
+
+
+def _lr_size(rgb_uint8: np.ndarray, scale: int) -> tuple:
+    if rgb_uint8.dtype != np.uint8 or rgb_uint8.ndim != 3 or rgb_uint8.shape[2] != 3:
+        raise ValueError(f"expected uint8 [h,w,3], got {rgb_uint8.dtype} {list(rgb_uint8.shape)}")
+    height, width = rgb_uint8.shape[:2]
+    if height < 1 or width < 1 or height % scale or width % scale:
+        raise ValueError(f"height {height} and width {width} must be multiples of the scale, {scale}: crop first")
+    return height // scale, width // scale
+
+
+DEGRADATIONS = {"bilinear": bilinear, "bicubic": bicubic}

@@ -1,0 +1,78 @@
+"""Write a small folder of real photographs to try the project with, without a download:
+
+    python data/prepare.py --sample DIR
+
+The photographs come with installed packages: astronaut, coffee, chelsea and rocket with scikit-image, grace_hopper
+with Matplotlib. They are written to DIR as PNG; DIR is created, and files of those names in it are replaced.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from data import command
+from data.images import read_rgb, write_rgb
+from models.errors import InputError
+
+# In every wheel of scikit-image 0.21 to 0.26 and of Matplotlib 3.7 to 3.11.
+SAMPLES = {
+    "scikit-image": ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg"),
+    "matplotlib": ("grace_hopper.jpg",),
+}
+
+
+def sample_sources() -> list:
+    """The photographs' files inside the installed packages, as Paths.
+
+    Raises InputError naming the package that is not installed or lacks one.
+    """
+    sources = []
+    for package, names in SAMPLES.items():
+        folder = _data_folder(package)
+        for name in names:
+            if not (folder / name).is_file():
+                raise InputError(
+                    f"the installed {package} lacks {folder / name}: pip install --force-reinstall {package}"
+                )
+            sources.append(folder / name)
+    return sources
+
+
+def _data_folder(package: str) -> Path:
+    # The files are read in place: `skimage.data.astronaut()` and its like may ask pooch to download.
+    try:
+        if package == "scikit-image":
+            import skimage
+
+            return Path(skimage.data_dir)
+        import matplotlib
+
+        return Path(matplotlib.get_data_path()) / "sample_data"
+    except ImportError as error:
+        raise InputError(f"the sample needs the package {package} ({error}): pip install {package}") from error
+
+
+def write_sample(folder: Path) -> None:
+    """Write the photographs to `folder` as PNG; print the folder, then each one's name and size, width x height.
+
+    Raises InputError when a package lacks a photograph or `folder` is a file, OSError when it cannot be written.
+    """
+    pictures = {f"{source.stem}.png": read_rgb(source) for source in sample_sources()}
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; --sample takes a folder, new or not")
+    folder.mkdir(parents=True, exist_ok=True)
+    print(folder)
+    for name, rgb in pictures.items():
+        write_rgb(folder / name, rgb)
+        print(f"{name} {rgb.shape[1]}x{rgb.shape[0]}")
+
+
+def main(arguments) -> None:
+    write_sample(arguments.sample)
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument("--sample", metavar="DIR", type=Path, required=True, help="folder to write the photographs to")
+    command.run(parser.parse_args(), main)

@@ -1,0 +1,37 @@
+"""Batch norm's moving statistics, estimated anew: at momentum 0.99 those of training lag behind the weights."""
+
+import itertools
+
+import paddle
+
+from data.crops import standardize
+from models.generator import Generator
+from models.layers import BN_MOMENTUM
+
+BATCHES = 16
+
+
+def _is_statistic(name: str) -> bool:
+    return name.endswith(("._mean", "._variance"))
+
+
+def re_estimated(generator, crops, epoch: int, batch_size: int) -> Generator:
+    """A copy of `generator`, in eval mode, with its statistics taken over 16 training batches of its present weights.
+
+    crops: `data.crops.Crops`; their draws of `epoch` (and of those after it, if that has fewer batches) are used.
+    Started from zero, a moving average falls short by 1 - momentum^n after n batches; dividing by that makes it the
+    weighted mean (Adam's bias correction: Kingma and Ba, arXiv 1412.6980, section 3).
+    """
+    copy = Generator()
+    copy.set_state_dict(generator.state_dict())
+    statistics = [value for name, value in copy.state_dict().items() if _is_statistic(name)]
+    for value in statistics:
+        value.set_value(paddle.zeros_like(value))
+    draws = itertools.chain.from_iterable(crops.batches(e, batch_size) for e in itertools.count(epoch))
+    with paddle.no_grad():
+        for lr, _ in itertools.islice(draws, BATCHES):
+            copy(standardize(lr))
+    for value in statistics:
+        value.set_value(value / (1 - BN_MOMENTUM**BATCHES))
+    copy.eval()
+    return copy

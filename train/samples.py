@@ -1,0 +1,63 @@
+"""The pictures of a run: samples, the article's three-picture figure, the loss curves; and the samples' PSNR."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import paddle
+from skimage.metrics import peak_signal_noise_ratio
+
+from data.crops import destandardize, standardize
+from data.images import write_rgb
+from models.files import replacing
+
+matplotlib.use("Agg")  # no screen is needed
+from matplotlib import pyplot as plt  # noqa: E402
+
+PSNR_BATCH = 4  # LR crops upscaled at once: bounds the memory, changes nothing
+
+
+def upscale(generator, lr) -> np.ndarray:
+    """SR of LR crops uint8 [N,h,w,3] as uint8 [N,4h,4w,3], 0..255. `generator` is in eval mode."""
+    with paddle.no_grad():
+        parts = [destandardize(generator(standardize(lr[i : i + PSNR_BATCH]))) for i in range(0, len(lr), PSNR_BATCH)]
+    return np.concatenate(parts)
+
+
+def mean_psnr(sr: np.ndarray, hr: np.ndarray) -> float:
+    """Mean over the pictures of PSNR in dB, RGB, uint8 [N,h,w,3] each."""
+    return float(np.mean([peak_signal_noise_ratio(h, s) for s, h in zip(sr, hr)]))
+
+
+def write_samples(folder, prefix: str, lr: np.ndarray, hr: np.ndarray, sr: np.ndarray) -> None:
+    """The article's three files: `{prefix}_G.jpg`, `_96.jpg` and `_384.jpg` (LR and HR under their own sides)."""
+    for name, rgb in (("G", sr), (str(len(lr)), lr), (str(len(hr)), hr)):
+        write_rgb(Path(folder) / f"{prefix}_{name}.jpg", rgb)
+
+
+def write_figure(path, lr: np.ndarray, hr: np.ndarray, sr: np.ndarray) -> None:
+    """The article's figure: LR, HR and SR side by side, each at its own number of pixels per inch."""
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3.4))
+    for axis, title, rgb in zip(axes, ("Low resolution", "High resolution", "Generate"), (lr, hr, sr)):
+        axis.imshow(rgb, interpolation="nearest")
+        axis.set_title(title, fontsize="small", fontweight="bold")
+        axis.axis("off")
+    _write(figure, path)
+
+
+def write_curves(path, history: list) -> None:
+    """One curve a loss over the epochs. history: a dict {loss: mean of the epoch} for each epoch."""
+    names = list(history[0])
+    figure, axes = plt.subplots(1, len(names), figsize=(3.6 * len(names), 3), squeeze=False)
+    for axis, name in zip(axes[0], names):
+        axis.plot(range(len(history)), [means[name] for means in history], marker="." if len(history) < 50 else None)
+        axis.set_title(name)
+        axis.set_xlabel("epoch")
+    _write(figure, path)
+
+
+def _write(figure, path) -> None:
+    figure.tight_layout()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+    plt.close(figure)

@@ -1,0 +1,76 @@
+"""Stage 2: train generator and discriminator against each other, starting from stage 1's generator.
+
+    python train/train_gan.py                                     the article's recipe on DIV2K
+    python train/train_gan.py --data photos --batch-size 4        on pictures of your own
+    python train/train_gan.py --no-vgg                            without the VGG loss (and VGG19's weights)
+
+Writes to output/: srgan_g.pdparams and srgan_d.pdparams (every epoch), epoch_N_G.jpg, _96.jpg, _384.jpg (samples),
+srgan_g_figure.png, srgan_g_losses.png and run.json.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from data import command
+from models.discriminator import Discriminator
+from models.errors import InputError
+from models.vgg19_weights import load_vgg19
+from models.weights import load_generator
+from train import flags
+from train.loop import Stage, train
+from train.steps import adam, gan_step
+
+NAME = "train_gan"
+
+
+def stage1_result(arguments) -> Path:
+    """The generator to start from. Raises InputError that names stage 1's command if it is not there."""
+    path = Path(arguments.init or Path(arguments.output) / "pretrain_g.pdparams")
+    if not path.exists():
+        raise InputError(
+            f"{path}: not there. Stage 2 starts from stage 1's generator: run python train/pretrain_g.py first, or name "
+            "another with --init FILE|FOLDER"
+        )
+    return path
+
+
+def vgg19_of(arguments):
+    """VGG19 with its weights, or None with --no-vgg. Raises InputError if they are not there."""
+    if arguments.no_vgg:
+        return None
+    remedy = "python data/download.py vgg19 (or train without it: --no-vgg)"
+    return load_vgg19(arguments.vgg19 or flags.first_existing(flags.VGG19_PATHS, "VGG19's weights", remedy))
+
+
+def main(arguments) -> None:
+    recipe = flags.recipe_of(arguments, PARSER)
+    flags.set_device(arguments.device, recipe.seed)
+    generator = load_generator(stage1_result(arguments))
+    vgg19 = vgg19_of(arguments)
+    crops = flags.open_crops(arguments, recipe)
+    discriminator = Discriminator(recipe.hr_size)
+    g_optimizer, d_optimizer = adam(generator, recipe), adam(discriminator, recipe)
+    stage = Stage(
+        name="srgan_g",
+        prefix="epoch",
+        epochs=recipe.gan_epochs,
+        log_line="[*] Epoch: [{epoch:2d}/{epochs:2d}] time: {time:4.4f}s, d_loss: {d_loss:.8f} g_loss: {g_loss:.8f} "
+        "(mse: {mse:.8f} vgg: {vgg:.8f} adv: {adv:.8f})",
+        step=lambda lr, hr: gan_step(generator, discriminator, vgg19, g_optimizer, d_optimizer, lr, hr, recipe),
+        also_saved={"srgan_d.pdparams": discriminator},
+    )
+    flags.write_run(NAME, arguments, recipe)
+    train(stage, generator, crops, recipe, arguments.output, arguments.workers)
+
+
+PARSER = flags.parser(__doc__, "gan")
+PARSER.add_argument("--init", metavar="FILE|FOLDER", help="generator to start from (default: stage 1's in --output)")
+PARSER.add_argument(
+    "--vgg19", metavar="FILE|FOLDER", help=f"VGG19's weights (default: {' or '.join(flags.VGG19_PATHS)})"
+)
+PARSER.add_argument("--no-vgg", action="store_true", help="train without the VGG loss")
+
+if __name__ == "__main__":
+    command.run(PARSER.parse_args(), main)
