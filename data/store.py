@@ -43,7 +43,7 @@ def decode(paths: list, min_side: int, folder, skip_bad: bool = False) -> Store:
     out, by name, as long as any is good.
     """
     os.makedirs(folder, exist_ok=True)
-    file = tempfile.TemporaryFile(dir=folder, prefix=".pictures-")
+    file = tempfile.TemporaryFile(dir=folder, prefix=".pictures-")  # noqa: SIM115  lives as long as the store
     names, shapes, problems = [], [], []
     for path, result in tqdm(_each(paths, min_side), total=len(paths), desc="decoding", unit="picture"):
         if isinstance(result, InputError):

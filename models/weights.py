@@ -71,7 +71,7 @@ def read_pdparams(path) -> dict:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except Exception as error:  # a damaged pickle can raise anything
+    except Exception as error:  # noqa: BLE001  a damaged pickle can raise anything
         raise InputError(f"{path}: not a weight file, or damaged ({type(error).__name__}: {error})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a dict of arrays, found {type(content).__name__}")

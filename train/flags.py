@@ -43,7 +43,9 @@ def parser(description: str, stage: str) -> argparse.ArgumentParser:
             _add_recipe_flag(result, "--epochs", field)
         elif not field.name.endswith("_epochs") and not (field.metadata["stage2_only"] and stage == "pretrain"):
             _add_recipe_flag(result, "--" + field.name.replace("_", "-"), field)
-    result.add_argument("--device", metavar="NAME", help="cpu, gpu or gpu:N (default: gpu where there is one, else cpu)")
+    result.add_argument(
+        "--device", metavar="NAME", help="cpu, gpu or gpu:N (default: gpu where there is one, else cpu)"
+    )
     result.add_argument("--workers", metavar="N", type=int, default=0, help="processes that make crops (default: 0)")
     result.add_argument("--skip-bad", action="store_true", help="go on without pictures that cannot be used")
     return result
@@ -89,7 +91,9 @@ def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
         seed=recipe.seed,
     )
     steps = crops.steps(recipe.batch_size)
-    print(f"{len(pictures)} pictures of {folder}: {steps} steps of {recipe.batch_size} an epoch, on {paddle.get_device()}")
+    print(
+        f"{len(pictures)} pictures of {folder}: {steps} steps of {recipe.batch_size} an epoch, on {paddle.get_device()}"
+    )
     return crops
 
 

@@ -12,7 +12,7 @@ from data.images import write_rgb
 from models.files import replacing
 
 matplotlib.use("Agg")  # no screen is needed
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 PSNR_BATCH = 4  # LR crops upscaled at once: bounds the memory, changes nothing
 
