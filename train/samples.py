@@ -13,6 +13,7 @@ from models.files import replacing
 
 matplotlib.use("Agg")  # no screen is needed
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 PSNR_BATCH = 4  # LR crops upscaled at once: bounds the memory, changes nothing
 
@@ -37,7 +38,7 @@ def write_samples(folder, prefix: str, lr: np.ndarray, hr: np.ndarray, sr: np.nd
 
 def write_figure(path, lr: np.ndarray, hr: np.ndarray, sr: np.ndarray) -> None:
     """The article's figure: LR, HR and SR side by side, each at its own number of pixels per inch."""
-    figure, axes = plt.subplots(1, 3, figsize=(9, 3.4))
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3.2))
     for axis, title, rgb in zip(axes, ("Low resolution", "High resolution", "Generate"), (lr, hr, sr)):
         axis.imshow(rgb, interpolation="nearest")
         axis.set_title(title, fontsize="small", fontweight="bold")
@@ -53,6 +54,7 @@ def write_curves(path, history: list) -> None:
         axis.plot(range(len(history)), [means[name] for means in history], marker="." if len(history) < 50 else None)
         axis.set_title(name)
         axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     _write(figure, path)
 
 

@@ -1,0 +1,20 @@
+# `make demo` and `make test` set everything up by themselves, in .venv.
+# PYTHON: the interpreter to use, 3.8 to 3.12.  PADDLE: another Paddle, such as paddlepaddle==3.3.1.
+PYTHON ?= python3
+PADDLE ?=
+VENV ?= .venv
+
+demo: set-up
+	$(VENV)/bin/python train/demo.py
+
+test: set-up
+	$(VENV)/bin/python -m pytest -q
+
+lint: set-up
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+set-up:
+	@PYTHON='$(PYTHON)' sh .ci/set_up.sh '$(VENV)' '$(PADDLE)'
+
+.PHONY: demo test lint set-up
