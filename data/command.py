@@ -19,12 +19,11 @@ def parser(description: str) -> argparse.ArgumentParser:
     return result
 
 
-def positive_int(text: str) -> int:
-    """argparse type: a whole number of 1 or more."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of 1 or more")
-    return value
+def count(text: str) -> int:
+    """argparse type: a whole number of 0 or more."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace, main) -> None:

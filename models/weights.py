@@ -85,10 +85,15 @@ def read_pdparams(path) -> dict:
 def save(network, path) -> None:
     """Write a network's weights and statistics as a `.pdparams` file that `paddle.load` also reads.
 
-    The file is replaced at once; on an OSError (a full disk) the one before it is kept.
+    The file is replaced at once; on an OSError (a full disk) the one before it is kept. So it is when a weight is not
+    a finite number, which is an InputError.
     """
+    state = network.state_dict()
+    spoilt = [name for name, value in state.items() if not bool(value.isfinite().all())]
+    if spoilt:
+        raise InputError(f"{path}: not written, as {len(spoilt)} variables are not finite, {spoilt[0]} the first")
     with replacing(path) as temporary:
-        paddle.save(network.state_dict(), str(temporary))
+        paddle.save(state, str(temporary))
 
 
 def load_generator(path) -> Generator:

@@ -46,7 +46,9 @@ def parser(description: str, stage: str) -> argparse.ArgumentParser:
     result.add_argument(
         "--device", metavar="NAME", help="cpu, gpu or gpu:N (default: gpu where there is one, else cpu)"
     )
-    result.add_argument("--workers", metavar="N", type=int, default=0, help="processes that make crops (default: 0)")
+    result.add_argument(
+        "--workers", metavar="N", type=command.count, default=0, help="processes that make crops (default: 0)"
+    )
     result.add_argument("--skip-bad", action="store_true", help="go on without pictures that cannot be used")
     return result
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Callable
@@ -37,10 +38,26 @@ class Stage:
 def train(stage: Stage, generator, crops: Crops, recipe: Recipe, output, workers: int) -> None:
     """Run a stage to its end. Writes into `output`: weights every epoch, samples, at the end figure and curves.
 
-    Raises InputError at a loss that is not a number; what was saved before stays.
+    Raises InputError at a loss or weights that are not finite numbers; what was saved before stays.
     """
     output = Path(output)
     saved = output / f"{stage.name}.pdparams"
+    try:
+        history, pictures = _run_epochs(stage, generator, crops, recipe, output, saved, workers)
+    except KeyboardInterrupt:
+        print(f"\n{_kept(saved)}", file=sys.stderr)
+        raise
+    samples.write_figure(output / f"{stage.name}_figure.png", *pictures)
+    samples.write_curves(output / f"{stage.name}_losses.png", history)
+    print(f"done: {saved}, {stage.name}_figure.png and {stage.name}_losses.png beside it")
+
+
+def _kept(saved: Path) -> str:
+    return f"the last saved weights are in {saved}" if saved.exists() else "nothing was saved yet"
+
+
+def _run_epochs(stage, generator, crops, recipe, output, saved, workers) -> tuple:
+    """Every epoch: ([{loss: mean}], the last epoch's sample as LR, HR and SR, uint8)."""
     fixed_lr, fixed_hr = next(iter(crops.batches(0, recipe.batch_size)))  # the PSNR of a run is that of these crops
     history = []
     for epoch in range(stage.epochs + 1):
@@ -49,22 +66,21 @@ def train(stage: Stage, generator, crops: Crops, recipe: Recipe, output, workers
         history.append(means)
         print(stage.log_line.format(epoch=epoch, epochs=stage.epochs, time=time.time() - start, **means), flush=True)
 
+        is_last = epoch == stage.epochs
         is_sample = epoch != 0 and epoch % recipe.sample_every == 0
         shown = generator
-        if is_sample or epoch in (0, stage.epochs):
+        if epoch == 0 or is_sample or is_last:
             shown = re_estimated(generator, crops, epoch, recipe.batch_size)
             psnr = samples.mean_psnr(samples.upscale(shown, fixed_lr), fixed_hr.numpy())
             print(f"    sample PSNR: {psnr:.2f} dB (mean of {len(fixed_lr)} crops, epoch {epoch})", flush=True)
-        if is_sample or epoch == stage.epochs:
+        if is_sample or is_last:
             pictures = (lr[0].numpy(), hr[0].numpy(), samples.upscale(shown, lr[:1])[0])
         if is_sample:
             samples.write_samples(output, f"{stage.prefix}_{epoch}", *pictures)
         weights.save(shown, saved)
         for file, network in stage.also_saved.items():
             weights.save(network, output / file)
-    samples.write_figure(output / f"{stage.name}_figure.png", *pictures)
-    samples.write_curves(output / f"{stage.name}_losses.png", history)
-    print(f"done: {saved}, {stage.name}_figure.png and {stage.name}_losses.png beside it")
+    return history, pictures
 
 
 def _run_epoch(stage: Stage, crops: Crops, recipe: Recipe, epoch: int, workers: int, saved: Path) -> tuple:
@@ -85,8 +101,7 @@ def _run_epoch(stage: Stage, crops: Crops, recipe: Recipe, epoch: int, workers: 
 def _check(losses: dict, epoch: int, step: int, saved: Path) -> None:
     bad = [name for name, loss in losses.items() if not math.isfinite(loss)]
     if bad:
-        kept = f"the last good weights are in {saved}" if saved.exists() else "nothing was saved yet"
         raise InputError(
-            f"{', '.join(bad)} is no finite number at epoch {epoch}, step {step}: training stopped, {kept}. "
+            f"{', '.join(bad)} is no finite number at epoch {epoch}, step {step}: training stopped, {_kept(saved)}. "
             "Try a smaller --learning-rate"
         )

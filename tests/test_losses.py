@@ -1,0 +1,76 @@
+"""The losses against NumPy, OpenCV and the formulas of the article."""
+
+import cv2
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from tests import golden
+from train import losses
+
+
+def tensor(x):
+    return paddle.to_tensor(np.asarray(x, dtype="float32"))
+
+
+class Maps(nn.Layer):
+    """Stands in for VGG19: its maps are its input, and it notes what it was asked for."""
+
+    def features(self, x, layer):
+        self.layer, self.seen = layer, x.numpy()
+        return x
+
+
+@pytest.mark.parametrize("side", [384, 224, 96, 100])
+def test_what_vgg_sees_is_cv2_bilinear_to_a_grey_level(side):
+    rgb = np.random.RandomState(side).randint(0, 256, (side, side, 3)).astype("uint8")
+    wanted = cv2.resize(rgb, (224, 224), interpolation=cv2.INTER_LINEAR).astype("float32")
+    small = losses.vgg_picture(tensor(golden.nchw(rgb[None] / 127.5 - 1)), normalize=False)
+    assert list(small.shape) == [1, 3, 224, 224]
+    levels = (small.numpy()[0].transpose(1, 2, 0) + 1) * 127.5
+    assert np.abs(levels - wanted).max() <= 1
+
+
+def test_normalization_is_imagenets():
+    white, black = tensor(np.ones((1, 3, 8, 8))), tensor(-np.ones((1, 3, 8, 8)))
+    w = losses.vgg_picture(white, normalize=True).numpy()[0, :, 0, 0]
+    b = losses.vgg_picture(black, normalize=True).numpy()[0, :, 0, 0]
+    np.testing.assert_allclose(w, [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225], rtol=1e-5)
+    np.testing.assert_allclose(b, [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225], rtol=1e-5)
+
+
+def test_content_is_the_mean_squared_error():
+    r = np.random.RandomState(0)
+    a, b = r.uniform(-1, 1, (2, 3, 5, 7)), r.uniform(-1, 1, (2, 3, 5, 7))
+    assert float(losses.content(tensor(a), tensor(b))) == pytest.approx(np.mean((a - b) ** 2), rel=1e-5)
+
+
+def test_perceptual_compares_the_maps_of_the_layer():
+    maps = Maps()
+    sr, hr = tensor(np.full((2, 3, 16, 16), 0.5)), tensor(np.full((2, 3, 16, 16), 0.25))
+    assert float(losses.perceptual(maps, sr, hr, "conv5_4", False)) == pytest.approx(0.0625, rel=1e-5)
+    assert maps.layer == "conv5_4"
+
+
+def test_a_perfect_sr_has_no_perceptual_loss():
+    hr = tensor(golden.nchw(golden.picture("perfect", (1, 96, 96, 3))))
+    assert float(losses.perceptual(Maps(), hr, hr, "pool5", True)) == 0
+
+
+def test_adversarial_losses_are_the_articles_logarithms():
+    hr_logits, sr_logits = np.array([[2.0], [-1.0]]), np.array([[0.5], [-3.0]])
+    d_hr, d_sr = 1 / (1 + np.exp(-hr_logits)), 1 / (1 + np.exp(-sr_logits))
+    adversarial = np.mean(-np.log(d_sr))
+    discrimination = np.mean(-np.log(d_hr) - np.log(1 - d_sr)) / 2
+    assert float(losses.adversarial(tensor(sr_logits))) == pytest.approx(adversarial, rel=1e-5)
+    assert float(losses.discrimination(tensor(hr_logits), tensor(sr_logits))) == pytest.approx(discrimination, rel=1e-5)
+
+
+def test_adversarial_loss_does_not_vanish_or_overflow_when_d_wins():
+    logits = tensor([[-200.0]])
+    logits.stop_gradient = False
+    loss = losses.adversarial(logits)
+    loss.backward()
+    assert float(loss) == pytest.approx(200)
+    assert float(logits.grad) == pytest.approx(-1)

@@ -1,0 +1,65 @@
+"""The recipes' numbers, as the article's author and the paper published them."""
+
+import dataclasses
+
+import pytest
+
+from train.recipe import RECIPES, Recipe
+
+
+def test_the_articles_numbers():
+    published = {
+        "pretrain_epochs": 50,
+        "gan_epochs": 2000,
+        "batch_size": 32,
+        "learning_rate": 1e-3,
+        "beta1": 0.9,
+        "hr_size": 384,
+        "degradation": "bilinear",
+        "crops_per_image": 1,
+        "augment": False,
+        "sample_every": 10,
+        "mse_weight": 1.0,
+        "vgg_weight": 2e-6,
+        "adv_weight": 1e-3,
+        "vgg_layer": "pool5",
+        "vgg_normalize": False,
+    }
+    article = dataclasses.asdict(RECIPES["article"])
+    assert {name: article[name] for name in published} == published
+
+
+def test_the_papers_numbers():
+    paper = RECIPES["paper"]
+    assert (paper.hr_size, paper.degradation, paper.batch_size, paper.learning_rate) == (96, "bicubic", 16, 1e-4)
+    assert (paper.mse_weight, paper.vgg_weight, paper.adv_weight) == (0, 0.006, 1e-3)
+    assert (paper.vgg_layer, paper.vgg_normalize, paper.augment) == ("conv5_4", True, True)
+    steps = 800 // paper.batch_size
+    assert steps * paper.pretrain_epochs == 10**6
+    assert steps * paper.gan_epochs == 2 * 10**5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch_size": 0},
+        {"hr_size": 98},
+        {"hr_size": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"learning_rate": float("inf")},
+        {"beta1": 1.0},
+        {"pretrain_epochs": -1},
+        {"crops_per_image": 0},
+        {"sample_every": 0},
+        {"seed": -1},
+        {"vgg_weight": -1.0},
+        {"adv_weight": float("inf")},
+        {"degradation": "nearest"},
+        {"vgg_layer": "fc6"},
+    ],
+)
+def test_what_cannot_be_trained_with_is_refused_by_its_flag(change):
+    name = next(iter(change)).replace("_", "-")
+    with pytest.raises(ValueError, match=rf"^{name} is .*must be"):
+        Recipe(**change)

@@ -1,0 +1,160 @@
+"""The training steps: the recorded trajectory, and who gets a gradient when."""
+
+import dataclasses
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from models import fluid
+from models.discriminator import Discriminator
+from models.generator import Generator
+from models.vgg19 import VGG19
+from tests import golden
+from train.recipe import RECIPES, Recipe
+from train.steps import adam, gan_step, pretrain_step
+
+
+@golden.needs_golden
+def test_three_gan_steps_follow_the_recorded_trajectory():
+    recorded = np.load(golden.GOLDEN / "trajectory_seed0.npz")
+    generator, discriminator, vgg19 = Generator(), Discriminator(), VGG19(with_classifier=False)
+    generator.set_state_dict(fluid.generator_state(golden.generator_variables()))
+    discriminator.set_state_dict(fluid.discriminator_state(golden.discriminator_variables()))
+    vgg19.set_state_dict(fluid.vgg19_state(golden.vgg19_variables()))
+    recipe = dataclasses.replace(RECIPES["article"], learning_rate=1e-4)
+    g_optimizer, d_optimizer = adam(generator, recipe), adam(discriminator, recipe)
+    # d_loss, mse, vgg, adv, g_loss: the tolerances of the recording's page.
+    tolerances = [[1e-4] * 5, [3e-2, 2e-3, 2e-3, 3e-2, 2e-3], [3e-2, 2e-3, 2e-3, 3e-2, 2e-3]]
+    for k, tolerance in enumerate(tolerances):
+        lr = paddle.to_tensor(golden.nchw(golden.picture(f"lr{k}", (2, 96, 96, 3))))
+        hr = paddle.to_tensor(golden.nchw(golden.picture(f"hr{k}", (2, 384, 384, 3))))
+        losses = gan_step(generator, discriminator, vgg19, g_optimizer, d_optimizer, lr, hr, recipe)
+        found = np.array([float(losses[name]) for name in ("d_loss", "mse", "vgg", "adv", "g_loss")])
+        assert (np.abs(found / recorded["losses"][k] - 1) < tolerance).all(), (k, found, recorded["losses"][k])
+    g, d = generator.state_dict(), discriminator.state_dict()
+    after = {
+        "out.w_0": g["out_conv.weight"],
+        "n64s1/c.w_0": g["head_conv.weight"],
+        "n64s1/b2/15.w_3": g["tail_bn.weight"],
+        "h0/c.w_0": d["convs.0.weight"],
+        "h7/bn.w_0": d["bns.6.weight"],
+        "ho/fc2.w_0": d["fc.weight"],
+    }
+    for name, value in after.items():
+        # Three Adam steps of 1e-4 move a weight by 3e-4 at most, and by half of that here on average: a weight that
+        # was never updated, or the wrong way, fails.
+        assert np.abs(value.numpy() - recorded[f"w/{name}"]).mean() < 4e-5, name
+        kind = "scale" if value.ndim == 1 else ""
+        moved = np.abs(value.numpy() - golden.weight(name, tuple(value.shape), kind)).mean()
+        assert moved > 1e-4, name
+
+
+class TinyG(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2D(3, 3 * 16, 1)
+        self.calls = 0
+
+    def forward(self, lr):
+        self.calls += 1
+        return paddle.tanh(nn.functional.pixel_shuffle(self.conv(lr), 4))
+
+
+class TinyD(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3 * 16 * 16, 1)
+
+    def forward(self, picture):
+        return self.fc(picture.flatten(1))
+
+
+class TinyVGG(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2D(3, 4, 1)
+
+    def features(self, x, layer):
+        return self.conv(x)
+
+
+class Spy:
+    """An optimizer that, when it steps, notes which networks hold a gradient, and of what size."""
+
+    def __init__(self, inner, networks, notes, name):
+        self.inner, self.networks, self.notes, self.name = inner, networks, notes, name
+
+    def step(self):
+        held = {
+            name: any(p.grad is not None and float(p.grad.abs().max()) > 0 for p in network.parameters())
+            for name, network in self.networks.items()
+        }
+        self.notes.append((self.name, held))
+        self.inner.step()
+
+    def clear_grad(self, *args, **kwargs):
+        self.inner.clear_grad(*args, **kwargs)
+
+
+@pytest.fixture
+def tiny():
+    paddle.seed(0)
+    networks = {"g": TinyG(), "d": TinyD(), "vgg": TinyVGG()}
+    lr = paddle.uniform([2, 3, 4, 4], min=-1, max=1)
+    hr = paddle.uniform([2, 3, 16, 16], min=-1, max=1)
+    return networks, lr, hr
+
+
+def test_d_first_then_g_and_no_gradient_where_none_belongs(tiny):
+    networks, lr, hr = tiny
+    notes = []
+    spies = {name: Spy(adam(networks[name], Recipe()), networks, notes, name) for name in ("g", "d")}
+    before = {name: [p.numpy().copy() for p in network.parameters()] for name, network in networks.items()}
+    gan_step(networks["g"], networks["d"], networks["vgg"], spies["g"], spies["d"], lr, hr, Recipe())
+    assert notes == [
+        ("d", {"g": False, "d": True, "vgg": False}),
+        ("g", {"g": True, "d": False, "vgg": False}),
+    ]
+    assert networks["g"].calls == 1
+    for name, network in networks.items():
+        assert all(p.grad is None for p in network.parameters())
+        assert not any(p.stop_gradient for p in network.parameters()), "D and VGG19 can be trained again"
+        moved = [not np.array_equal(old, p.numpy()) for old, p in zip(before[name], network.parameters())]
+        assert all(moved) if name in "gd" else not any(moved)
+
+
+def test_g_loss_is_the_recipes_weighted_sum_of_the_losses_against_the_updated_d(tiny):
+    networks, lr, hr = tiny
+    g, d, vgg = networks["g"], networks["d"], networks["vgg"]
+    recipe = dataclasses.replace(Recipe(), mse_weight=0.5, vgg_weight=0.25, adv_weight=2.0)
+    sr = g(lr).numpy()
+    losses = {k: float(v) for k, v in gan_step(g, d, vgg, adam(g, recipe), adam(d, recipe), lr, hr, recipe).items()}
+    assert losses["mse"] == pytest.approx(np.mean((sr - hr.numpy()) ** 2), rel=1e-5)
+    updated_logits = sr.reshape(2, -1) @ d.fc.weight.numpy() + d.fc.bias.numpy()
+    assert losses["adv"] == pytest.approx(np.mean(np.log1p(np.exp(-updated_logits))), rel=1e-4)
+    total = 0.5 * losses["mse"] + 0.25 * losses["vgg"] + 2.0 * losses["adv"]
+    assert losses["g_loss"] == pytest.approx(total, rel=1e-5)
+
+
+def test_without_vgg_its_loss_is_zero_and_left_out(tiny):
+    networks, lr, hr = tiny
+    g, d = networks["g"], networks["d"]
+    losses = gan_step(g, d, None, adam(g, Recipe()), adam(d, Recipe()), lr, hr, Recipe())
+    assert float(losses["vgg"]) == 0
+    total = float(losses["mse"]) + 1e-3 * float(losses["adv"])
+    assert float(losses["g_loss"]) == pytest.approx(total, rel=1e-6)
+
+
+def test_pretrain_step_is_adam_on_the_mean_squared_error(tiny):
+    networks, lr, hr = tiny
+    g = networks["g"]
+    before, sr = g.conv.bias.numpy().copy(), g(lr).numpy()
+    losses = pretrain_step(g, adam(g, Recipe()), lr, hr)
+    assert set(losses) == {"mse"}
+    assert float(losses["mse"]) == pytest.approx(np.mean((sr - hr.numpy()) ** 2), rel=1e-5)
+    # Adam's first step is the learning rate, against the sign of the gradient.
+    error = (sr - hr.numpy()) * (1 - sr**2)
+    gradient = np.array([error[:, c // 16, c % 16 // 4 :: 4, c % 4 :: 4].sum() for c in range(48)])
+    np.testing.assert_allclose(g.conv.bias.numpy() - before, -1e-3 * np.sign(gradient), rtol=1e-2)

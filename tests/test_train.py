@@ -1,0 +1,326 @@
+"""The two training commands, run as a user runs them, on small crops of small pictures."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import paddle
+import pytest
+
+from data.crops import standardize
+from models import weights
+from models.generator import Generator
+from tests import golden
+from train import flags, pretrain_g, train_gan
+from train.recipe import RECIPES
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "1"]
+EPOCH_INIT = r"\[\*\] Epoch_init: \[ {0}/ {1}\] time: \d+\.\d{{4}}s, mse: \d+\.\d{{8}}\n"
+EPOCH = r"\[\*\] Epoch: \[ {0}/ {1}\] time: \d+\.\d{{4}}s, d_loss: \d+\.\d{{8}} g_loss: \d+\.\d{{8}} \(mse: \d"
+
+
+def run(script, *arguments, cwd=ROOT, **kwargs):
+    line = [sys.executable, str(ROOT / "train" / script)] + [str(a) for a in arguments]
+    return subprocess.run(line, cwd=cwd, capture_output=True, encoding="utf-8", check=False, timeout=600, **kwargs)
+
+
+def fails(result, status, *words):
+    assert result.returncode == status, result.stderr
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr, result.stderr
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """Four pictures with some structure; one has a non-ASCII name and a space."""
+    folder = tmp_path_factory.mktemp("data") / "photographs"
+    folder.mkdir()
+    for i, name in enumerate(["a.png", "b.jpg", "c.bmp", "照片 d.png"]):
+        small = np.random.RandomState(i).randint(0, 256, (6, 7, 3)).astype("uint8")
+        bgr = cv2.resize(small, (40 + i, 36), interpolation=cv2.INTER_CUBIC)
+        (folder / name).write_bytes(cv2.imencode(name[-4:], bgr)[1].tobytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stage1(photographs, tmp_path_factory):
+    output = tmp_path_factory.mktemp("run") / "output"
+    result = run("pretrain_g.py", "--data", photographs, "--output", output, "--epochs", 2, *SMALL)
+    assert result.returncode == 0, result.stderr
+    return result, output
+
+
+@pytest.fixture(scope="module")
+def stage2(stage1, photographs):
+    output = stage1[1]
+    result = run("train_gan.py", "--data", photographs, "--output", output, "--epochs", 1, "--no-vgg", *SMALL)
+    assert result.returncode == 0, result.stderr
+    return result, output
+
+
+def test_stage_1_prints_the_articles_lines(stage1):
+    lines = "".join(line + "\n" for line in stage1[0].stdout.splitlines() if line.startswith("[*]"))
+    assert re.fullmatch("".join(EPOCH_INIT.format(epoch, 2) for epoch in range(3)), lines), lines
+    assert "mse=" in stage1[0].stderr, "the progress bar shows the loss"
+
+
+def test_stage_1_leaves_samples_figure_curve_and_weights(stage1):
+    names = {path.name for path in stage1[1].iterdir() if not path.name.startswith(("srgan", "epoch_1"))}
+    expected = {f"epoch_init_{epoch}_{kind}.jpg" for epoch in (1, 2) for kind in ("G", "4", "16")}
+    expected |= {"pretrain_g.pdparams", "pretrain_g_figure.png", "pretrain_g_losses.png", "run.json"}
+    assert names == expected
+    for name in ("epoch_init_2_G.jpg", "epoch_init_2_16.jpg"):
+        assert cv2.imread(str(stage1[1] / name)).shape == (16, 16, 3)
+    assert cv2.imread(str(stage1[1] / "epoch_init_2_4.jpg")).shape == (4, 4, 3)
+
+
+def test_stage_2_prints_the_articles_lines_and_leaves_its_files(stage2):
+    result, output = stage2
+    lines = [line for line in result.stdout.splitlines() if line.startswith("[*]")]
+    assert len(lines) == 2
+    for epoch, line in enumerate(lines):
+        assert re.match(EPOCH.format(epoch, 1), line), line
+    assert all(f"{name}=" in result.stderr for name in ("d_loss", "g_loss", "mse", "vgg", "adv"))
+    for name in ("epoch_1_G.jpg", "epoch_1_4.jpg", "epoch_1_16.jpg", "srgan_g_figure.png", "srgan_g_losses.png"):
+        assert (output / name).stat().st_size > 0
+    assert len(paddle.load(str(output / "srgan_g.pdparams"))) == 210
+    assert list(weights.load_discriminator(output / "srgan_d.pdparams", 16).fc.weight.shape) == [512, 1]
+
+
+def test_stage_2_starts_from_stage_1(stage2):
+    """Its generator has moved away from stage 1's by its Adam steps of at most 1e-3 each, and not further."""
+    before, after = (paddle.load(str(stage2[1] / name)) for name in ("pretrain_g.pdparams", "srgan_g.pdparams"))
+    steps = 2 * 2  # two epochs of two batches
+    moved = [
+        np.abs(after[k].numpy() - before[k].numpy()).max() for k in before if not k.endswith(("_mean", "_variance"))
+    ]
+    assert 0 < max(moved) < 1.5e-3 * steps
+
+
+def test_run_json_holds_recipe_versions_and_the_earlier_stage(stage2):
+    run_json = json.loads((stage2[1] / "run.json").read_text(encoding="utf-8"))
+    assert run_json["stage"] == "train_gan"
+    assert run_json["recipe"]["hr_size"] == 16 and run_json["recipe"]["adv_weight"] == 1e-3
+    assert run_json["versions"]["paddle"] == paddle.__version__
+    assert run_json["pretrain_g"]["recipe"]["pretrain_epochs"] == 2
+
+
+def test_the_final_weights_work_in_eval_mode(stage1):
+    """They hold statistics estimated anew: after six steps those of training (momentum 0.99) are still mostly their
+    initial mean 0 and variance 1."""
+    generator = weights.load_generator(stage1[1] / "pretrain_g.pdparams")
+    r = np.random.RandomState(0)
+    lr = cv2.resize(r.randint(0, 256, (3, 3, 3)).astype("uint8"), (16, 16), interpolation=cv2.INTER_CUBIC)
+    x = standardize(paddle.to_tensor(lr[None]))
+    with paddle.no_grad():
+        maps = generator.head_conv(x)
+    spread = maps.numpy().var(axis=(0, 2, 3))
+    ratio = np.median(generator.head_bn._variance.numpy() / spread)
+    assert 0.2 < ratio < 5, ratio
+
+
+def test_training_depends_on_the_seed_and_not_on_the_workers(stage1, photographs, tmp_path):
+    common = ["--data", photographs, "--epochs", 0, *SMALL]
+    results = {}
+    for name, extra in {"a": ["--workers", 1], "b": [], "c": ["--seed", 1]}.items():
+        assert run("pretrain_g.py", "--output", tmp_path / name, *common, *extra).returncode == 0
+        results[name] = paddle.load(str(tmp_path / name / "pretrain_g.pdparams"))["out_conv.weight"].numpy()
+    np.testing.assert_array_equal(results["a"], results["b"])
+    assert not np.array_equal(results["a"], results["c"])
+
+
+@golden.needs_golden
+def test_stage_1_goes_on_from_a_folder_of_the_articles(photographs, tmp_path):
+    result = run(
+        "pretrain_g.py", "--data", photographs, "--output", tmp_path, "--epochs", 0, "--learning-rate", 1e-9,
+        "--init", golden.GOLDEN / "g_models", *SMALL,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    found = paddle.load(str(tmp_path / "pretrain_g.pdparams"))["out_conv.weight"].numpy()
+    np.testing.assert_allclose(found, golden.weight("out.w_0", (3, 64, 1, 1)), atol=1e-6)
+
+
+# ------------------------------------------------------------------------------------------------- what goes wrong
+
+
+def test_no_pictures_names_the_places_and_the_command(tmp_path):
+    fails(run("pretrain_g.py", cwd=tmp_path), 1, *flags.DATA_FOLDERS, "python data/download.py div2k")
+
+
+def test_stage_2_without_stage_1_names_its_command(photographs, tmp_path):
+    result = run("train_gan.py", "--data", photographs, "--output", tmp_path, "--no-vgg", *SMALL)
+    fails(result, 1, "pretrain_g.pdparams", "python train/pretrain_g.py", "--init")
+
+
+def test_stage_2_without_vgg19_names_the_places_and_the_command(stage1, photographs, tmp_path):
+    result = run("train_gan.py", "--data", photographs, "--init", stage1[1] / "pretrain_g.pdparams", cwd=tmp_path)
+    fails(result, 1, *flags.VGG19_PATHS, "python data/download.py vgg19", "--no-vgg")
+
+
+def test_too_few_pictures_say_what_would_do(photographs, tmp_path):
+    result = run("pretrain_g.py", "--data", photographs, "--output", tmp_path, "--hr-size", 16)
+    fails(result, 1, "4 pictures", "one batch of 32", "--batch-size 4", "--crops-per-image 8")
+
+
+def test_small_and_bad_pictures_are_named_and_can_be_left_out(photographs, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for path in photographs.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "text.png").write_bytes(b"text")
+    (folder / "tiny.png").write_bytes(cv2.imencode(".png", np.zeros((8, 9, 3), "uint8"))[1].tobytes())
+    line = ["pretrain_g.py", "--data", folder, "--output", tmp_path / "out", "--epochs", 0, *SMALL]
+    fails(run(*line), 1, "2 of 6 pictures", "text.png", "tiny.png", "9×8", "--skip-bad")
+    assert not (tmp_path / "out" / "pretrain_g.pdparams").exists()
+    result = run(*line, "--skip-bad")
+    assert result.returncode == 0 and "left out" in result.stdout and "text.png" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "bad, word",
+    [
+        (["--batch-size", "0"], "--batch-size is 0; it must be 1 or more"),
+        (["--hr-size", "98"], "--hr-size is 98; it must be a multiple of 4"),
+        (["--learning-rate", "nan"], "--learning-rate"),
+        (["--epochs", "two"], "--epochs"),
+        (["--degradation", "nearest"], "--degradation"),
+        (["--recipe", "mine"], "--recipe"),
+        (["--augment", "maybe"], "--augment"),
+        (["--seed", "-1"], "--seed"),
+        (["--workers", "-1"], "--workers"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_bad_flags_are_exit_status_2(bad, word, capsys, monkeypatch):
+    with pytest.raises(SystemExit) as stopped:
+        pretrain_g.main(pretrain_g.PARSER.parse_args(bad))
+    assert stopped.value.code == 2
+    assert word in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_an_error(photographs, tmp_path):
+    result = run("pretrain_g.py", "--data", photographs, "--output", tmp_path, "--device", "gpu:99")
+    fails(result, 1, "gpu:99", "--device cpu")
+    fails(run("pretrain_g.py", "--device", "tpu"), 1, "--device tpu")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x80\x04cos\nsystem\n."])
+def test_unreadable_weights_are_named(photographs, tmp_path, content):
+    path = tmp_path / "bad.pdparams"
+    path.write_bytes(content)
+    result = run("pretrain_g.py", "--data", photographs, "--output", tmp_path, "--init", path, *SMALL)
+    fails(result, 1, str(path))
+
+
+def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_weights(stage1, photographs, tmp_path):
+    good = (stage1[1] / "pretrain_g.pdparams").read_bytes()
+    (tmp_path / "pretrain_g.pdparams").write_bytes(good)
+    result = run(
+        "pretrain_g.py", "--data", photographs, "--output", tmp_path, "--learning-rate", "1e38", "--epochs", 3, *SMALL
+    )
+    fails(result, 1, "mse is no finite number at epoch 0, step 2", str(tmp_path / "pretrain_g.pdparams"))
+    assert (tmp_path / "pretrain_g.pdparams").read_bytes() == good
+
+
+def test_weights_that_are_not_numbers_are_not_saved_over_good_ones(stage1, photographs, tmp_path):
+    good = (stage1[1] / "pretrain_g.pdparams").read_bytes()
+    (tmp_path / "pretrain_g.pdparams").write_bytes(good)
+    once = ["--hr-size", 16, "--batch-size", 4, "--epochs", 0]  # one step: its loss is still a number
+    result = run("pretrain_g.py", "--data", photographs, "--output", tmp_path, "--learning-rate", "1e38", *once)
+    fails(result, 1, str(tmp_path / "pretrain_g.pdparams"), "not finite")
+    assert (tmp_path / "pretrain_g.pdparams").read_bytes() == good
+
+
+def test_a_full_disk_is_an_error_and_what_was_saved_stays(stage1, photographs, tmp_path):
+    good = (stage1[1] / "pretrain_g.pdparams").read_bytes()
+    (tmp_path / "pretrain_g.pdparams").write_bytes(good)
+    code = (
+        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (3000000, 3000000));"
+        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    line = [sys.executable, "-c", code, str(ROOT / "train" / "pretrain_g.py"), "--data", str(photographs)]
+    line += ["--output", str(tmp_path), "--epochs", "1", *SMALL]
+    result = subprocess.run(line, capture_output=True, encoding="utf-8", check=False, timeout=600)
+    fails(result, 1, str(tmp_path / "pretrain_g.pdparams"), "what was there before is kept")
+    assert (tmp_path / "pretrain_g.pdparams").read_bytes() == good
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_ctrl_c_stops_within_a_step_and_keeps_the_last_saved_weights(photographs, tmp_path, workers):
+    line = [
+        sys.executable,
+        str(ROOT / "train" / "pretrain_g.py"),
+        "--data",
+        str(photographs),
+        "--output",
+        str(tmp_path),
+    ]
+    line += ["--epochs", "1000", "--hr-size", "16", "--batch-size", "2", "--crops-per-image", "50"]
+    line += ["--workers", str(workers)]
+    # A terminal sends Ctrl-C to the whole group, workers too.
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
+    with subprocess.Popen(line, encoding="utf-8", **pipes) as process:
+        saved = tmp_path / "pretrain_g.pdparams"
+        while not saved.exists() and process.poll() is None:
+            time.sleep(0.2)
+        time.sleep(1)  # into the next epoch
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors and "stopped by Ctrl-C" in errors and str(saved) in errors
+    weights.load_generator(saved)
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+# --------------------------------------------------------------------------------------------------------- defaults
+
+
+@pytest.mark.parametrize("parser", [pretrain_g.PARSER, train_gan.PARSER])
+def test_every_flag_has_a_help_text_that_says_its_default(parser):
+    for action in parser._actions:
+        assert action.help, action.dest
+        if action.option_strings and action.nargs != 0:
+            assert "(default: " in action.help, action.dest
+
+
+def test_with_no_flag_the_recipe_is_the_articles():
+    assert flags.recipe_of(pretrain_g.PARSER.parse_args([]), pretrain_g.PARSER) == RECIPES["article"]
+    assert flags.recipe_of(train_gan.PARSER.parse_args([]), train_gan.PARSER) == RECIPES["article"]
+
+
+def test_epochs_is_the_stages_own():
+    parse = pretrain_g.PARSER.parse_args(["--epochs", "7", "--recipe", "paper", "--augment", "off"])
+    recipe = flags.recipe_of(parse, pretrain_g.PARSER)
+    assert (recipe.pretrain_epochs, recipe.gan_epochs, recipe.augment) == (7, 4000, False)
+    recipe = flags.recipe_of(train_gan.PARSER.parse_args(["--epochs", "7"]), train_gan.PARSER)
+    assert (recipe.pretrain_epochs, recipe.gan_epochs) == (50, 7)
+
+
+def test_the_first_existing_place_is_taken(tmp_path):
+    second, third = tmp_path / "b", tmp_path / "c"
+    second.mkdir()
+    third.mkdir()
+    assert flags.first_existing([str(tmp_path / "a"), str(second), str(third)], "x", "y") == str(second)
+
+
+@golden.needs_data
+def test_psnr_of_the_samples_rises_on_real_photographs(tmp_path):
+    """A short stage 1 on 24 photographs: the printed PSNR rises, and the weights beat those of the first epoch."""
+    result = run(
+        "pretrain_g.py", "--data", golden.DATA / "photos", "--output", tmp_path, "--hr-size", 32, "--batch-size", 8,
+        "--epochs", 8, "--sample-every", 100,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    psnr = [float(value) for value in re.findall(r"sample PSNR: ([\d.]+) dB", result.stdout)]
+    assert len(psnr) == 2 and psnr[1] > psnr[0] + 1, psnr
+    assert isinstance(weights.load_generator(tmp_path / "pretrain_g.pdparams"), Generator)
