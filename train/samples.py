@@ -19,7 +19,8 @@ PSNR_BATCH = 4  # LR crops upscaled at once: bounds the memory, changes nothing
 
 
 def upscale(generator, lr) -> np.ndarray:
-    """SR of LR crops uint8 [N,h,w,3] as uint8 [N,4h,4w,3], 0..255. `generator` is in eval mode."""
+    """SR of LR pictures uint8 [N,h,w,3] (array or tensor) as uint8 [N,4h,4w,3], 0..255. `generator` is in eval mode."""
+    lr = paddle.to_tensor(lr)
     with paddle.no_grad():
         parts = [destandardize(generator(standardize(lr[i : i + PSNR_BATCH]))) for i in range(0, len(lr), PSNR_BATCH)]
     return np.concatenate(parts)

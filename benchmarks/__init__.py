@@ -1,0 +1,1 @@
+"""Measurements and result pictures; nothing here is asserted in a test."""
