@@ -3,6 +3,7 @@
 import itertools
 
 import paddle
+from tqdm import tqdm
 
 from data.crops import standardize
 from models.generator import Generator
@@ -29,7 +30,7 @@ def re_estimated(generator, crops, epoch: int, batch_size: int) -> Generator:
         value.set_value(paddle.zeros_like(value))
     draws = itertools.chain.from_iterable(crops.batches(e, batch_size) for e in itertools.count(epoch))
     with paddle.no_grad():
-        for lr, _ in itertools.islice(draws, BATCHES):
+        for lr, _ in tqdm(itertools.islice(draws, BATCHES), "batch norm statistics", BATCHES, leave=False):
             copy(standardize(lr))
     for value in statistics:
         value.set_value(value / (1 - BN_MOMENTUM**BATCHES))
