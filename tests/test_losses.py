@@ -72,5 +72,5 @@ def test_adversarial_loss_does_not_vanish_or_overflow_when_d_wins():
     logits.stop_gradient = False
     loss = losses.adversarial(logits)
     loss.backward()
-    assert float(loss) == pytest.approx(200)
-    assert float(logits.grad) == pytest.approx(-1)
+    assert loss.item() == pytest.approx(200)
+    assert logits.grad.item() == pytest.approx(-1)

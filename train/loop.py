@@ -58,7 +58,8 @@ def _kept(saved: Path) -> str:
 
 def _run_epochs(stage, generator, crops, recipe, output, saved, workers) -> tuple:
     """Every epoch: ([{loss: mean}], the last epoch's sample as LR, HR and SR, uint8)."""
-    fixed_lr, fixed_hr = next(iter(crops.batches(0, recipe.batch_size)))  # the PSNR of a run is that of these crops
+    # The PSNR of a run is that of these crops.
+    fixed_lr, fixed_hr = (crop.numpy() for crop in next(iter(crops.batches(0, recipe.batch_size))))
     history = []
     for epoch in range(stage.epochs + 1):
         start = time.time()
@@ -71,10 +72,10 @@ def _run_epochs(stage, generator, crops, recipe, output, saved, workers) -> tupl
         shown = generator
         if epoch == 0 or is_sample or is_last:
             shown = re_estimated(generator, crops, epoch, recipe.batch_size)
-            psnr = samples.mean_psnr(samples.upscale(shown, fixed_lr), fixed_hr.numpy())
+            psnr = samples.mean_psnr(samples.upscale(shown, fixed_lr), fixed_hr)
             print(f"    sample PSNR: {psnr:.2f} dB (mean of {len(fixed_lr)} crops, epoch {epoch})", flush=True)
         if is_sample or is_last:
-            pictures = (lr[0].numpy(), hr[0].numpy(), samples.upscale(shown, lr[:1])[0])
+            pictures = (lr[0], hr[0], samples.upscale(shown, lr[:1])[0])
         if is_sample:
             samples.write_samples(output, f"{stage.prefix}_{epoch}", *pictures)
         weights.save(shown, saved)
@@ -95,7 +96,7 @@ def _run_epoch(stage: Stage, crops: Crops, recipe: Recipe, epoch: int, workers: 
                 totals[name] = totals.get(name, 0.0) + loss
             bar.set_postfix({name: f"{total / done:.3g}" for name, total in totals.items()}, refresh=False)
             bar.update()
-    return {name: total / steps for name, total in totals.items()}, lr, hr
+    return {name: total / steps for name, total in totals.items()}, lr.numpy(), hr.numpy()
 
 
 def _check(losses: dict, epoch: int, step: int, saved: Path) -> None:

@@ -15,14 +15,16 @@ matplotlib.use("Agg")  # no screen is needed
 from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
-PSNR_BATCH = 4  # LR crops upscaled at once: bounds the memory, changes nothing
+AT_ONCE = 4  # pictures upscaled at once: bounds the memory, changes nothing
 
 
-def upscale(generator, lr) -> np.ndarray:
-    """SR of LR pictures uint8 [N,h,w,3] (array or tensor) as uint8 [N,4h,4w,3], 0..255. `generator` is in eval mode."""
-    lr = paddle.to_tensor(lr)
+def upscale(generator, lr: np.ndarray) -> np.ndarray:
+    """SR of LR pictures, uint8 [N,h,w,3] to uint8 [N,4h,4w,3], 0..255. `generator` is in eval mode."""
+    parts = []
     with paddle.no_grad():
-        parts = [destandardize(generator(standardize(lr[i : i + PSNR_BATCH]))) for i in range(0, len(lr), PSNR_BATCH)]
+        for start in range(0, len(lr), AT_ONCE):
+            batch = paddle.to_tensor(lr[start : start + AT_ONCE])
+            parts.append(destandardize(generator(standardize(batch))))
     return np.concatenate(parts)
 
 
