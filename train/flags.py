@@ -2,14 +2,8 @@
 
 import argparse
 import dataclasses
-import datetime
-import json
-import platform
-import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import paddle
 
 from data import command
@@ -17,7 +11,6 @@ from data.crops import Crops
 from data.images import list_pictures
 from data.store import decode
 from models.errors import InputError
-from models.files import replacing
 from train.recipe import RECIPES, Recipe
 
 DATA_FOLDERS = ("data/DIV2K/DIV2K_train_HR", "/home/aistudio/srdata/DIV2K_train_HR")  # the second is the article's
@@ -121,37 +114,3 @@ def first_existing(paths, what: str, remedy: str) -> str:
         if Path(path).exists():
             return path
     raise InputError(f"{what}: neither {' nor '.join(paths)} is there; get it with: {remedy}")
-
-
-def write_run(stage: str, arguments: argparse.Namespace, recipe: Recipe) -> None:
-    """Note the full recipe, the flags and the versions in `run.json`; an earlier stage's note is kept under its name."""
-    path = Path(arguments.output) / "run.json"
-    run = {
-        "stage": stage,
-        "started": datetime.datetime.now().isoformat(timespec="seconds"),
-        "recipe_name": arguments.recipe,
-        "recipe": dataclasses.asdict(recipe),
-        "flags": {name: value for name, value in vars(arguments).items() if not hasattr(recipe, name)},
-        "device": paddle.get_device(),
-        "versions": {
-            "python": platform.python_version(),
-            "paddle": paddle.__version__,
-            "numpy": np.__version__,
-            "opencv": cv2.__version__,
-            "platform": platform.platform(),
-        },
-        "command": sys.argv,
-    }
-    earlier = _read_run(path)
-    if earlier.get("stage") not in (None, stage):
-        run[earlier["stage"]] = earlier
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _read_run(path: Path) -> dict:
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return run if isinstance(run, dict) else {}

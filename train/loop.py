@@ -56,7 +56,9 @@ def _kept(saved: Path) -> str:
     return f"the last saved weights are in {saved}" if saved.exists() else "nothing was saved yet"
 
 
-def _run_epochs(stage, generator, crops, recipe, output, saved, workers) -> tuple:
+def _run_epochs(
+    stage: Stage, generator, crops: Crops, recipe: Recipe, output: Path, saved: Path, workers: int
+) -> tuple:
     """Every epoch: ([{loss: mean}], the last epoch's sample as LR, HR and SR, uint8)."""
     # The PSNR of a run is that of these crops.
     fixed_lr, fixed_hr = (crop.numpy() for crop in next(iter(crops.batches(0, recipe.batch_size))))
@@ -88,7 +90,7 @@ def _run_epoch(stage: Stage, crops: Crops, recipe: Recipe, epoch: int, workers: 
     """All steps of an epoch: ({loss: mean}, lr and hr of the last batch, uint8)."""
     steps = crops.steps(recipe.batch_size)
     totals = {}
-    with tqdm(total=steps, desc=f"epoch {epoch}/{stage.epochs}", unit="step", leave=False) as bar:
+    with tqdm(total=steps, desc=f"epoch {epoch}/{stage.epochs}", unit="step") as bar:
         for done, (lr, hr) in enumerate(crops.batches(epoch, recipe.batch_size, workers), 1):
             losses = {name: float(loss) for name, loss in stage.step(standardize(lr), standardize(hr)).items()}
             _check(losses, epoch, done, saved)

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data import command
 from models.generator import Generator
 from models.weights import load_generator
-from train import flags
+from train import flags, run_json
 from train.loop import Stage, train
 from train.steps import adam, pretrain_step
 
@@ -37,7 +37,7 @@ def main(arguments) -> None:
         step=lambda lr, hr: pretrain_step(generator, optimizer, lr, hr),
         also_saved={},
     )
-    flags.write_run(NAME, arguments, recipe)
+    run_json.write(NAME, arguments, recipe)
     train(stage, generator, crops, recipe, arguments.output, arguments.workers)
 
 

@@ -18,7 +18,7 @@ from models.discriminator import Discriminator
 from models.errors import InputError
 from models.vgg19_weights import load_vgg19
 from models.weights import load_generator
-from train import flags
+from train import flags, run_json
 from train.loop import Stage, train
 from train.steps import adam, gan_step
 
@@ -61,7 +61,7 @@ def main(arguments) -> None:
         step=lambda lr, hr: gan_step(generator, discriminator, vgg19, g_optimizer, d_optimizer, lr, hr, recipe),
         also_saved={"srgan_d.pdparams": discriminator},
     )
-    flags.write_run(NAME, arguments, recipe)
+    run_json.write(NAME, arguments, recipe)
     train(stage, generator, crops, recipe, arguments.output, arguments.workers)
 
 
