@@ -24,5 +24,5 @@ def replacing(path):
     except OSError as error:
         raise OSError(error.errno, f"cannot write it ({error.strerror}); what was there before is kept", str(path))
     finally:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             temporary.unlink()

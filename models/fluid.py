@@ -51,7 +51,7 @@ def read_variable(path) -> np.ndarray:
     content = Path(path).read_bytes()
     try:
         return _parse_variable(content)
-    except (struct.error, ValueError, IndexError) as error:
+    except (struct.error, ValueError, IndexError, OverflowError) as error:
         raise InputError(f"{path}: not a variable of fluid.io.save_persistables ({error})") from None
 
 
@@ -92,6 +92,8 @@ def _parse_tensor_desc(message: bytes) -> tuple:
             while position < end:
                 dim, position = _varint(message, position)
                 dims.append(dim)
+            if position != end:
+                raise ValueError("its dimensions are damaged")
         else:
             raise ValueError(f"unknown protobuf field {tag >> 3}")
     if dtype not in DTYPES:

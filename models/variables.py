@@ -22,7 +22,7 @@ def select(variables: dict, table: dict, source: str) -> dict:
             problems.append(f"{name}: expected shape {list(shape)}, not found")
         elif tuple(array.shape) != tuple(shape):
             problems.append(f"{name}: expected shape {list(shape)}, found {list(array.shape)}")
-        elif array.dtype.kind != "f" or not np.isfinite(array).all():
+        elif array.dtype.kind != "f" or not (np.abs(array) <= np.finfo("float32").max).all():
             problems.append(f"{name}: expected finite numbers, found {array.dtype} with NaN, infinity or other kinds")
         else:
             state[key] = np.asarray(array, dtype="float32")

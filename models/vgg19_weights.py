@@ -115,5 +115,5 @@ def _recognise(variables: dict, path) -> _Form:
     for form in FORMS:
         if any(form.conv_pattern.match(name) for name in variables):
             return form
-    shown = ", ".join(sorted(variables)[:4])
-    raise InputError(f"{path}: no VGG19 weights in any known form; found {len(variables)} variables ({shown}, …)")
+    shown = ", ".join(sorted(variables)[:4] + ["…"])
+    raise InputError(f"{path}: no VGG19 weights in any known form; found {len(variables)} variables: {shown}")

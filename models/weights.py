@@ -18,16 +18,49 @@ NAMES_KEY = "StructuredToParameterName@@"
 PLAIN_DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
 
 
-def _empty_array(*_):
-    """Stands in for NumPy's `_reconstruct`, which a pickle calls with the class and shape it likes."""
-    return np.ndarray.__new__(np.ndarray, (0,), "u1")
+class _Dtype:
+    """Stands in for `numpy.dtype`: plain numbers only. NumPy's own `__setstate__` crashes Python on a wrong state."""
+
+    def __init__(self, code, align=False, copy=True):
+        if not isinstance(code, str) or code not in PLAIN_DTYPES:
+            raise pickle.UnpicklingError(f"numpy.dtype {code!r}")
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state):
+        version, order, *rest = state
+        if version != 3 or order not in ("<", ">", "|") or rest != [None, None, None, -1, -1, 0]:
+            raise pickle.UnpicklingError(f"numpy.dtype with the state {state!r}")
+        self.dtype = self.dtype.newbyteorder(order)
 
 
-def _dtype(code, align=False, copy=True):
-    """Stands in for `numpy.dtype`: plain numbers only, and always a copy, as a pickle goes on to set its state."""
-    if code not in PLAIN_DTYPES:
-        raise pickle.UnpicklingError(f"numpy.dtype {code!r}")
-    return np.dtype(code, align, True)
+class _Array:
+    """Stands in for what NumPy's `_reconstruct` makes: an empty array, filled when its state is set."""
+
+    def __init__(self, *_):
+        self.array = np.empty(0, "u1")
+
+    def __setstate__(self, state):
+        version, shape, dtype, fortran, data = state
+        if version != 1 or not isinstance(dtype, _Dtype) or min(shape, default=0) < 0:
+            raise pickle.UnpicklingError("an array with an unknown state")
+        data = data.encode("latin1") if isinstance(data, str) else data
+        array = np.frombuffer(data, dtype.dtype).reshape(shape, order="F" if fortran else "C")
+        self.array = array.astype(dtype.dtype.newbyteorder("="))  # a copy: the buffer is read-only
+
+
+class _Call:
+    """A function without attributes: a pickle can set those of a plain one, for the files after it too."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function):
+        object.__setattr__(self, "_function", function)
+
+    def __call__(self, *arguments):
+        return self._function(*arguments)
+
+    def __setattr__(self, name, value):
+        raise pickle.UnpicklingError("it sets the state of a function")
 
 
 def _latin1_bytes(text, encoding):
@@ -40,15 +73,16 @@ def _latin1_bytes(text, encoding):
 # All that the pickle of a dict of arrays asks for, under NumPy 1's and 2's module names.
 _ALLOWED = {
     ("numpy", "ndarray"): "the class that _reconstruct is called with",
-    ("numpy", "dtype"): _dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
-    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
-    ("_codecs", "encode"): _latin1_bytes,
+    ("numpy", "dtype"): _Dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("_codecs", "encode"): _Call(_latin1_bytes),
     ("collections", "OrderedDict"): dict,
 }
 
 
-class _ArrayUnpickler(pickle.Unpickler):
+# Python's unpickler, not C's: that one makes room for as many memo entries as a damaged number says.
+class _ArrayUnpickler(pickle._Unpickler):
     def find_class(self, module, name):
         try:
             return _ALLOWED[module, name]
@@ -73,11 +107,13 @@ def read_pdparams(path) -> dict:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except Exception as error:  # noqa: BLE001  a damaged pickle can raise anything
         raise InputError(f"{path}: not a weight file, or damaged ({type(error).__name__}: {error})") from None
+    content = content.array if isinstance(content, _Array) else content
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a dict of arrays, found {type(content).__name__}")
     content.pop(NAMES_KEY, None)
+    content = {name: value.array if isinstance(value, _Array) else value for name, value in content.items()}
     for name, array in content.items():
-        if not isinstance(name, str) or not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+        if not isinstance(name, str) or not isinstance(array, np.ndarray):
             raise InputError(f"{path}: expected a dict of arrays, found {type(array).__name__} under {name!r}")
     return content
 

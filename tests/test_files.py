@@ -1,0 +1,116 @@
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.files import replacing
+
+ROOT = Path(__file__).resolve().parents[1]
+FULL_DISK = """
+import resource, sys
+from models.files import replacing
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    with replacing(sys.argv[1]) as temporary:
+        temporary.write_bytes(bytes(100_000))
+except OSError as error:
+    print(type(error).__name__, error.filename, error)
+"""
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_writes_beside_the_file_then_puts_it_in_its_place(tmp_path):
+    path = tmp_path / "new" / "folder" / "a b.pdparams"
+    with replacing(path) as temporary:
+        assert temporary.parent == path.parent and temporary.suffix == ".pdparams"
+        temporary.write_text("whole")
+        assert names(path.parent) == [temporary.name] != [path.name]
+    assert path.read_text() == "whole"
+    assert names(path.parent) == [path.name]
+
+
+def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with replacing(str(path)) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_syncs_to_the_disk_before_it_renames(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: calls.append("fsync") or fsync(file))
+    monkeypatch.setattr(os, "replace", lambda *paths: calls.append("replace") or replace(*paths))
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("x")
+    assert calls == ["fsync", "replace"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_keeps_the_old_file_and_leaves_nothing(tmp_path, error):
+    (tmp_path / "old.txt").write_text("old")
+    for name in ("old.txt", "new.txt"):
+        with pytest.raises(error, match="mine"), replacing(tmp_path / name) as temporary:
+            temporary.write_text("half")
+            raise error("mine")
+    assert names(tmp_path) == ["old.txt"]
+    assert (tmp_path / "old.txt").read_text() == "old"
+
+
+def test_an_oserror_names_the_file_and_keeps_its_number(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(OSError) as error, replacing(path) as temporary:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "the disk is full", str(temporary))
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(path))
+    assert error.value.strerror == "cannot write it (the disk is full); what was there before is kept"
+    assert names(tmp_path) == ["a.txt"]
+    assert path.read_text() == "old"
+
+
+def test_a_block_that_wrote_nothing_is_an_error(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(FileNotFoundError) as error, replacing(tmp_path / "a.txt"):
+        pass
+    assert error.value.filename == str(tmp_path / "a.txt")
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_a_folder_in_its_place_is_kept(tmp_path):
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(OSError) as error, replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("x")
+    assert error.value.filename == str(tmp_path / "a.txt")
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("inside", ["a.txt", "folder/a.txt"])
+def test_a_file_in_the_folders_place_is_named(tmp_path, inside):
+    (tmp_path / "taken").write_text("kept")
+    path = tmp_path / "taken" / inside
+    with pytest.raises(OSError) as error, replacing(path) as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "taken").read_text() == "kept"
+    assert error.value.filename == str(path)
+
+
+def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(tmp_path):
+    pytest.importorskip("resource")
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    command = [sys.executable, "-c", FULL_DISK, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"OSError {path} [Errno {errno.EFBIG}] cannot write it")
+    assert names(tmp_path) == ["a.bin"]
+    assert path.read_bytes() == b"old"

@@ -1,0 +1,82 @@
+import numpy as np
+import paddle
+import pytest
+
+from models.errors import InputError
+from models.variables import select, shapes
+
+TABLE = {"conv.weight": ("c.w_0", (2, 3)), "conv.bias": ("c.b_0", (2,))}
+
+
+def variables(**changed):
+    return {"c.w_0": np.arange(6, dtype="float32").reshape(2, 3), "c.b_0": np.ones(2, "float32"), **changed}
+
+
+def message(found, table=None):
+    with pytest.raises(InputError) as error:
+        select(found, table or TABLE, "some/file")
+    return str(error.value)
+
+
+def test_takes_what_the_table_names_and_leaves_the_rest():
+    state = select(variables(other=np.zeros(9), counter=np.array([7])), TABLE, "some/file")
+    assert set(state) == {"conv.weight", "conv.bias"}
+    np.testing.assert_array_equal(state["conv.weight"], [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(state["conv.bias"], [1, 1])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4", ">f8"])
+def test_any_float_becomes_float32(dtype):
+    given = np.asfortranarray(np.array([[0.5, -1.25, 2], [3, 4, 1024]], dtype))
+    array = select(variables(**{"c.w_0": given}), TABLE, "some/file")["conv.weight"]
+    assert array.dtype == np.float32 and array.dtype.isnative
+    np.testing.assert_array_equal(array, [[0.5, -1.25, 2], [3, 4, 1024]])
+
+
+def test_names_a_missing_variable_and_its_shape():
+    assert message({"c.b_0": np.ones(2, "float32")}) == "some/file: c.w_0: expected shape [2, 3], not found"
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3, 1), (6,), ()])
+def test_names_a_misshapen_variable_and_both_shapes(shape):
+    expected = f"some/file: c.w_0: expected shape [2, 3], found {list(shape)}"
+    assert message(variables(**{"c.w_0": np.zeros(shape, "float32")})) == expected
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_refuses_numbers_that_are_not_finite(value):
+    bad = np.array([1, value], "float32")
+    assert message(variables(**{"c.b_0": bad})).startswith("some/file: c.b_0: expected finite numbers, found float32")
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_refuses_numbers_that_are_not_finite_as_float32():
+    assert "c.b_0: expected finite numbers" in message(variables(**{"c.b_0": np.array([1, 1e300])}))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "complex64", "U3", "S3", "object"])
+def test_refuses_what_is_no_float(dtype):
+    bad = np.zeros(2, dtype)
+    assert message(variables(**{"c.b_0": bad})).startswith(
+        f"some/file: c.b_0: expected finite numbers, found {bad.dtype}"
+    )
+
+
+def test_lists_four_problems_and_counts_the_others():
+    table = {f"layer{i}": (f"v{i}", (i,)) for i in range(7)}
+    shown = "; ".join(f"v{i}: expected shape [{i}], not found" for i in range(4))
+    assert message({"v6": np.zeros(6)}, table) == f"some/file: {shown}; and 2 more of 7"
+
+
+def test_four_problems_are_all_there_are():
+    assert "more" not in message({}, {f"layer{i}": (f"v{i}", (i,)) for i in range(4)})
+
+
+def test_shapes_are_those_of_the_networks_own_names():
+    network = paddle.nn.Sequential(paddle.nn.Linear(2, 3), paddle.nn.BatchNorm1D(3))
+    expected = {
+        "0.weight": (2, 3),
+        "0.bias": (3,),
+        **{f"1.{n}": (3,) for n in ("weight", "bias", "_mean", "_variance")},
+    }
+    assert shapes(network) == {name: (name, shape) for name, shape in expected.items()}

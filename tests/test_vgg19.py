@@ -1,0 +1,155 @@
+import numpy as np
+import paddle
+import pytest
+
+from models.vgg19 import VGG19
+from tests import golden
+
+CONVS = [f"conv{block}_{i}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, count + 1)]
+CONV_WEIGHTS = 20_018_880  # 9 * (3*64 + 64*64 + 64*128 + 128² + 128*256 + 3*256² + 256*512 + 7*512²)
+FC_WEIGHTS = 25088 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000
+
+
+@pytest.fixture(scope="module")
+def network():
+    """The recordings' VGG19, without its classifier."""
+    network = VGG19(with_classifier=False)
+    weights = golden.vgg19_variables()
+    missing, unexpected = network.set_state_dict({f"{c}.weight": weights[f"vgg19_{c}_weights"] for c in CONVS})
+    assert not missing and not unexpected
+    network.eval()
+    return network
+
+
+@pytest.fixture(scope="module")
+def classified():
+    """A whole VGG19 with biases in its classifier, its picture, and what it makes of it in eval mode."""
+    paddle.seed(0)
+    network = VGG19()
+    random = np.random.RandomState(0)
+    for fc in (network.fc6, network.fc7, network.fc8):
+        fc.bias.set_value(random.standard_normal(fc.bias.shape[0]).astype("float32"))
+    network.eval()
+    with paddle.no_grad():
+        logits, conv5 = network(pictures(1, 224, 224))
+    return network, logits.numpy(), conv5.numpy()
+
+
+def pictures(n, height, width):
+    return paddle.to_tensor(golden.nchw(golden.picture("vgg", (n, height, width, 3))))
+
+
+def weight_count(network):
+    return sum(int(np.prod(p.shape)) for p in network.parameters())
+
+
+@golden.needs_golden
+def test_conv5_equals_the_recording(network):
+    with np.load(golden.GOLDEN / "golden_seed0.npz") as file:
+        expected = file["vgg_conv5"]
+    with paddle.no_grad():
+        conv5 = network.features(pictures(2, 224, 224), "pool5").numpy()
+    assert conv5.shape == (2, 512, 7, 7)
+    np.testing.assert_allclose(conv5, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "layer, shape",
+    [
+        ("conv1_1", (1, 64, 32, 64)),
+        ("pool1", (1, 64, 16, 32)),
+        ("conv2_2", (1, 128, 16, 32)),
+        ("pool2", (1, 128, 8, 16)),
+        ("pool3", (1, 256, 4, 8)),
+        ("conv5_4", (1, 512, 2, 4)),
+        ("pool5", (1, 512, 1, 2)),
+    ],
+)
+def test_shape_of_a_layers_maps(network, layer, shape):
+    with paddle.no_grad():
+        maps = network.features(pictures(1, 32, 64), layer).numpy()
+    assert maps.shape == shape
+    assert maps.min() == 0 < maps.max()  # behind the ReLU
+
+
+def test_pool5_is_the_maximum_of_conv5_4(network):
+    with paddle.no_grad():
+        conv5_4 = network.features(pictures(1, 64, 96), "conv5_4").numpy()
+        pool5 = network.features(pictures(1, 64, 96), "pool5").numpy()
+    blocks = conv5_4.reshape(1, 512, 2, 2, 3, 2)
+    np.testing.assert_allclose(pool5, blocks.max(axis=(3, 5)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("layer, last", [("conv1_1", 1), ("pool1", 2), ("conv2_2", 4), ("conv3_3", 7), ("pool5", 16)])
+def test_computes_no_convolution_behind_the_layer(network, layer, last):
+    computed = []
+    hooks = [
+        getattr(network, name).register_forward_post_hook(lambda *_, name=name: computed.append(name)) for name in CONVS
+    ]
+    with paddle.no_grad():
+        network.features(pictures(1, 32, 32), layer)
+    for hook in hooks:
+        hook.remove()
+    assert computed == CONVS[:last]
+
+
+@pytest.mark.parametrize("layer", ["conv1_3", "conv6_1", "pool0", "pool6", "fc6", "relu5_4", ""])
+def test_refuses_a_layer_it_does_not_have(network, layer):
+    with pytest.raises(ValueError, match=f"no layer '{layer}'; it has conv1_1, .*conv5_4, .*pool5"):
+        network.features(pictures(1, 32, 32), layer)
+
+
+def test_without_classifier_it_has_only_the_convolutions(network):
+    assert set(network.state_dict()) == {f"{name}.weight" for name in CONVS}
+    assert weight_count(network) == CONV_WEIGHTS
+    with pytest.raises(ValueError, match="without its classifier"):
+        network(pictures(1, 32, 32))
+
+
+def test_whole_network_returns_logits_and_conv5(classified):
+    network, logits, conv5 = classified
+    assert weight_count(network) == CONV_WEIGHTS + FC_WEIGHTS
+    assert logits.shape == (1, 1000)
+    assert conv5.shape == (1, 512, 7, 7)
+    with paddle.no_grad():
+        np.testing.assert_allclose(conv5, network.features(pictures(1, 224, 224), "pool5").numpy(), rtol=1e-5)
+
+
+def test_in_eval_mode_dropout_halves_as_fluids_default_does(classified):
+    network, logits, conv5 = classified
+    weight = {name: value.numpy() for name, value in network.state_dict().items() if name.startswith("fc")}
+    h = conv5.reshape(1, -1)  # channel-major
+    for fc in ("fc6", "fc7"):
+        h = np.maximum(h @ weight[f"{fc}.weight"] + weight[f"{fc}.bias"], 0) * np.float32(0.5)
+    expected = h @ weight["fc8.weight"] + weight["fc8.bias"]
+    np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_in_train_mode_dropout_drops_half_and_scales_nothing(classified):
+    dropout = classified[0].dropout
+    paddle.seed(0)
+    dropout.train()
+    kept = dropout(paddle.ones([1, 4096])).numpy()
+    dropout.eval()
+    assert set(np.unique(kept)) == {0, 1}
+    assert abs(kept.mean() - 0.5) < 0.05
+
+
+def test_with_conv_biases_it_equals_paddle_vision():
+    paddle.seed(0)
+    theirs = paddle.vision.models.vgg19(num_classes=0)
+    random = np.random.RandomState(0)
+    convs = [layer for layer in theirs.sublayers() if isinstance(layer, paddle.nn.Conv2D)]
+    state = {}
+    for name, conv in zip(CONVS, convs):
+        conv.bias.set_value(random.standard_normal(conv.bias.shape[0]).astype("float32"))
+        state.update({f"{name}.weight": conv.weight, f"{name}.bias": conv.bias})
+    ours = VGG19(with_classifier=False, conv_bias=True)
+    missing, unexpected = ours.set_state_dict(state)
+    assert not missing and not unexpected and len(convs) == 16
+    x = pictures(1, 32, 64)
+    with paddle.no_grad():
+        for layer, sublayers in (("conv2_2", 9), ("pool5", 37)):
+            expected = theirs.features[:sublayers](x).numpy()
+            found = ours.features(x, layer).numpy()
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * expected.max(), err_msg=layer)

@@ -1,0 +1,283 @@
+import pickle
+
+import numpy as np
+import paddle
+import pytest
+
+from models import vgg19_weights
+from models.errors import InputError
+from models.generator import Generator
+from models.vgg19_weights import load_vgg19
+from models.weights import save
+from tests import golden
+from tests.test_fluid import constant, write_folder
+
+CONVS = [f"conv{block}_{i}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, count + 1)]
+VISION = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
+FC_SHAPES = ((25088, 4096), (4096, 4096), (4096, 1000))
+
+
+class Form:
+    """How a public file names VGG19's variables, as the article's page lists it."""
+
+    def __init__(self, title, convs, fcs, weight=".weight", bias=".bias", conv_bias=False):
+        self.title, self.convs, self.fcs, self.weight, self.bias = title, convs, fcs, weight, bias
+        self.conv_bias = conv_bias
+
+    def variables(self):
+        """The recordings' convolutions under this form's names; biases of 0 where it has biases."""
+        drawn = golden.vgg19_variables()
+        found = {name + self.weight: drawn[f"vgg19_{conv}_weights"] for conv, name in zip(CONVS, self.convs)}
+        if self.conv_bias:
+            found.update({name + self.bias: np.zeros(len(found[name + self.weight]), "float32") for name in self.convs})
+        return found
+
+    def classifier(self):
+        shapes = {name + self.weight: shape for name, shape in zip(self.fcs, FC_SHAPES)}
+        shapes.update({name + self.bias: shape[1:] for name, shape in zip(self.fcs, FC_SHAPES)})
+        return {name: constant(name, shape) for name, shape in shapes.items()}
+
+
+FLUID = {"fcs": ["fc6", "fc7", "fc8"], "weight": "_weights", "bias": "_offset"}
+FORMS = {
+    "article": Form("the article's folder", [f"vgg19_{conv}" for conv in CONVS], **FLUID),
+    "original": Form("Paddle's original archive", CONVS, **FLUID),
+    "legendary": Form(
+        "PaddleClas' legendary_models/VGG19_pretrained.pdparams",
+        [f"conv_block_{conv[4]}.conv{conv[6]}" for conv in CONVS],
+        ["fc1", "fc2", "fc3"],
+    ),
+    "early": Form(
+        "PaddleClas' early dygraph/VGG19_pretrained.pdparams",
+        [f"_conv_block_{conv[4]}._conv_{conv[6]}" for conv in CONVS],
+        ["_fc1", "_fc2", "_out"],
+    ),
+    "vision": Form(
+        "paddle.vision's vgg19.pdparams",
+        [f"features.{n}" for n in VISION],
+        ["classifier.0", "classifier.3", "classifier.6"],
+        conv_bias=True,
+    ),
+}
+every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+
+
+def write(form, folder):
+    """The form's file or folder, with what else such a file holds: a classifier, which is not asked for here."""
+    variables = {**form.variables(), form.fcs[0] + form.weight: np.ones((2, 2), "float32")}
+    if form.weight == "_weights":
+        return write_folder(folder / "VGG19_pretrained", variables)
+    path = folder / "VGG19_pretrained.pdparams"
+    if form.title.startswith("PaddleClas' early"):
+        names = {name: f"{name}.w_0" for name in variables}
+        path.write_bytes(pickle.dumps({**variables, "StructuredToParameterName@@": names}, protocol=2))
+    else:
+        paddle.save({name: paddle.to_tensor(array) for name, array in variables.items()}, str(path))
+    return path
+
+
+@pytest.fixture
+def big(tmp_path):
+    """A folder for files of 80 MB, emptied afterwards: pytest keeps those of three runs."""
+    yield tmp_path
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            path.unlink()
+
+
+@pytest.fixture
+def given(monkeypatch, tmp_path):
+    """load_vgg19(given(variables)): as if a file held them; one number a variable keeps that free."""
+    monkeypatch.setattr(golden, "weight", constant)
+
+    def path_to(variables, name="VGG19 weights"):
+        monkeypatch.setattr(vgg19_weights, "read_pdparams", lambda path: variables)
+        monkeypatch.setattr(vgg19_weights, "read_persistables", lambda path: variables)
+        return tmp_path / name
+
+    return path_to
+
+
+def message(*arguments, **options) -> str:
+    with pytest.raises(InputError) as error:
+        load_vgg19(*arguments, **options)
+    return str(error.value)
+
+
+@golden.needs_golden
+@every_form
+def test_each_form_gives_the_recorded_conv5(form, big, capsys):
+    path = write(form, big)
+    network = load_vgg19(path)
+    assert capsys.readouterr().out.startswith(f"VGG19: {path} ({form.title}")
+    assert not network.training and not any(layer.training for layer in network.sublayers())
+    assert all(parameter.stop_gradient for parameter in network.parameters())
+    assert len(network.parameters()) == (32 if form.conv_bias else 16)
+    with np.load(golden.GOLDEN / "golden_seed0.npz") as file:
+        expected = file["vgg_conv5"][:1]
+    with paddle.no_grad():
+        conv5 = network.features(paddle.to_tensor(golden.nchw(golden.picture("vgg", (2, 224, 224, 3))[:1])), "pool5")
+    np.testing.assert_allclose(conv5.numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_paddle_visions_own_state_dict_with_its_biases(big):
+    paddle.seed(0)
+    theirs = paddle.vision.models.vgg19(num_classes=0)
+    random = np.random.RandomState(0)
+    for name, parameter in theirs.named_parameters():
+        if name.endswith(".bias"):
+            parameter.set_value(random.standard_normal(parameter.shape[0]).astype("float32"))
+    paddle.save(theirs.state_dict(), str(big / "vgg19.pdparams"))
+    ours = load_vgg19(str(big / "vgg19.pdparams"))
+    picture = paddle.to_tensor(golden.nchw(golden.picture("vgg", (1, 32, 64, 3))))
+    with paddle.no_grad():
+        expected = theirs.features(picture).numpy()
+        found = ours.features(picture, "pool5").numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * expected.max())
+
+
+def test_gradients_pass_through_to_the_picture(given):
+    network = load_vgg19(given(FORMS["legendary"].variables()))
+    picture = paddle.ones([1, 3, 32, 32])
+    picture.stop_gradient = False
+    network.features(picture, "conv1_2").sum().backward()
+    assert np.abs(picture.grad.numpy()).max() > 0
+    assert network.conv1_1.weight.grad is None
+
+
+class Recorder:
+    """Stands in for VGG19, to see what it would be given without 574 MB of it."""
+
+    def __init__(self, with_classifier, conv_bias):
+        self.options = with_classifier, conv_bias
+
+    def set_state_dict(self, state):
+        self.state = state
+
+    def eval(self):
+        pass
+
+    def parameters(self):
+        return []
+
+
+@every_form
+def test_with_its_classifier(form, given, monkeypatch):
+    monkeypatch.setattr(vgg19_weights, "VGG19", Recorder)
+    variables = {**form.variables(), **form.classifier()}
+    network = load_vgg19(given(variables), with_classifier=True)
+    assert network.options == (True, form.conv_bias)
+    expected = {f"{conv}.weight": variables[name + form.weight] for conv, name in zip(CONVS, form.convs)}
+    if form.conv_bias:
+        expected.update({f"{conv}.bias": variables[name + form.bias] for conv, name in zip(CONVS, form.convs)})
+    for fc, name in zip(("fc6", "fc7", "fc8"), form.fcs):
+        expected.update({f"{fc}.weight": variables[name + form.weight], f"{fc}.bias": variables[name + form.bias]})
+    assert set(network.state) == set(expected)
+    for name, array in expected.items():
+        assert network.state[name].shape == array.shape and network.state[name].flat[0] == array.flat[0], name
+
+
+@every_form
+def test_a_missing_classifier_is_an_error_when_asked_for(form, given):
+    said = message(given(form.variables()), with_classifier=True)
+    assert f"{form.fcs[0]}{form.weight}: expected shape [25088, 4096], not found" in said
+    variables = {**form.variables(), **form.classifier()}
+    variables[form.fcs[2] + form.bias] = np.ones(102, "float32")
+    said = message(given(variables), with_classifier=True)
+    assert said.endswith(f"): {form.fcs[2]}{form.bias}: expected shape [1000], found [102]")
+
+
+@every_form
+def test_names_a_missing_convolution(form, given):
+    variables = form.variables()
+    del variables[form.convs[8] + form.weight]
+    path = given(variables)
+    said = message(path)
+    assert said.startswith(f"{path} ({form.title}")
+    assert said.endswith(f"): {form.convs[8]}{form.weight}: expected shape [512, 256, 3, 3], not found")
+
+
+@every_form
+def test_names_a_misshapen_convolution(form, given):
+    variables = {**form.variables(), form.convs[15] + form.weight: np.ones((512, 512, 1, 1), "float32")}
+    said = message(given(variables))
+    assert said.endswith(f"): {form.convs[15]}{form.weight}: expected shape [512, 512, 3, 3], found [512, 512, 1, 1]")
+
+
+@every_form
+def test_names_a_convolution_too_many(form, given):
+    extra = {
+        "article": "vgg19_conv3_5_weights",
+        "original": "conv3_5_weights",
+        "legendary": "conv_block_3.conv5.weight",
+        "early": "_conv_block_3._conv_5.weight",
+        "vision": "features.36.weight",
+    }
+    name = extra[next(key for key in FORMS if FORMS[key] is form)]
+    path = given({**form.variables(), name: np.ones((256, 256, 3, 3), "float32")})
+    said = message(path)
+    assert said.startswith(f"{path} ({form.title}") and "does not have" in said
+    assert said.endswith(f": {name}")
+
+
+@every_form
+def test_names_a_convolution_with_a_number_that_is_not_finite(form, given):
+    variables = form.variables()
+    bad = np.ones((64, 3, 3, 3), "float32")
+    bad[5, 1, 2, 0] = np.nan
+    variables[form.convs[0] + form.weight] = bad
+    assert f"{form.convs[0]}{form.weight}: expected finite numbers" in message(given(variables))
+
+
+def test_names_a_missing_bias(given):
+    variables = FORMS["vision"].variables()
+    del variables["features.34.bias"]
+    assert message(given(variables)).endswith("): features.34.bias: expected shape [512], not found")
+
+
+@pytest.mark.parametrize("form", ["article", "original", "legendary", "early"])
+def test_a_vgg16_is_refused(form, given):
+    form = FORMS[form]
+    lacking = [form.convs[CONVS.index(conv)] + form.weight for conv in ("conv3_4", "conv4_4", "conv5_4")]
+    variables = {name: array for name, array in form.variables().items() if name not in lacking}
+    said = message(given(variables))
+    assert all(f"{name}: expected shape" in said for name in lacking)
+    assert said.count("not found") == 3
+
+
+@pytest.mark.parametrize(
+    "model, options", [("vgg11", {}), ("vgg16", {}), ("vgg19", {"batch_norm": True}), ("alexnet", {})]
+)
+def test_other_networks_of_paddle_vision_are_refused(model, options, given):
+    with paddle.LazyGuard():  # names and shapes only
+        network = getattr(paddle.vision.models, model)(**options)
+    variables = {name: constant(name, tuple(value.shape)) for name, value in network.state_dict().items()}
+    path = given(variables, f"{model}.pdparams")
+    assert message(path).startswith(f"{path}")
+
+
+def test_a_generator_is_refused(tmp_path):
+    path = tmp_path / "g.pdparams"
+    save(Generator(), path)
+    said = message(path)
+    assert said.startswith(f"{path}: no VGG19 weights in any known form; found ")
+    assert "blocks.0.bn1._mean" in said
+
+
+def test_a_dict_of_nothing_is_refused(tmp_path):
+    path = tmp_path / "empty.pdparams"
+    path.write_bytes(pickle.dumps({}))
+    assert message(path).startswith(f"{path}: no VGG19 weights in any known form; found 0 variables")
+
+
+def test_a_fluid_folder_of_another_network_is_refused(tmp_path):
+    write_folder(tmp_path, {"n64s1/c.w_0": np.ones((64, 3, 3, 3), "float32")})
+    expected = f"{tmp_path}: no VGG19 weights in any known form; found 1 variables: n64s1/c.w_0"
+    assert message(tmp_path).startswith(expected)
+
+
+def test_unusable_paths_are_named(tmp_path):
+    assert message(tmp_path / "none.pdparams") == f"{tmp_path / 'none.pdparams'}: no such file"
+    assert message(tmp_path).startswith(f"{tmp_path}: empty")
+    (tmp_path / "vgg19.tar.gz").write_bytes(b"\x1f\x8b\x08" + bytes(50))
+    assert message(tmp_path / "vgg19.tar.gz").startswith(f"{tmp_path / 'vgg19.tar.gz'}: not a weight file")
