@@ -22,7 +22,7 @@ OUTPUT = Path("output/demo")
 PHOTOGRAPHS = OUTPUT / "photographs"
 COMMON = ["--data", str(PHOTOGRAPHS), "--output", str(OUTPUT), "--hr-size", "96"]
 STAGE1 = ["--batch-size", "8", "--crops-per-image", "8", "--epochs", "8", "--sample-every", "4"]
-STAGE2 = ["--batch-size", "4", "--crops-per-image", "4", "--epochs", "1", "--sample-every", "1"]
+STAGE2 = ["--batch-size", "4", "--crops-per-image", "2", "--epochs", "1", "--sample-every", "1"]
 PSNR = re.compile(r"sample PSNR: ([\d.]+) dB")
 
 
