@@ -1,6 +1,6 @@
 # `make demo` and `make test` set everything up by themselves, in .venv.
-# PYTHON: the interpreter to use, 3.8 to 3.12.  PADDLE: another Paddle, such as paddlepaddle==3.3.1.
-PYTHON ?= python3
+# PYTHON: the interpreter to use (default: the first of 3.8 to 3.12).  PADDLE: another Paddle (paddlepaddle==3.3.1).
+PYTHON ?=
 PADDLE ?=
 VENV ?= .venv
 

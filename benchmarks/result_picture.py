@@ -20,7 +20,7 @@ from data.images import read_rgb
 from data.prepare import sample_sources
 from models.generator import SCALE
 from models.weights import load_generator
-from train.samples import mean_psnr, upscale
+from train.samples import mean_psnr, upscale, write_plot
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -36,7 +36,7 @@ def whole_multiple(rgb: np.ndarray) -> np.ndarray:
 
 
 def draw(generator, degrade, path) -> None:
-    figure, axes = plt.subplots(len(DETAILS), 4, figsize=(8, 2.25 * len(DETAILS)))
+    figure, axes = plt.subplots(len(DETAILS), 4, figsize=(6, 1.7 * len(DETAILS)))
     sources = {source.stem: source for source in sample_sources()}
     for row, (name, (top, left)) in zip(axes, DETAILS.items()):
         hr = whole_multiple(read_rgb(sources[name]))
@@ -49,10 +49,9 @@ def draw(generator, degrade, path) -> None:
             psnr = f", {mean_psnr(rgb[None], hr[None]):.2f} dB" if title in ("bicubic", "generator") else ""
             print(f"{name} {title}{psnr}")
             axis.imshow(rgb[top : top + SIDE, left : left + SIDE], interpolation="nearest")
-            axis.set_title(f"{title}{psnr}", fontsize="small")
+            axis.set_title(f"{title}{psnr}", fontsize="x-small")
             axis.axis("off")
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    write_plot(figure, path)
 
 
 def main(arguments) -> None:

@@ -8,13 +8,13 @@ from models.errors import InputError
 INTERRUPTED = 130  # 128 + SIGINT, the shell's convention for a command stopped by Ctrl-C
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the layout of a command's description (its module's docstring)."""
-
-
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser with the flags that all commands have; `description` is the command's own docstring."""
-    result = argparse.ArgumentParser(description=description, formatter_class=_Formatter)
+    # Names of files need not be UTF-8, nor a terminal know every character: what it cannot print is escaped.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a notebook's stream has no encoding
+            stream.reconfigure(errors="backslashreplace")
+    result = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument("--debug", action="store_true", help="show the full traceback of an error (default: one line)")
     return result
 

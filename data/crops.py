@@ -72,6 +72,7 @@ class Crops(Dataset):
         steps = self.steps(batch_size)
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self))[: steps * batch_size]
         draws = [[(epoch, int(index)) for index in batch] for batch in order.reshape(steps, batch_size)]
+        # Any iterable of lists with a length does for a batch sampler; the lists' items reach __getitem__ as they are.
         return DataLoader(self, batch_sampler=draws, num_workers=workers, return_list=True)
 
 

@@ -42,7 +42,10 @@ def decode(paths: list, min_side: int, folder, skip_bad: bool = False) -> Store:
     Raises InputError that lists every picture that cannot be decoded or is too small; with skip_bad they are left
     out, by name, as long as any is good.
     """
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{str(folder)!r} cannot be used as the folder of the results ({error.strerror})") from None
     file = tempfile.TemporaryFile(dir=folder, prefix=".pictures-")  # noqa: SIM115  lives as long as the store
     names, shapes, problems = [], [], []
     for path, result in tqdm(_each(paths, min_side), total=len(paths), desc="decoding", unit="picture"):

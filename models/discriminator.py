@@ -33,7 +33,7 @@ class Discriminator(nn.Layer):
     def __init__(self, hr_size: int = 384):
         super().__init__()
         if hr_size < 4 or hr_size % 4:
-            raise ValueError(f"hr_size is {hr_size}; it must be a multiple of 4")
+            raise ValueError(f"hr_size is {hr_size}; it must be a multiple of 4, 4 or more")
         inputs = (3,) + CHANNELS[:-1]
         self.convs = nn.LayerList([same_conv(i, o, 4, stride=2) for i, o in zip(inputs, CHANNELS)])
         self.bns = nn.LayerList([batch_norm(o) for o in CHANNELS[1:]])  # h0 has none

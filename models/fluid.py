@@ -22,23 +22,31 @@ DTYPES[21] = "int8"
 SOURCE = "the fluid folder"
 
 
-def read_persistables(folder) -> dict:
-    """Read a folder of `fluid.io.save_persistables` as {variable: array}, without fluid.
+def is_generators(name: str) -> bool:
+    """Whether a variable of the article's programs belongs to its generator."""
+    return name.startswith(("n64s1/", "n256s1/", "out.", "batch_norm_"))
 
-    Hidden files (those of notebooks and file managers) are passed over. Raises InputError if the folder is not
-    there, is empty, or holds a file that is no whole fluid variable.
+
+def is_discriminators(name: str) -> bool:
+    """Whether a variable of the article's programs belongs to its discriminator."""
+    return re.match(r"(h\d|res|ho)/", name) is not None
+
+
+def read_persistables(folder, is_wanted=lambda name: True) -> dict:
+    """Read a folder of `fluid.io.save_persistables` as {variable: read-only array}, without fluid.
+
+    is_wanted: called with each variable's name; only those it is true for are read (a folder of the article's has
+    1 GB, its generator 6 MB). Hidden files (those of notebooks and file managers) are passed over.
+    Raises InputError if the folder is not there, is empty, or holds a file that is no whole fluid variable.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one written by fluid.io.save_persistables")
-    variables = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and not any(part.startswith(".") for part in name.split("/")):
-            variables[name] = read_variable(path)
-    if not variables:
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    if not names:
         raise InputError(f"{folder}: empty; expected one file a variable, as fluid.io.save_persistables writes them")
-    return variables
+    return {name: read_variable(folder / name) for name in names if is_wanted(name)}
 
 
 def read_variable(path) -> np.ndarray:
@@ -52,7 +60,10 @@ def read_variable(path) -> np.ndarray:
     try:
         return _parse_variable(content)
     except (struct.error, ValueError, IndexError, OverflowError) as error:
-        raise InputError(f"{path}: not a variable of fluid.io.save_persistables ({error})") from None
+        raise InputError(
+            f"{path}: not a variable of fluid.io.save_persistables ({error}). If it is damaged, fetch the folder again; "
+            "if it is not part of it, remove it"
+        ) from None
 
 
 def _parse_variable(content: bytes) -> np.ndarray:
@@ -189,6 +200,16 @@ def discriminator_state(variables: dict, hr_size: int = 384) -> dict:
     return select(variables, table, f"{SOURCE}'s discriminator")
 
 
+def vgg19_table(prefix: str, with_classifier: bool) -> dict:
+    """{name in `models.vgg19.VGG19`: (variable, shape)}; prefix: of the convolutions' variables."""
+    table = {f"{name}.weight": (f"{prefix}{name}_weights", (o, i, 3, 3)) for name, (i, o) in CONVS.items()}
+    if with_classifier:
+        for name, (inputs, outputs) in FCS.items():
+            table[f"{name}.weight"] = (f"{name}_weights", (inputs, outputs))
+            table[f"{name}.bias"] = (f"{name}_offset", (outputs,))
+    return table
+
+
 def vgg19_state(variables: dict) -> dict:
     """The article's VGG19 variables as a state dict of `models.vgg19.VGG19`.
 
@@ -196,10 +217,6 @@ def vgg19_state(variables: dict) -> dict:
     classifier's `fc6_weights`, `fc6_offset` … are taken where there is one. Raises InputError for a missing or
     misshapen variable.
     """
-    prefix = "" if "conv1_1_weights" in variables else "vgg19_"
-    table = {f"{name}.weight": (f"{prefix}{name}_weights", (o, i, 3, 3)) for name, (i, o) in CONVS.items()}
-    if any(f"{name}_weights" in variables for name in FCS):
-        for name, (inputs, outputs) in FCS.items():
-            table[f"{name}.weight"] = (f"{name}_weights", (inputs, outputs))
-            table[f"{name}.bias"] = (f"{name}_offset", (outputs,))
-    return select(variables, table, f"{SOURCE}'s VGG19")
+    prefix = "" if any(re.match(r"conv\d", name) for name in variables) else "vgg19_"
+    with_classifier = any(f"{name}_weights" in variables for name in FCS)
+    return select(variables, vgg19_table(prefix, with_classifier), f"{SOURCE}'s VGG19")

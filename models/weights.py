@@ -45,7 +45,7 @@ class _Array:
             raise pickle.UnpicklingError("an array with an unknown state")
         data = data.encode("latin1") if isinstance(data, str) else data
         array = np.frombuffer(data, dtype.dtype).reshape(shape, order="F" if fortran else "C")
-        self.array = array.astype(dtype.dtype.newbyteorder("="))  # a copy: the buffer is read-only
+        self.array = array.astype(dtype.dtype.newbyteorder("="), copy=False)
 
 
 class _Call:
@@ -91,7 +91,7 @@ class _ArrayUnpickler(pickle._Unpickler):
 
 
 def read_pdparams(path) -> dict:
-    """Read a `.pdparams` file as {name: array}, for any Paddle 1.8 to 3.x that wrote it.
+    """Read a `.pdparams` file as {name: read-only array}, for any Paddle 1.8 to 3.x that wrote it.
 
     The file is a pickle and untrusted: it may build arrays and nothing else. Raises InputError naming the file
     if it is not there, asks for anything else (named too), is damaged, or holds no dict of arrays.
@@ -127,7 +127,10 @@ def save(network, path) -> None:
     state = network.state_dict()
     spoilt = [name for name, value in state.items() if not bool(value.isfinite().all())]
     if spoilt:
-        raise InputError(f"{path}: not written, as {len(spoilt)} variables are not finite, {spoilt[0]} the first")
+        raise InputError(
+            f"{path}: not written, what was there before is kept: {len(spoilt)} variables of the network are not finite "
+            f"({spoilt[0]}, …). Try a smaller --learning-rate"
+        )
     with replacing(path) as temporary:
         paddle.save(state, str(temporary))
 
@@ -139,7 +142,7 @@ def load_generator(path) -> Generator:
     """
     network = Generator()
     if Path(path).is_dir():
-        state = _from_folder(path, fluid.generator_state)
+        state = _from_folder(path, "n64s1", fluid.is_generators, fluid.generator_state)
     else:
         state = select(read_pdparams(path), shapes(network), f"{path}, as a generator")
     network.set_state_dict(state)
@@ -153,15 +156,22 @@ def load_discriminator(path, hr_size: int = 384) -> Discriminator:
     """
     network = Discriminator(hr_size)
     if Path(path).is_dir():
-        state = _from_folder(path, lambda variables: fluid.discriminator_state(variables, hr_size))
+        state = _from_folder(
+            path, "h0", fluid.is_discriminators, lambda variables: fluid.discriminator_state(variables, hr_size)
+        )
     else:
         state = select(read_pdparams(path), shapes(network), f"{path}, as a discriminator of {hr_size} pixels")
     network.set_state_dict(state)
     return network
 
 
-def _from_folder(folder, to_state) -> dict:
-    variables = fluid.read_persistables(folder)
+def _from_folder(folder, first: str, is_wanted, to_state) -> dict:
+    """A network's state from a folder of the article's; first: the sub-folder that its first variable lies in."""
+    variables = fluid.read_persistables(folder, is_wanted)
+    if not variables:
+        nested = next(Path(folder).rglob(first), None)
+        hint = f"; {nested.parent} has it: give that one" if nested else ""
+        raise InputError(f"{folder}: no sub-folder {first}/ with variables of the article's network in it{hint}")
     try:
         return to_state(variables)
     except InputError as error:

@@ -16,9 +16,10 @@ import pytest
 
 from data.crops import standardize
 from models import weights
+from models.errors import InputError
 from models.generator import Generator
 from tests import golden
-from train import flags, pretrain_g, train_gan
+from train import flags, pretrain_g, run_json, train_gan
 from train.recipe import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,6 +115,27 @@ def test_run_json_holds_recipe_versions_and_the_earlier_stage(stage2):
     assert run_json["pretrain_g"]["recipe"]["pretrain_epochs"] == 2
 
 
+def test_run_json_keeps_the_other_stages_last_note_through_any_order_of_runs(tmp_path):
+    def write(stage, seed):
+        parser = {"pretrain_g": pretrain_g, "train_gan": train_gan}[stage].PARSER
+        arguments = parser.parse_args(["--output", str(tmp_path), "--seed", str(seed)])
+        run_json.write(stage, arguments, flags.recipe_of(arguments, parser))
+
+    for seed, stage in enumerate(["pretrain_g", "train_gan", "train_gan", "pretrain_g", "pretrain_g", "train_gan"]):
+        write(stage, seed)
+    noted = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert noted["recipe"]["seed"] == 5 and noted["pretrain_g"]["recipe"]["seed"] == 4
+    assert "train_gan" not in noted["pretrain_g"] and "pretrain_g" not in noted["pretrain_g"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"stage": ["x"]}', '{"stage": "mine"}', "\x00"])
+def test_a_strange_run_json_is_replaced(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    arguments = pretrain_g.PARSER.parse_args(["--output", str(tmp_path)])
+    run_json.write("pretrain_g", arguments, RECIPES["article"])
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["stage"] == "pretrain_g"
+
+
 def test_the_final_weights_work_in_eval_mode(stage1):
     """They hold statistics estimated anew: after six steps those of training (momentum 0.99) are still mostly their
     initial mean 0 and variance 1."""
@@ -166,6 +188,29 @@ def test_stage_2_without_vgg19_names_the_places_and_the_command(stage1, photogra
     fails(result, 1, *flags.VGG19_PATHS, "python data/download.py vgg19", "--no-vgg")
 
 
+def test_a_loss_that_nothing_ties_to_the_picture_is_refused(stage1, photographs, tmp_path):
+    line = ["--data", photographs, "--init", stage1[1] / "pretrain_g.pdparams", "--recipe", "paper", "--no-vgg"]
+    fails(run("train_gan.py", *line, "--output", tmp_path), 1, "VGG19 is left out", "--mse-weight 1")
+
+
+def test_an_output_that_is_a_file_is_named(photographs, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    result = run("pretrain_g.py", "--data", photographs, "--output", tmp_path / "file", *SMALL)
+    fails(result, 1, str(tmp_path / "file"), "cannot be used as the folder of the results")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names that are not UTF-8 are Linux'")
+def test_paths_that_are_not_utf_8_work(photographs, tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    for path in photographs.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    result = run("pretrain_g.py", "--data", folder, "--output", folder / "out", "--epochs", 0, *SMALL)
+    assert result.returncode == 0, result.stderr
+    assert (folder / "out" / "pretrain_g.pdparams").exists() and (folder / "out" / "run.json").exists()
+
+
 def test_too_few_pictures_say_what_would_do(photographs, tmp_path):
     result = run("pretrain_g.py", "--data", photographs, "--output", tmp_path, "--hr-size", 16)
     fails(result, 1, "4 pictures", "one batch of 32", "--batch-size 4", "--crops-per-image 8")
@@ -192,6 +237,9 @@ def test_small_and_bad_pictures_are_named_and_can_be_left_out(photographs, tmp_p
         (["--hr-size", "98"], "--hr-size is 98; it must be a multiple of 4"),
         (["--learning-rate", "nan"], "--learning-rate"),
         (["--epochs", "two"], "--epochs"),
+        (["--epochs", "-1"], "--epochs is -1; it must be 0 or more"),
+        (["--seed", str(2**64)], "--seed is 18446744073709551616; it must be less than 2^32"),
+        (["--no-vgg", "--vgg19", "x"], "not allowed with"),
         (["--degradation", "nearest"], "--degradation"),
         (["--recipe", "mine"], "--recipe"),
         (["--augment", "maybe"], "--augment"),
@@ -210,7 +258,9 @@ def test_bad_flags_are_exit_status_2(bad, word, capsys, monkeypatch):
 def test_a_device_that_is_not_there_is_an_error(photographs, tmp_path):
     result = run("pretrain_g.py", "--data", photographs, "--output", tmp_path, "--device", "gpu:99")
     fails(result, 1, "gpu:99", "--device cpu")
-    fails(run("pretrain_g.py", "--device", "tpu"), 1, "--device tpu")
+    for name in ("tpu", "cpu:5", "gpu:x"):
+        with pytest.raises(InputError, match=f"--device {name}: it is cpu, gpu or gpu:N"):
+            flags.set_device(name, seed=0)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x80\x04cos\nsystem\n."])

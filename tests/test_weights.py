@@ -249,17 +249,28 @@ class TestFluidFolders:
         assert said.startswith(f"{folder}: ")
         assert "ho/fc2.w_0: expected shape [2048, 1], found [512, 1]" in said
 
-    @pytest.mark.parametrize("load, first", [(load_generator, "n64s1/c.w_0"), (load_discriminator, "h0/c.w_0")])
+    @pytest.mark.parametrize("load, first", [(load_generator, "n64s1"), (load_discriminator, "h0")])
     def test_a_folder_of_another_network(self, tmp_path, load, first):
         folder = write_folder(tmp_path, {"conv1_1_weights": np.ones((64, 3, 3, 3), "float32")})
+        assert message(load, folder).startswith(f"{folder}: no sub-folder {first}/ ")
+
+    @pytest.mark.parametrize("load, first", [(load_generator, "n64s1/c.w_0"), (load_discriminator, "h0/c.w_0")])
+    def test_a_folder_that_holds_a_part_of_the_network(self, tmp_path, load, first):
+        folder = write_folder(tmp_path, {first.replace("w", "b"): np.ones(64, "float32")})
         said = message(load, folder)
-        assert said.startswith(f"{folder}: ") and f"{first}: expected shape [64, 3, " in said
+        assert said.startswith(f"{folder}: ") and "expected shape [64, 3, " in said
 
     @pytest.mark.parametrize("load", [load_generator, load_discriminator])
     def test_a_folder_that_is_not_fluids(self, tmp_path, load):
         assert message(load, tmp_path).startswith(f"{tmp_path}: empty")
         (tmp_path / "photo.txt").write_text("a photograph")
-        assert message(load, tmp_path).startswith(f"{tmp_path / 'photo.txt'}: not a variable")
+        first = "n64s1" if load is load_generator else "h0"
+        assert (
+            message(load, tmp_path)
+            == f"{tmp_path}: no sub-folder {first}/ with variables of the article's network in it"
+        )
+        (tmp_path / "inside" / first).mkdir(parents=True)
+        assert message(load, tmp_path).endswith(f"; {tmp_path / 'inside'} has it: give that one")
 
 
 class TestUnusableFiles:

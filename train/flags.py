@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import re
 from pathlib import Path
 
 import paddle
@@ -16,6 +17,7 @@ from train.recipe import RECIPES, Recipe
 DATA_FOLDERS = ("data/DIV2K/DIV2K_train_HR", "/home/aistudio/srdata/DIV2K_train_HR")  # the second is the article's
 VGG19_PATHS = ("VGG19_pretrained", "weights/VGG19_pretrained.pdparams")  # the first is the article's
 OUTPUT = "output"
+INIT = {"pretrain": "random ones", "gan": "pretrain_g.pdparams in --output, stage 1's result"}
 
 
 def on_off(text: str) -> bool:
@@ -26,15 +28,28 @@ def on_off(text: str) -> bool:
 
 
 def parser(description: str, stage: str) -> argparse.ArgumentParser:
-    """The flags of a training command. stage: `pretrain` or `gan`."""
+    """The flags of both training commands. stage: `pretrain` or `gan`, whose epochs `--epochs` sets."""
     result = command.parser(description)
     result.add_argument("--data", metavar="DIR", help=f"folder of photographs (default: {' or '.join(DATA_FOLDERS)})")
     result.add_argument("--output", metavar="DIR", default=OUTPUT, help=f"folder of the results (default: {OUTPUT})")
-    result.add_argument("--recipe", choices=RECIPES, default="article", help="default of all below (default: article)")
+    result.add_argument(
+        "--init", metavar="FILE|FOLDER", help=f"generator weights to start from (default: {INIT[stage]})"
+    )
+    vgg19 = result.add_mutually_exclusive_group()
+    vgg19.add_argument(
+        "--vgg19", metavar="FILE|FOLDER", help=f"stage 2: VGG19's weights (default: {' or '.join(VGG19_PATHS)})"
+    )
+    vgg19.add_argument("--no-vgg", action="store_true", help="stage 2: train without the VGG loss")
+    result.add_argument(
+        "--recipe",
+        choices=RECIPES,
+        default="article",
+        help="whose numbers hold where a flag does not change them (default: article)",
+    )
     for field in dataclasses.fields(Recipe):
         if field.name == f"{stage}_epochs":
             _add_recipe_flag(result, "--epochs", field)
-        elif not field.name.endswith("_epochs") and not (field.metadata["stage2_only"] and stage == "pretrain"):
+        elif not field.name.endswith("_epochs"):
             _add_recipe_flag(result, "--" + field.name.replace("_", "-"), field)
     result.add_argument(
         "--device", metavar="NAME", help="cpu, gpu or gpu:N (default: gpu where there is one, else cpu)"
@@ -70,7 +85,7 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
             RECIPES[arguments.recipe], **{name: value for name, value in given.items() if value is not None}
         )
     except ValueError as error:
-        parser.error(f"--{error}")
+        parser.error("--" + re.sub("^(pretrain|gan)-epochs", "epochs", str(error)))
 
 
 def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
@@ -100,7 +115,7 @@ def set_device(name, seed: int) -> None:
     gpus = paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0
     name = name or ("gpu" if gpus else "cpu")
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "gpu") or (number and not number.isdigit()):
+    if not re.fullmatch(r"cpu|gpu(:\d+)?", name):
         raise InputError(f"--device {name}: it is cpu, gpu or gpu:N")
     if kind == "gpu" and int(number or 0) >= gpus:
         raise InputError(f"--device {name}: Paddle {paddle.__version__} sees {gpus} GPUs here; --device cpu would do")

@@ -42,6 +42,8 @@ def train(stage: Stage, generator, crops: Crops, recipe: Recipe, output, workers
     """
     output = Path(output)
     saved = output / f"{stage.name}.pdparams"
+    if saved.exists():
+        print(f"{saved} is there already: the first epoch's weights will replace it")
     try:
         history, pictures = _run_epochs(stage, generator, crops, recipe, output, saved, workers)
     except KeyboardInterrupt:

@@ -42,7 +42,6 @@ def main(arguments) -> None:
 
 
 PARSER = flags.parser(__doc__, "pretrain")
-PARSER.add_argument("--init", metavar="FILE|FOLDER", help="go on from these generator weights (default: random ones)")
 
 if __name__ == "__main__":
     command.run(PARSER.parse_args(), main)

@@ -3,14 +3,13 @@
 import dataclasses
 import math
 
+from data.degrade import DEGRADATIONS
 from models.vgg19 import LAYERS
 
-DEGRADATIONS = ("bilinear", "bicubic")
 
-
-def _field(default, help: str, stage2_only: bool = False):
-    """A hyper-parameter, what it is in words, and whether stage 1 has no use for it."""
-    return dataclasses.field(default=default, metadata={"help": help, "stage2_only": stage2_only})
+def _field(default, help: str):
+    """A hyper-parameter and what it is in words."""
+    return dataclasses.field(default=default, metadata={"help": help})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +30,11 @@ class Recipe:
     augment: bool = _field(False, "random flips and quarter turns of the crops")
     sample_every: int = _field(10, "epochs between sample pictures")
     seed: int = _field(0, "seed of the initial weights and of every crop")
-    mse_weight: float = _field(1.0, "weight of the mean squared error in the generator's loss", stage2_only=True)
-    vgg_weight: float = _field(2e-6, "weight of the VGG loss", stage2_only=True)
-    adv_weight: float = _field(1e-3, "weight of the adversarial loss", stage2_only=True)
-    vgg_layer: str = _field("pool5", "VGG19's layer: pool5, or conv5_4 (VGG54), conv2_2 (VGG22) …", stage2_only=True)
-    vgg_normalize: bool = _field(False, "ImageNet normalization of what VGG19 sees, not [-1,1]", stage2_only=True)
+    mse_weight: float = _field(1.0, "stage 2: weight of the mean squared error in the generator's loss")
+    vgg_weight: float = _field(2e-6, "stage 2: weight of the VGG loss")
+    adv_weight: float = _field(1e-3, "stage 2: weight of the adversarial loss")
+    vgg_layer: str = _field("pool5", "stage 2: VGG19's layer, pool5, conv5_4 (VGG54), conv2_2 (VGG22) or another")
+    vgg_normalize: bool = _field(False, "stage 2: ImageNet normalization of what VGG19 sees, instead of [-1,1]")
 
     def __post_init__(self):
         for name in ("pretrain_epochs", "gan_epochs", "seed", "mse_weight", "vgg_weight", "adv_weight"):
@@ -44,9 +43,10 @@ class Recipe:
             self._demand(name, getattr(self, name) >= 1, "1 or more")
         for name in ("learning_rate", "mse_weight", "vgg_weight", "adv_weight"):
             self._demand(name, math.isfinite(getattr(self, name)), "a finite number")
+        self._demand("seed", self.seed < 2**32, "less than 2^32")
         self._demand("learning_rate", self.learning_rate > 0, "more than 0")
         self._demand("beta1", 0 <= self.beta1 < 1, "at least 0 and less than 1")
-        self._demand("hr_size", self.hr_size >= 4 and self.hr_size % 4 == 0, "a multiple of 4")
+        self._demand("hr_size", self.hr_size >= 4 and self.hr_size % 4 == 0, "a multiple of 4, 4 or more")
         self._demand("degradation", self.degradation in DEGRADATIONS, f"one of {', '.join(DEGRADATIONS)}")
         self._demand("vgg_layer", self.vgg_layer in LAYERS, f"one of {', '.join(LAYERS)}")
 

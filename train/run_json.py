@@ -15,9 +15,14 @@ import paddle
 from models.files import replacing
 from train.recipe import Recipe
 
+STAGES = ("pretrain_g", "train_gan")
+
 
 def write(stage: str, arguments: argparse.Namespace, recipe: Recipe) -> None:
-    """Note the full recipe, the flags and the versions in `run.json`; an earlier stage's note is kept under its name."""
+    """Note the full recipe, the flags and the versions of a run in `run.json`.
+
+    stage: one of STAGES. The other stage's note, if the file has one, is kept under that stage's name.
+    """
     path = Path(arguments.output) / "run.json"
     run = {
         "stage": stage,
@@ -35,16 +40,21 @@ def write(stage: str, arguments: argparse.Namespace, recipe: Recipe) -> None:
         },
         "command": sys.argv,
     }
-    earlier = _read_run(path)
-    if earlier.get("stage") not in (None, stage):
-        run[earlier["stage"]] = earlier
+    run.update(_other_stage(path, stage))
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
 
 
-def _read_run(path: Path) -> dict:
+def _other_stage(path: Path, stage: str) -> dict:
+    """{name: note} of the other stage, as an earlier run.json has it; {} where there is none."""
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
+        earlier = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return run if isinstance(run, dict) else {}
+    (other,) = set(STAGES) - {stage}
+    if not isinstance(earlier, dict):
+        return {}
+    note = (
+        {k: v for k, v in earlier.items() if k not in STAGES} if earlier.get("stage") == other else earlier.get(other)
+    )
+    return {other: note} if note else {}

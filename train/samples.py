@@ -46,7 +46,7 @@ def write_figure(path, lr: np.ndarray, hr: np.ndarray, sr: np.ndarray) -> None:
         axis.imshow(rgb, interpolation="nearest")
         axis.set_title(title, fontsize="small", fontweight="bold")
         axis.axis("off")
-    _write(figure, path)
+    write_plot(figure, path)
 
 
 def write_curves(path, history: list) -> None:
@@ -58,11 +58,12 @@ def write_curves(path, history: list) -> None:
         axis.set_title(name)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _write(figure, path)
+    write_plot(figure, path)
 
 
-def _write(figure, path) -> None:
+def write_plot(figure, path) -> None:
+    """Write a Matplotlib figure as PNG, whole or not at all, and close it."""
     figure.tight_layout()
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+        figure.savefig(temporary, dpi=150, format="png")
     plt.close(figure)

@@ -44,11 +44,21 @@ def vgg19_of(arguments):
     return load_vgg19(arguments.vgg19 or flags.first_existing(flags.VGG19_PATHS, "VGG19's weights", remedy))
 
 
+def check_content(recipe, vgg19) -> None:
+    """Raises InputError if nothing in the generator's loss ties SR to HR: it would learn any photograph but this one."""
+    if recipe.mse_weight == 0 and (vgg19 is None or recipe.vgg_weight == 0):
+        raise InputError(
+            f"the mean squared error has weight 0 and {'VGG19 is left out' if vgg19 is None else 'so has the VGG loss'}: "
+            "nothing would tie the result to its picture. Add --mse-weight 1"
+        )
+
+
 def main(arguments) -> None:
     recipe = flags.recipe_of(arguments, PARSER)
     flags.set_device(arguments.device, recipe.seed)
     generator = load_generator(stage1_result(arguments))
     vgg19 = vgg19_of(arguments)
+    check_content(recipe, vgg19)
     crops = flags.open_crops(arguments, recipe)
     discriminator = Discriminator(recipe.hr_size)
     g_optimizer, d_optimizer = adam(generator, recipe), adam(discriminator, recipe)
@@ -66,11 +76,6 @@ def main(arguments) -> None:
 
 
 PARSER = flags.parser(__doc__, "gan")
-PARSER.add_argument("--init", metavar="FILE|FOLDER", help="generator to start from (default: stage 1's in --output)")
-PARSER.add_argument(
-    "--vgg19", metavar="FILE|FOLDER", help=f"VGG19's weights (default: {' or '.join(flags.VGG19_PATHS)})"
-)
-PARSER.add_argument("--no-vgg", action="store_true", help="train without the VGG loss")
 
 if __name__ == "__main__":
     command.run(PARSER.parse_args(), main)
