@@ -1,6 +1,7 @@
 """What every command of the project shares: its `--debug` flag, its error line and its exit status."""
 
 import argparse
+import signal
 import sys
 
 from models.errors import InputError
@@ -31,6 +32,8 @@ def run(arguments: argparse.Namespace, main) -> None:
 
     Ctrl-C exits with 130. With `--debug` every error keeps its traceback.
     """
+    # A shell script has what it starts in the background ignore Ctrl-C's signal; `kill -INT` is to stop that too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main(arguments)
     except KeyboardInterrupt:

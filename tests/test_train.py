@@ -317,9 +317,9 @@ def test_ctrl_c_stops_within_a_step_and_keeps_the_last_saved_weights(photographs
     ]
     line += ["--epochs", "1000", "--hr-size", "16", "--batch-size", "2", "--crops-per-image", "50"]
     line += ["--workers", str(workers)]
-    # A terminal sends Ctrl-C to the whole group, workers too. A shell has what it starts in the background ignore it,
-    # which would be inherited from the one that started the tests.
-    settings = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    # A terminal sends Ctrl-C to the whole group, workers too; what a script starts in the background begins with the
+    # signal ignored.
+    settings = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
     with subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", **settings
     ) as process:
