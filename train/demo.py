@@ -9,6 +9,7 @@ not rise. The discriminator's 89 million weights make a step of stage 2 slow on 
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -49,12 +50,14 @@ def vgg_flags() -> list:
 
 
 def main(arguments) -> None:
+    start = time.time()
     write_sample(PHOTOGRAPHS)
     stage1 = run("pretrain_g.py", STAGE1)
     stage2 = run("train_gan.py", STAGE2 + vgg_flags())
     print(f"pictures, figures and weights are in {OUTPUT}/")
     print(f"mean PSNR of the samples: {stage1[0]:.2f} dB after stage 1's first epoch, {stage1[-1]:.2f} dB at its end,")
     print(f"  {stage2[-1]:.2f} dB after stage 2 (which trades PSNR for texture)")
+    print(f"{time.time() - start:.0f} s in all")
     if stage1[-1] <= stage1[0]:
         raise InputError("the PSNR did not rise: the generator did not learn")
 
