@@ -1,5 +1,6 @@
 """The two training commands, run as a user runs them, on small crops of small pictures."""
 
+import dataclasses
 import json
 import os
 import re
@@ -188,9 +189,18 @@ def test_stage_2_without_vgg19_names_the_places_and_the_command(stage1, photogra
     fails(result, 1, *flags.VGG19_PATHS, "python data/download.py vgg19", "--no-vgg")
 
 
-def test_a_loss_that_nothing_ties_to_the_picture_is_refused(stage1, photographs, tmp_path):
-    line = ["--data", photographs, "--init", stage1[1] / "pretrain_g.pdparams", "--recipe", "paper", "--no-vgg"]
-    fails(run("train_gan.py", *line, "--output", tmp_path), 1, "VGG19 is left out", "--mse-weight 1")
+@pytest.mark.parametrize(
+    "changes, vgg19, warned",
+    [
+        ({"mse_weight": 0.0}, None, True),
+        ({"mse_weight": 0.0, "vgg_weight": 0.0}, "VGG19", True),
+        ({"mse_weight": 0.0}, "VGG19", False),
+        ({}, None, False),
+    ],
+)
+def test_a_loss_that_nothing_ties_to_the_picture_is_said(changes, vgg19, warned, capsys):
+    train_gan.warn_without_content(dataclasses.replace(RECIPES["article"], **changes), vgg19)
+    assert ("--mse-weight 1" in capsys.readouterr().err) == warned
 
 
 def test_an_output_that_is_a_file_is_named(photographs, tmp_path):

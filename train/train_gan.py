@@ -44,12 +44,13 @@ def vgg19_of(arguments):
     return load_vgg19(arguments.vgg19 or flags.first_existing(flags.VGG19_PATHS, "VGG19's weights", remedy))
 
 
-def check_content(recipe, vgg19) -> None:
-    """Raises InputError if nothing in the generator's loss ties SR to HR: it would learn any photograph but this one."""
+def warn_without_content(recipe, vgg19) -> None:
+    """Say so if nothing in the generator's loss ties SR to HR, as with `--recipe paper --no-vgg`."""
     if recipe.mse_weight == 0 and (vgg19 is None or recipe.vgg_weight == 0):
-        raise InputError(
-            f"the mean squared error has weight 0 and {'VGG19 is left out' if vgg19 is None else 'so has the VGG loss'}: "
-            "nothing would tie the result to its picture. Add --mse-weight 1"
+        print(
+            "warning: neither the mean squared error nor the VGG loss has a weight; nothing ties the result to its "
+            "picture but where stage 1 began. Add --mse-weight 1",
+            file=sys.stderr,
         )
 
 
@@ -58,7 +59,7 @@ def main(arguments) -> None:
     flags.set_device(arguments.device, recipe.seed)
     generator = load_generator(stage1_result(arguments))
     vgg19 = vgg19_of(arguments)
-    check_content(recipe, vgg19)
+    warn_without_content(recipe, vgg19)
     crops = flags.open_crops(arguments, recipe)
     discriminator = Discriminator(recipe.hr_size)
     g_optimizer, d_optimizer = adam(generator, recipe), adam(discriminator, recipe)
