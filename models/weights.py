@@ -138,7 +138,8 @@ def save(network, path) -> None:
 def load_generator(path) -> Generator:
     """A generator from a `.pdparams` file of this project or a folder of the article's (`models/g_models/`).
 
-    It is in train mode, as Paddle makes networks: call `.eval()` before upscaling with it. Raises InputError naming the file if it cannot be used.
+    It is in train mode, as Paddle makes networks: call `.eval()` before upscaling with it. Raises InputError naming
+    the file if it cannot be used.
     """
     network = Generator()
     if Path(path).is_dir():
