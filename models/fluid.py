@@ -17,8 +17,17 @@ from models.variables import select
 from models.vgg19 import CONVS, FCS
 
 # The data types of framework.proto's VarType that weights and counters come in.
-DTYPES = {0: "bool", 1: "int16", 2: "int32", 3: "int64", 4: "float16", 5: "float32", 6: "float64", 20: "uint8"}
-DTYPES[21] = "int8"
+DTYPES = {
+    0: "bool",
+    1: "int16",
+    2: "int32",
+    3: "int64",
+    4: "float16",
+    5: "float32",
+    6: "float64",
+    20: "uint8",
+    21: "int8",
+}
 SOURCE = "the fluid folder"
 
 

@@ -7,6 +7,8 @@ from models.discriminator import Discriminator
 from models.layers import same_conv
 from tests import golden
 
+pytestmark = pytest.mark.usefixtures("constant_initial_weights")
+
 STATISTICS = {  # the recordings' names: the port's
     "h7/bn.w_1": "bns.6._mean",
     "h7/bn.w_2": "bns.6._variance",
@@ -22,20 +24,6 @@ FC_INPUTS = {  # halved eight times, rounding up: 512 channels of side² each
     384: 2048,  # 192 96 48 24 12 6 3 2
     516: 4608,  # 258 129 65 33 17 9 5 3
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_start():
-    """Drawing 89 million normal numbers takes seconds a network; no test here depends on the initial weights."""
-    paddle.nn.initializer.set_global_initializer(paddle.nn.initializer.Constant(0.01))
-    yield
-    paddle.nn.initializer.set_global_initializer(None)
-
-
-@pytest.fixture(scope="module")
-def recorded():
-    with np.load(golden.GOLDEN / "golden_seed0.npz") as file:
-        return dict(file)
 
 
 @pytest.fixture(scope="module")

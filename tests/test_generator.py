@@ -17,12 +17,6 @@ STATISTICS = {  # the recordings' names: the port's
 
 
 @pytest.fixture(scope="module")
-def recorded():
-    with np.load(golden.GOLDEN / "golden_seed0.npz") as file:
-        return dict(file)
-
-
-@pytest.fixture(scope="module")
 def generator():
     paddle.seed(0)
     network = Generator()

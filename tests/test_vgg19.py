@@ -44,13 +44,11 @@ def weight_count(network):
 
 
 @golden.needs_golden
-def test_conv5_equals_the_recording(network):
-    with np.load(golden.GOLDEN / "golden_seed0.npz") as file:
-        expected = file["vgg_conv5"]
+def test_conv5_equals_the_recording(network, recorded):
     with paddle.no_grad():
         conv5 = network.features(pictures(2, 224, 224), "pool5").numpy()
     assert conv5.shape == (2, 512, 7, 7)
-    np.testing.assert_allclose(conv5, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(conv5, recorded["vgg_conv5"], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,9 @@ from models.weights import load_discriminator, load_generator, read_pdparams, sa
 from tests import golden
 from tests.test_fluid import constant, write_folder
 
+pytestmark = pytest.mark.usefixtures("constant_initial_weights")
+
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_start():
-    """Drawing 89 million normal numbers takes seconds a network; no test here depends on the initial weights."""
-    paddle.nn.initializer.set_global_initializer(paddle.nn.initializer.Constant(0.01))
-    yield
-    paddle.nn.initializer.set_global_initializer(None)
 
 
 @pytest.fixture(scope="module")
@@ -230,12 +224,12 @@ class TestFilesOfOtherVersions:
 
 class TestFluidFolders:
     @golden.needs_golden
-    def test_generator(self):
+    def test_generator(self, recorded):
         network = load_generator(golden.GOLDEN / "g_models")
         network.eval()
         lr = paddle.to_tensor(golden.nchw(golden.picture("lr", (2, 24, 32, 3))))
-        with paddle.no_grad(), np.load(golden.GOLDEN / "golden_seed0.npz") as file:
-            np.testing.assert_allclose(network(lr).numpy(), file["g_eval"], rtol=0, atol=1e-5)
+        with paddle.no_grad():
+            np.testing.assert_allclose(network(lr).numpy(), recorded["g_eval"], rtol=0, atol=1e-5)
 
     def test_discriminator_and_a_wrong_size(self, discriminator_variables, tmp_path):
         folder = write_folder(tmp_path / "d_models", discriminator_variables)
