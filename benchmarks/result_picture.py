@@ -18,7 +18,7 @@ from data import command
 from data.degrade import DEGRADATIONS
 from data.images import read_rgb
 from data.prepare import sample_sources
-from models.generator import SCALE
+from models.scale import SCALE
 from models.weights import load_generator
 from train.samples import mean_psnr, upscale, write_plot
 

@@ -8,7 +8,7 @@ from paddle.io import DataLoader, Dataset
 
 from data.degrade import DEGRADATIONS
 from models.errors import InputError
-from models.generator import SCALE
+from models.scale import SCALE
 
 
 class Crops(Dataset):

@@ -5,7 +5,6 @@ from paddle import nn
 
 from models.layers import batch_norm, same_conv
 
-SCALE = 4
 FEATURES = 64
 RESIDUAL_BLOCKS = 16
 

@@ -3,7 +3,8 @@ import paddle
 import pytest
 
 from models import fluid
-from models.generator import SCALE, Generator
+from models.generator import Generator
+from models.scale import SCALE
 from tests import golden
 
 TRAINABLE = 1_520_387  # the article's count

@@ -12,6 +12,7 @@ from data.crops import Crops
 from data.images import list_pictures
 from data.store import decode
 from models.errors import InputError
+from train.device import add_device_flag, choose_device
 from train.recipe import RECIPES, Recipe
 
 DATA_FOLDERS = ("data/DIV2K/DIV2K_train_HR", "/home/aistudio/srdata/DIV2K_train_HR")  # the second is the article's
@@ -51,9 +52,7 @@ def parser(description: str, stage: str) -> argparse.ArgumentParser:
             _add_recipe_flag(result, "--epochs", field)
         elif not field.name.endswith("_epochs"):
             _add_recipe_flag(result, "--" + field.name.replace("_", "-"), field)
-    result.add_argument(
-        "--device", metavar="NAME", help="cpu, gpu or gpu:N (default: gpu where there is one, else cpu)"
-    )
+    add_device_flag(result)
     result.add_argument(
         "--workers", metavar="N", type=command.count, default=0, help="processes that make crops (default: 0)"
     )
@@ -112,14 +111,7 @@ def set_device(name, seed: int) -> None:
 
     Raises InputError if that device is not there.
     """
-    gpus = paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0
-    name = name or ("gpu" if gpus else "cpu")
-    kind, _, number = name.partition(":")
-    if not re.fullmatch(r"cpu|gpu(:\d+)?", name):
-        raise InputError(f"--device {name}: it is cpu, gpu or gpu:N")
-    if kind == "gpu" and int(number or 0) >= gpus:
-        raise InputError(f"--device {name}: Paddle {paddle.__version__} sees {gpus} GPUs here; --device cpu would do")
-    paddle.set_device(name)
+    paddle.set_device(choose_device(name))
     paddle.seed(seed)
 
 

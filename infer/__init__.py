@@ -1,0 +1,16 @@
+"""Using a trained generator: upscale pictures, measure the result, export the network.
+
+from infer import Upscaler
+upscale = Upscaler("output/srgan_g.pdparams")
+sr = upscale(rgb_uint8)  # [h,w,3] to [4h,4w,3]
+"""
+
+import os
+
+# Before Paddle is loaded: its notes on how it runs and optimises a program are not for users.
+os.environ.setdefault("GLOG_minloglevel", "2")
+
+import models  # noqa: F401  before Paddle: see there
+from infer.upscaler import Upscaler
+
+__all__ = ["Upscaler"]

@@ -1,0 +1,97 @@
+"""Exported programs, kept in a folder of the user's so that only the first use of weights has to export them."""
+
+import atexit
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+KEPT = 16  # programs, of 6 MB each; the ones not used for longest go
+CONTENTS = "contents.json"
+
+
+def folder() -> Path:
+    """Where programs are kept: `srgan-paddle` in $XDG_CACHE_HOME, or in ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srgan-paddle"
+
+
+def entry(key: str, build) -> tuple:
+    """The folder of the program `key` and its facts; built where it is not there or is damaged.
+
+    build: called with an empty folder; writes the program's files and returns its facts, a dict that JSON can hold.
+    Two processes may do this at once: each builds in a folder of its own, which is then renamed to its place.
+    """
+    place = folder() / key
+    facts = _whole(place)
+    if facts is not None:
+        os.utime(place)
+        return place, facts
+    with contextlib.ExitStack() as stack:
+        temporary = _temporary_folder()
+        stack.callback(shutil.rmtree, temporary, ignore_errors=True)
+        built = temporary / key
+        built.mkdir()
+        facts = build(built)
+        files = {path.name: _digest(path) for path in built.iterdir()}
+        (built / CONTENTS).write_text(json.dumps({"facts": facts, "sha256": files}))
+        for path in built.iterdir():
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+        if temporary.parent != folder():  # nowhere to keep it: it serves this process
+            atexit.register(stack.pop_all().close)
+            return built, facts
+        _replace(built, place, temporary)
+    _remove_old()
+    return place, facts
+
+
+def _temporary_folder() -> Path:
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".building-", dir=folder()))
+    except OSError as error:
+        print(f"{folder()} cannot be written ({error.strerror}): programs are exported anew each time", file=sys.stderr)
+        return Path(tempfile.mkdtemp(prefix="srgan-paddle-"))
+
+
+def _replace(built: Path, place: Path, temporary: Path) -> None:
+    """Rename `built` to `place`, moving a damaged one to `temporary`, unless another process has put one there."""
+    for attempt in range(10):
+        if _whole(place) is not None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            place.rename(temporary / f"damaged-{attempt}")
+        with contextlib.suppress(OSError):  # another process was faster: look at what it put there
+            built.rename(place)
+            return
+    raise OSError(f"{place} cannot be replaced; remove it")
+
+
+def _whole(place: Path):
+    """The facts of a program whose files are all as they were written, or None."""
+    try:
+        contents = json.loads((place / CONTENTS).read_text())
+        if all(_digest(place / name) == digest for name, digest in contents["sha256"].items()):
+            return contents["facts"]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        pass
+    return None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _remove_old() -> None:
+    """Remove all but the programs used last, and what builds that were killed a day ago or more left behind."""
+    with contextlib.suppress(OSError):  # another process removes them too
+        used = {path: path.stat().st_mtime for path in folder().iterdir()}
+        programs = [path for path in used if not path.name.startswith(".")]
+        left = [path for path in used if path.name.startswith(".building-") and used[path] < time.time() - 86400]
+        for path in sorted(programs, key=used.get)[:-KEPT] + left:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,35 @@
+"""The engines that compute a generator, each behind one call.
+
+`open_engine` gives a function from LR float32 [N,3,h,w] in [-1,1] to SR float32 [N,3,4h,4w] in [-1,1]. An engine is a
+module with
+
+    missing(device) -> str               why it cannot run here, or "" where it can
+    PROGRAM                              the program it runs: "paddle", "onnx" or None
+    load(program, precision, device)     the function; program: the program's folder, or the generator where it is None
+    bytes_per_pixel(precision) -> int    the memory that it takes for an LR pixel
+"""
+
+from importlib import import_module
+
+from models.errors import InputError
+
+ENGINES = ("openvino", "paddle", "eager")  # from the fastest to the slowest (benchmarks/upscale.py)
+_MODULES = {"openvino": "openvino_cpu", "paddle": "paddle_inference", "eager": "eager"}
+
+
+def module(name: str):
+    """The module of one of ENGINES."""
+    return import_module(f"infer.engines.{_MODULES[name]}")
+
+
+def choose(name: str, device: str) -> str:
+    """One of ENGINES for `auto` or its own name: `auto` is the fastest that can run on `device` here.
+
+    Raises InputError with the reason if the one that is asked for cannot.
+    """
+    if name == "auto":
+        return next(engine for engine in ENGINES if not module(engine).missing(device))
+    reason = module(name).missing(device)
+    if reason:
+        raise InputError(f"--engine {name}: {reason}")
+    return name

@@ -1,0 +1,46 @@
+"""Paddle Inference: the exported program, optimised as a whole; by oneDNN on a CPU."""
+
+import os
+
+from infer.native_output import native_output
+from infer.programs import paddle_files
+
+PROGRAM = "paddle"
+GPU_MEMORY_MB = 256  # what is reserved at the start; more is taken when it is needed
+
+
+def missing(device: str) -> str:
+    return ""
+
+
+def bytes_per_pixel(precision: str) -> int:
+    return {"fp32": 12000, "bf16": 9000, "fp16": 9000}[precision]
+
+
+def load(program, precision: str, device: str):
+    from paddle import inference
+
+    config = inference.Config(*map(str, paddle_files(program)))
+    config.disable_glog_info()
+    config.enable_memory_optim()
+    if device == "cpu":
+        config.disable_gpu()
+        config.enable_mkldnn()
+        config.set_cpu_math_library_num_threads(len(os.sched_getaffinity(0)))
+        if precision == "bf16":
+            config.enable_mkldnn_bfloat16()
+    else:
+        kinds = inference.PrecisionType
+        precisions = {"fp32": kinds.Float32, "bf16": kinds.Bfloat16, "fp16": kinds.Half}
+        config.enable_use_gpu(GPU_MEMORY_MB, int(device.partition(":")[2] or 0), precisions[precision])
+    with native_output():  # a list of what it optimises
+        predictor = inference.create_predictor(config)
+    lr_handle = predictor.get_input_handle(predictor.get_input_names()[0])
+    sr_handle = predictor.get_output_handle(predictor.get_output_names()[0])
+
+    def compute(lr):
+        lr_handle.copy_from_cpu(lr)
+        predictor.run()
+        return sr_handle.copy_to_cpu()
+
+    return compute

@@ -1,0 +1,28 @@
+"""What native libraries print past Python: not for users, unless something fails."""
+
+import contextlib
+import os
+import sys
+import tempfile
+
+STANDARD_STREAMS = (1, 2)  # the file descriptors of standard output and standard error
+
+
+@contextlib.contextmanager
+def native_output():
+    """Keep back what the process prints in the block; when it has ended, it is the one item of the yielded list."""
+    said = []
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as file:
+        originals = [os.dup(stream) for stream in STANDARD_STREAMS]
+        try:
+            for stream in STANDARD_STREAMS:
+                os.dup2(file.fileno(), stream)
+            yield said
+        finally:
+            for stream, original in zip(STANDARD_STREAMS, originals):
+                os.dup2(original, stream)
+                os.close(original)
+            file.seek(0)
+            said.append(file.read().decode(errors="replace"))

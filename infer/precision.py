@@ -1,0 +1,55 @@
+"""In which numbers a network computes: fp32, or the 16-bit kinds where the hardware multiplies them faster."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from models.errors import InputError
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+BF16_FLAGS = ("amx_bf16", "avx512_bf16")  # Linux's names for Intel's AMX and AVX512-BF16, which AMD has too
+
+
+@lru_cache(maxsize=None)
+def cpu_bf16() -> str:
+    """The instructions by which this CPU multiplies bf16, or "" where it has none or it is not known (not Linux)."""
+    try:
+        words = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return ""
+    return next((flag for flag in BF16_FLAGS if flag in words), "")
+
+
+def choose_precision(precision: str, engine: str, device: str) -> str:
+    """`fp32`, `bf16` or `fp16` for one of PRECISIONS: `auto` is bf16 where the CPU has instructions for it.
+
+    Raises InputError with the reason for what the engine or the device cannot do.
+    """
+    if precision == "fp32":
+        return "fp32"
+    if device != "cpu":
+        return _on_gpu(precision, device)
+    if precision == "auto":
+        return "bf16" if cpu_bf16() and engine != "eager" else "fp32"
+    if precision == "fp16":
+        raise InputError("--precision fp16 is for GPUs; on a CPU it is fp32 or bf16")
+    if engine == "eager":
+        raise InputError("--precision bf16: the eager engine has no bf16 on a CPU; --engine paddle or openvino has")
+    if not cpu_bf16():
+        raise InputError(
+            f"--precision bf16: this CPU has neither {' nor '.join(BF16_FLAGS)}, so it would only be slower; use fp32"
+        )
+    return "bf16"
+
+
+def _on_gpu(precision: str, device: str) -> str:
+    if precision == "auto":
+        return "fp32"
+    if precision == "bf16":
+        import paddle
+
+        major, minor = paddle.device.cuda.get_device_capability(device)
+        if major < 8:
+            raise InputError(
+                f"--precision bf16: it wants compute capability 8.0, {device} has {major}.{minor}; use fp16"
+            )
+    return precision

@@ -1,0 +1,123 @@
+"""A trained generator as a function on pictures."""
+
+import numpy as np
+
+from infer import cache, engines, programs, tiles
+from infer.memory import working_memory
+from infer.precision import choose_precision
+from infer.source import Source
+from models.scale import SCALE
+from train.device import choose_device
+
+LUMA = np.array((0.299, 0.587, 0.114), "float32")  # ITU-R BT.601: the grey of an RGB picture
+
+
+class Upscaler:
+    """Pictures to 4 times their sides, with the weights of a file or folder: `Upscaler(weights)(rgb_uint8)`.
+
+    weights: a `.pdparams` file or a folder of the article's (`models/g_models/`).
+    engine: `auto` (the fastest that is there), `openvino`, `paddle` or `eager`.
+    precision: `auto` (bf16 where the CPU has instructions for it), `fp32`, `bf16` or `fp16`.
+    device: `cpu`, `gpu` or `gpu:N`; None takes a GPU where there is one.
+    tile: the side in LR pixels of the tiles that a picture is computed in; None: as fits the memory. It changes the
+        memory and the time, not the result.
+    blend, alpha: a second generator's weights and their share of the mixture, 0..1 (see `infer/source.py`).
+    self_ensemble: the mean over the 8 flips and quarter turns of the picture; 8 times the time.
+
+    Raises InputError, naming the file or the setting, for weights that cannot be used and for what is not there.
+    The attributes `engine`, `precision` and `device` say what was chosen.
+    """
+
+    def __init__(
+        self,
+        weights,
+        engine="auto",
+        precision="auto",
+        device=None,
+        tile=None,
+        blend=None,
+        alpha=0.5,
+        self_ensemble=False,
+    ):
+        source = Source(str(weights), str(blend) if blend else "", alpha)
+        self.device = choose_device(device)
+        self.engine = engines.choose(engine, self.device)
+        self.precision = choose_precision(precision, self.engine, self.device)
+        self.tile = tile
+        module = engines.module(self.engine)
+        program, self._reach = _program(source, module.PROGRAM)
+        compute = module.load(program, self.precision, self.device)
+        self._compute = _self_ensemble(compute) if self_ensemble else compute
+        self._pixels = working_memory(self.device) // module.bytes_per_pixel(self.precision)
+
+    def __call__(self, rgb_uint8: np.ndarray) -> np.ndarray:
+        """RGB uint8 [h,w,3] to [4h,4w,3], 0..255. Raises ValueError for another type or shape."""
+        if rgb_uint8.dtype != np.uint8 or rgb_uint8.ndim != 3 or rgb_uint8.shape[2] != 3 or not rgb_uint8.size:
+            raise ValueError(f"expected uint8 [h,w,3], got {rgb_uint8.dtype} {list(rgb_uint8.shape)}")
+        return self.upscale(rgb_uint8)
+
+    def upscale(self, lr: np.ndarray, progress=lambda share: None) -> np.ndarray:
+        """uint8 or uint16 [h,w,3] (RGB) or [h,w,1] (grey), full range, to the same at [4h,4w,…].
+
+        A grey picture goes through the network as RGB with three equal planes; what comes out is turned to grey.
+        progress: called now and then with the share of the picture done since, 0..1.
+        """
+        height, width, planes = lr.shape
+        sr = np.empty((SCALE * height, SCALE * width, planes), lr.dtype)
+        tile = self.tile or tiles.tile_for(height, width, self._reach, self._pixels)
+        windows = tiles.windows(height, width, tile, self._reach)
+        at_once = max(1, self._pixels // tiles.pixels(*windows[0]))
+        for start in range(0, len(windows), at_once):
+            batch = windows[start : start + at_once]
+            computed = self._compute(np.stack([_to_network(lr[tiles.taken(*window)]) for window in batch]))
+            for window, result in zip(batch, computed):
+                in_picture, in_window = tiles.kept(*window)
+                sr[in_picture] = _from_network(result[(slice(None), *in_window)], sr)
+            progress(len(batch) / len(windows))
+        return sr
+
+
+def _program(source: Source, kind) -> tuple:
+    """The exported program's folder, or the generator where `kind` is None; and the network's reach in LR pixels."""
+    if kind is None:
+        generator = source.generator()
+        return generator, tiles.reach(generator)
+    write = {"paddle": programs.write_paddle, "onnx": programs.write_onnx}[kind]
+
+    def build(folder):
+        generator = source.generator()
+        write(generator, folder)
+        return {"reach": tiles.reach(generator)}
+
+    folder, facts = cache.entry(f"{programs.VERSION}-{kind}-{source.key()}", build)
+    return folder, facts["reach"]
+
+
+def _self_ensemble(compute):
+    """The mean of `compute` over the 8 flips and quarter turns (Timofte et al., CVPR 2016, "enhanced prediction")."""
+
+    def mean(lr):
+        total = 0
+        for turns in range(4):
+            for flipped in (False, True):
+                turned = np.rot90(lr, turns, (2, 3))
+                sr = compute(np.ascontiguousarray(turned[..., ::-1] if flipped else turned))
+                total = total + np.rot90(sr[..., ::-1] if flipped else sr, -turns, (2, 3))
+        return total / 8
+
+    return mean
+
+
+def _to_network(lr: np.ndarray) -> np.ndarray:
+    """Integers [h,w,1 or 3], full range, to float32 [3,h,w] in [-1,1]."""
+    scaled = lr.astype("float32") / (np.iinfo(lr.dtype).max / 2) - 1
+    return np.broadcast_to(scaled, (*lr.shape[:2], 3)).transpose(2, 0, 1)
+
+
+def _from_network(sr: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Float32 [3,h,w] in [-1,1] to integers [h,w,planes] of the type and number of planes of `like`, rounded."""
+    if like.shape[2] == 1:
+        sr = np.tensordot(LUMA, sr, 1)[None]
+    largest = np.iinfo(like.dtype).max
+    levels = np.rint((sr + 1) * np.float32(largest / 2))
+    return np.clip(levels, 0, largest, out=levels).astype(like.dtype).transpose(1, 2, 0)

@@ -1,0 +1,41 @@
+"""The device to compute on: `cpu`, `gpu` or `gpu:N`."""
+
+import argparse
+import contextlib
+import re
+from importlib.metadata import PackageNotFoundError, distribution
+
+from models.errors import InputError
+
+
+def add_device_flag(parser: argparse.ArgumentParser) -> None:
+    """`--device`, of every command that computes."""
+    parser.add_argument(
+        "--device", metavar="NAME", help="cpu, gpu or gpu:N (default: gpu where there is one, else cpu)"
+    )
+
+
+def choose_device(name=None) -> str:
+    """`name`, checked, or with None `gpu:0` where Paddle has a GPU and else `cpu`.
+
+    Raises InputError if that device is not there.
+    """
+    if name is not None and not re.fullmatch(r"cpu|gpu(:\d+)?", name):
+        raise InputError(f"--device {name}: it is cpu, gpu or gpu:N")
+    if name == "cpu" or (name is None and not _has_gpu_build()):
+        return "cpu"  # found without loading Paddle, which takes longer than upscaling a small picture
+    import paddle
+
+    gpus = paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0
+    if name is None:
+        return "gpu:0" if gpus else "cpu"
+    number = int(name.partition(":")[2] or 0)
+    if number >= gpus:
+        raise InputError(f"--device {name}: Paddle {paddle.__version__} sees {gpus} GPUs here; --device cpu would do")
+    return f"gpu:{number}"
+
+
+def _has_gpu_build() -> bool:
+    with contextlib.suppress(PackageNotFoundError):
+        return bool(distribution("paddlepaddle-gpu"))
+    return False
