@@ -1,12 +1,14 @@
 """What every command of the project shares: its `--debug` flag, its error line and its exit status."""
 
 import argparse
+import contextlib
 import signal
 import sys
 
 from models.errors import InputError
 
 INTERRUPTED = 130  # 128 + SIGINT, the shell's convention for a command stopped by Ctrl-C
+ERRORS = (InputError, OSError, MemoryError)  # what becomes one line, without a traceback
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -27,6 +29,23 @@ def count(text: str) -> int:
     return int(text)
 
 
+def positive(text: str) -> int:
+    """argparse type: a whole number of 1 or more."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+@contextlib.contextmanager
+def exit_status(status: int):
+    """An error in the block that `run` turns into a line ends the command with this exit status instead of 1."""
+    try:
+        yield
+    except ERRORS as error:
+        error.exit_status = status
+        raise
+
+
 def run(arguments: argparse.Namespace, main) -> None:
     """Call `main(arguments)`; what a user can put right becomes one line on standard error and exit status 1.
 
@@ -41,8 +60,8 @@ def run(arguments: argparse.Namespace, main) -> None:
             raise
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    except (InputError, OSError, MemoryError) as error:
+    except ERRORS as error:
         if arguments.debug:
             raise
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(getattr(error, "exit_status", 1))

@@ -1,6 +1,9 @@
 """Programs: the generator as files that run without this project's code, for Paddle Inference or as ONNX."""
 
+import contextlib
 import tempfile
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
 from pathlib import Path
 
 from infer.native_output import native_output
@@ -10,6 +13,15 @@ NAME = "generator"  # of the files: generator.pdmodel and generator.pdiparams, o
 INPUT = "lr"
 VERSION = 1  # counted up when what is written changes, so that programs kept from before are written anew
 ONNX_OPSET = 11  # the first with ONNX's own pixel shuffle (DepthToSpace in Paddle's channel order)
+
+
+def version(kind: str) -> str:
+    """What a program of the kind `paddle` or `onnx` depends on besides the weights."""
+    if kind == "onnx":
+        return f"onnx-{VERSION}"
+    import paddle
+
+    return f"paddle-{paddle.__version__}-{VERSION}"
 
 
 def write_paddle(generator, folder) -> None:
@@ -32,20 +44,42 @@ def paddle_files(folder) -> tuple:
     return program, program.with_suffix(".pdiparams")
 
 
+def onnx_missing() -> str:
+    """Why `write_onnx` cannot work here, or "" where it can. Does not load Paddle."""
+    exporter = _installed("paddle2onnx")
+    if not exporter:
+        return "paddle2onnx is not installed: pip install -r requirements-export.txt"
+    paddle = _installed("paddlepaddle") or _installed("paddlepaddle-gpu")
+    if (_major(paddle) >= 3) != (_major(exporter) >= 2):
+        return f"paddle2onnx {exporter} does not go with Paddle {paddle}: 1.3.1 goes with 2.6, 2.1 with 3.x"
+    return ""
+
+
+def _installed(package: str) -> str:
+    with contextlib.suppress(PackageNotFoundError):
+        return package_version(package)
+    return ""
+
+
+def _major(version: str) -> int:
+    return int(version.partition(".")[0] or 0)
+
+
 def write_onnx(generator, folder) -> None:
     """Write `generator` as an ONNX program of any batch, height and width, to an existing folder.
 
-    Raises InputError if paddle2onnx is not installed or does not go with the Paddle that is.
+    Raises InputError if paddle2onnx is not installed, does not go with the Paddle that is, or fails.
     """
-    try:
-        import paddle2onnx
-    except ImportError as error:
-        raise InputError(f"ONNX needs paddle2onnx: pip install -r requirements-export.txt ({error})") from None
+    reason = onnx_missing()
+    if reason:
+        raise InputError(f"ONNX cannot be written: {reason}")
+    import paddle2onnx
+
+    target = Path(folder) / f"{NAME}.onnx"
     with tempfile.TemporaryDirectory() as temporary:
         write_paddle(generator, temporary)
-        program, weights = paddle_files(temporary)
-        target = Path(folder) / f"{NAME}.onnx"
+        files = map(str, paddle_files(temporary))
         with native_output() as said:
-            paddle2onnx.export(str(program), str(weights), str(target), opset_version=ONNX_OPSET)
+            paddle2onnx.export(*files, str(target), opset_version=ONNX_OPSET)
     if not target.is_file():
         raise InputError(f"paddle2onnx {paddle2onnx.__version__} wrote no program. It said: {said[-1].strip()}")

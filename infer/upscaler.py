@@ -89,7 +89,7 @@ def _program(source: Source, kind) -> tuple:
         write(generator, folder)
         return {"reach": tiles.reach(generator)}
 
-    folder, facts = cache.entry(f"{programs.VERSION}-{kind}-{source.key()}", build)
+    folder, facts = cache.entry(f"{programs.version(kind)}-{source.key()}", build)
     return folder, facts["reach"]
 
 

@@ -10,7 +10,7 @@ def missing(device: str) -> str:
 
 
 def bytes_per_pixel(precision: str) -> int:
-    return 14000
+    return 16000
 
 
 def load(generator, precision: str, device: str):

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from infer.programs import NAME
+from infer.programs import NAME, onnx_missing
 
 PROGRAM = "onnx"
 
@@ -11,12 +11,13 @@ PROGRAM = "onnx"
 def missing(device: str) -> str:
     if device != "cpu":
         return f"it computes on the CPU, not on {device}"
-    absent = [name for name in ("openvino", "paddle2onnx") if find_spec(name) is None]
-    return f"{' and '.join(absent)} not installed: pip install -r requirements-cpu.txt" if absent else ""
+    if find_spec("openvino") is None:
+        return "openvino is not installed: pip install -r requirements-cpu.txt"
+    return onnx_missing()
 
 
 def bytes_per_pixel(precision: str) -> int:
-    return {"fp32": 7000, "bf16": 4500}[precision]
+    return {"fp32": 6200, "bf16": 3500}[precision]
 
 
 def load(program, precision: str, device: str):

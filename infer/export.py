@@ -1,0 +1,145 @@
+"""Export a generator as a program that runs without this project: for Paddle Inference, or as ONNX.
+
+    python infer/export.py --weights output/srgan_g.pdparams --to exported --format paddle
+    python infer/export.py --weights output/srgan_g.pdparams --to exported --format onnx
+
+Height, width and batch are free. What was written is run and compared with the network before it is put in its place;
+a README.md beside it says how to use it. ONNX needs `pip install -r requirements-export.txt`. The exit status is 2
+where the weights cannot be used.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import os
+import tempfile
+
+import numpy as np
+
+from data import command
+from infer import flags, programs, tiles
+from infer.engines import eager, paddle_inference
+from infer.jobs import check_output
+from infer.source import Source
+from models.errors import InputError
+from models.files import replacing
+
+CHECKED_SIZES = ((2, 3, 24, 17), (1, 3, 9, 40))  # [N,3,h,w]
+TOLERANCE = 1e-3  # of values in [-1,1]: an eighth of a grey level
+
+README = {
+    "paddle": """## Paddle Inference: `{program}` and `{weights}`
+
+```python
+import numpy as np
+from paddle import inference
+from PIL import Image
+
+predictor = inference.create_predictor(inference.Config("{program}", "{weights}"))
+rgb = np.asarray(Image.open("photo.png").convert("RGB"))
+lr = rgb.transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1
+predictor.get_input_handle("lr").copy_from_cpu(np.ascontiguousarray(lr))
+predictor.run()
+sr = predictor.get_output_handle(predictor.get_output_names()[0]).copy_to_cpu()
+sr = ((sr[0] + 1) * 127.5).round().clip(0, 255).astype("uint8").transpose(1, 2, 0)
+Image.fromarray(sr).save("photo_x4.png")
+```
+""",
+    "onnx": """## ONNX: `{program}`
+
+```python
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+session = onnxruntime.InferenceSession("{program}", providers=["CPUExecutionProvider"])
+rgb = np.asarray(Image.open("photo.png").convert("RGB"))
+lr = rgb.transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1
+(sr,) = session.run(None, {{"lr": lr}})
+sr = ((sr[0] + 1) * 127.5).round().clip(0, 255).astype("uint8").transpose(1, 2, 0)
+Image.fromarray(sr).save("photo_x4.png")
+```
+""",
+}
+HEAD = """# SRGAN generator, 4× super-resolution
+
+Input `lr`: float32 [N,3,h,w], RGB, in [-1,1] (a grey level v of 0..255 is v / 127.5 - 1); any N, h, w.
+Output: float32 [N,3,4h,4w], RGB, in [-1,1]. An output pixel depends on the input up to {reach} pixels away: tiles that
+overlap by as much on every side give the whole picture's result.
+"""
+
+
+def onnx_runtime(folder):
+    """The ONNX program of `folder` as a function float32 [N,3,h,w] to [N,3,4h,4w]. InputError if it cannot be run."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            f"an ONNX program is checked with onnxruntime: pip install -r requirements-export.txt ({error})"
+        ) from None
+    session = onnxruntime.InferenceSession(
+        str(Path(folder) / f"{programs.NAME}.onnx"), providers=["CPUExecutionProvider"]
+    )
+    return lambda lr: session.run(None, {programs.INPUT: lr})[0]
+
+
+def largest_difference(compute, expected) -> float:
+    """The largest difference of two functions' values over pictures of CHECKED_SIZES."""
+    random = np.random.default_rng(0)
+    pictures = [random.uniform(-1, 1, size).astype("float32") for size in CHECKED_SIZES]
+    return max(float(np.abs(compute(lr) - expected(lr)).max()) for lr in pictures)
+
+
+def write_program(generator, kind: str, folder) -> float:
+    """Write `generator` to `folder` as a program of the kind `paddle` or `onnx`; its largest difference to eager's.
+
+    Raises InputError, and puts nothing there, where that is more than TOLERANCE.
+    """
+    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as temporary:
+        if kind == "paddle":
+            programs.write_paddle(generator, temporary)
+            compute = paddle_inference.load(temporary, "fp32", "cpu")
+        else:
+            programs.write_onnx(generator, temporary)
+            compute = onnx_runtime(temporary)
+        difference = largest_difference(compute, eager.load(generator, "fp32", "cpu"))
+        if not difference <= TOLERANCE:
+            raise InputError(f"the exported program differs by {difference:.2g}, more than {TOLERANCE}: not kept")
+        for path in sorted(Path(temporary).iterdir()):
+            os.replace(path, Path(folder) / path.name)
+    return difference
+
+
+def write_readme(folder, reach: int) -> None:
+    """The README.md beside the programs, with a section for each kind that is in `folder`."""
+    folder = Path(folder)
+    text = [HEAD.format(reach=reach)]
+    if any(folder.glob(f"{programs.NAME}.pdiparams")):
+        program, weights = programs.paddle_files(folder)
+        text.append(README["paddle"].format(program=program.name, weights=weights.name))
+    if (folder / f"{programs.NAME}.onnx").is_file():
+        text.append(README["onnx"].format(program=f"{programs.NAME}.onnx"))
+    with replacing(folder / "README.md") as temporary:
+        temporary.write_text("\n".join(text), encoding="utf-8")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    source = Source(arguments.weights, arguments.blend or "", arguments.alpha)
+    with command.exit_status(2):
+        generator = source.generator()
+    check_output(arguments.to)
+    difference = write_program(generator, arguments.format, arguments.to)
+    write_readme(arguments.to, tiles.reach(generator))
+    sizes = " and ".join("×".join(map(str, size)) for size in CHECKED_SIZES)
+    print(f"{arguments.to}: {arguments.format} program; on {sizes} it differs from eager by {difference:.2g} at most")
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    flags.add_generator_flags(parser)
+    parser.add_argument("--to", metavar="DIR", required=True, help="folder for the program")
+    parser.add_argument("--format", choices=README, required=True, help="kind of the program")
+    command.run(parser.parse_args(), main)

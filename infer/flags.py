@@ -1,0 +1,63 @@
+"""The flags that the commands on a trained generator share."""
+
+import argparse
+
+from data import command
+from infer.engines import ENGINES
+from infer.precision import PRECISIONS
+from train.device import add_device_flag
+
+WEIGHTS = "a .pdparams file, or a folder of the article's (models/g_models)"
+
+
+def add_generator_flags(parser: argparse.ArgumentParser) -> None:
+    """Which generator: `--weights`, and `--blend` with `--alpha` for a mixture of two."""
+    parser.add_argument("--weights", metavar="FILE|FOLDER", required=True, help=WEIGHTS)
+    parser.add_argument(
+        "--blend", metavar="FILE|FOLDER", help="mix these weights in: a GAN's into a PSNR-trained one's"
+    )
+    parser.add_argument(
+        "--alpha", metavar="A", type=_share, default=0.5, help="their share of the mixture, 0 to 1 (default: 0.5)"
+    )
+
+
+def _share(text: str) -> float:
+    """argparse type: a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
+def add_engine_flags(parser: argparse.ArgumentParser, precision: str) -> None:
+    """How to compute: `--engine`, `--precision` (its default is the command's), `--device`, `--tile`, `--self-ensemble`."""
+    parser.add_argument(
+        "--engine",
+        choices=("auto", *ENGINES),
+        default="auto",
+        help="what computes the network (default: auto, the fastest installed for the device)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=precision,
+        help=f"auto is bf16 where the CPU has instructions for it (default: {precision})",
+    )
+    add_device_flag(parser)
+    parser.add_argument(
+        "--tile",
+        metavar="N",
+        type=command.positive,
+        help="side in LR pixels of the tiles a picture is computed in; the result is the same (default: by free memory)",
+    )
+    parser.add_argument(
+        "--self-ensemble", action="store_true", help="mean over the 8 flips and turns: a little better, 8 times slower"
+    )
+
+
+def engine_settings(arguments: argparse.Namespace) -> dict:
+    """What the flags of `add_engine_flags` say, as arguments of `Upscaler`."""
+    return {name: getattr(arguments, name) for name in ("engine", "precision", "device", "tile", "self_ensemble")}

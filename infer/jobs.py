@@ -1,0 +1,79 @@
+"""Which pictures a command is to work on, and where each result goes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.images import EXTENSIONS
+from models.errors import InputError
+
+SHOWN = 5  # how many files that were passed over are named
+
+
+@dataclass(frozen=True)
+class Job:
+    """A picture and the file of its result, or, where it has none, the reason why not."""
+
+    source: Path
+    target: Path
+    problem: str = ""
+
+
+def find_jobs(inputs, output, recursive: bool, suffix: str, ending: str = "") -> tuple:
+    """The jobs for files and folders, and the files in folders that are no pictures by their endings.
+
+    A file's result is `output`/NAME`suffix`.EXT, a folder's are laid under `output` as they lie in the folder; EXT is
+    the picture's own ending or `ending`. In a folder, hidden files and results of an earlier run are left out.
+    """
+    output = Path(output)
+    found, others, problems = [], [], []
+    for name in map(Path, inputs):
+        if name.is_dir():
+            pictures, rest = _in_folder(name, output, recursive, suffix)
+            found += [(path, path.relative_to(name).parent) for path in pictures]
+            others += rest
+            if not pictures:
+                hint = "" if recursive else "; with -r its sub-folders are searched too"
+                problems.append(Job(name, output, f"{name} holds no picture ({' '.join(EXTENSIONS)}){hint}"))
+        else:
+            found.append((name, Path()))
+    jobs, taken = [], {}
+    for path, below in found:
+        target = output / below / f"{path.stem}{suffix}{ending or path.suffix}"
+        problem = ""
+        if target in taken:
+            problem = f"{path}: its result would be {target}, as that of {taken[target]}; give another -o, --suffix or --format"
+        taken.setdefault(target, path)
+        jobs.append(Job(path, target, problem))
+    return jobs + problems, others
+
+
+def _in_folder(folder: Path, output: Path, recursive: bool, suffix: str) -> tuple:
+    """The pictures of a folder, sorted, and its other files."""
+    pictures, others = [], []
+    results = output.resolve()
+    for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
+        relative = path.relative_to(folder)
+        if path.is_dir() or any(part.startswith(".") for part in relative.parts):
+            continue
+        if results == folder.resolve():
+            is_result = bool(suffix) and path.stem.endswith(suffix)
+        else:
+            is_result = results in path.resolve().parents and folder.resolve() in results.parents
+        if not is_result:
+            (pictures if path.suffix.lower() in EXTENSIONS else others).append(path)
+    return pictures, others
+
+
+def passed_over(others: list) -> str:
+    """One line that names what `find_jobs` left out."""
+    names = ", ".join(map(str, others[:SHOWN]))
+    more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+    return f"passed over, as the endings are not those of pictures: {names}{more}"
+
+
+def check_output(output) -> None:
+    """Make the folder of the results. Raises InputError if something else is there, OSError if it cannot be made."""
+    output = Path(output)
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: it is a file; expected a folder for the results")
+    output.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,127 @@
+"""Upscale pictures to 4 times their sides.
+
+    python infer/upscale.py photo.jpg --weights output/srgan_g.pdparams -o upscaled
+    python infer/upscale.py holiday more/*.png -r --weights models/g_models -o upscaled --format png
+
+Files and folders of PNG, JPEG, BMP, WebP and TIFF, in any mix. Grey stays grey, 16 bits stay 16, alpha and colour
+profile are kept. A picture that cannot be used is named and the others go on; the exit status is then 1. It is 2 where
+the weights or a setting cannot be used, before anything is written.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import errno
+import time
+from dataclasses import replace
+
+from tqdm import tqdm
+
+from data import command
+from data.imresize import imresize
+from data.picture import check_writable, lost, read_picture, write_picture
+from infer import Upscaler, flags, jobs
+from models.errors import InputError
+from models.scale import SCALE
+
+FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # every picture after this one would fail too
+BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
+
+
+def upscale_file(upscaler, job: jobs.Job, arguments: argparse.Namespace, progress) -> int:
+    """Read, upscale and write one picture; the result's pixels. Raises InputError or OSError naming the file."""
+    if job.problem:
+        raise InputError(job.problem)
+    picture = read_picture(job.source, max_pixels=arguments.max_megapixels * 10**6)
+    height, width = (SCALE * side for side in picture.colour.shape[:2])
+    check_writable(job.target, width, height)
+    missing = lost(job.target, picture)
+    if missing:
+        tqdm.write(f"{job.target}: the format cannot hold {', '.join(missing)}", file=sys.stderr)
+    colour = upscaler.upscale(picture.colour, progress)
+    alpha = None if picture.alpha is None else imresize(picture.alpha, height, width)
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    write_picture(job.target, replace(picture, colour=colour, alpha=alpha), arguments.quality)
+    return height * width
+
+
+def main(arguments: argparse.Namespace) -> None:
+    with command.exit_status(2):
+        upscaler = Upscaler(
+            arguments.weights, blend=arguments.blend, alpha=arguments.alpha, **flags.engine_settings(arguments)
+        )
+        jobs.check_output(arguments.output)
+    found, others = jobs.find_jobs(
+        arguments.inputs, arguments.output, arguments.recursive, arguments.suffix, FORMATS.get(arguments.format, "")
+    )
+    if others:
+        print(jobs.passed_over(others), file=sys.stderr)
+    waiting = [job for job in found if job.problem or arguments.overwrite or not job.target.exists()]
+    if len(waiting) < len(found):
+        print(f"{len(found) - len(waiting)} results are there already; --overwrite replaces them", file=sys.stderr)
+    print(f"{arguments.weights}: {upscaler.engine} in {upscaler.precision} on {upscaler.device}", file=sys.stderr)
+    start = time.perf_counter()
+    done, pixels = upscale_all(upscaler, waiting, arguments)
+    seconds = time.perf_counter() - start
+    megapixels = pixels / 1e6
+    print(
+        f"{done} picture{'' if done == 1 else 's'}, {megapixels:.1f} megapixels in {seconds:.1f} s, {megapixels / seconds:.2f} MP/s: "
+        f"{arguments.output}"
+    )
+    if done < len(waiting):
+        raise InputError(f"{len(waiting) - done} of {len(waiting)} could not be upscaled; the reasons are above")
+
+
+def upscale_all(upscaler, waiting: list, arguments: argparse.Namespace) -> tuple:
+    """Upscale what can be, naming the rest on standard error; (how many pictures, how many pixels)."""
+    done = pixels = 0
+    with tqdm(total=len(waiting), bar_format=BAR) as bar:
+        for number, job in enumerate(waiting):
+            bar.set_description_str(f"{job.source.name} ")
+            try:
+                pixels += upscale_file(upscaler, job, arguments, bar.update)
+                done += 1
+            except command.ERRORS as error:
+                if arguments.debug or getattr(error, "errno", None) in DISK:
+                    raise
+                tqdm.write(f"error: {error}", file=sys.stderr)
+            bar.update(number + 1 - bar.n)
+    return done, pixels
+
+
+def _quality(text: str) -> int:
+    """argparse type: a whole number from 1 to 100."""
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
+    return int(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    result = command.parser(__doc__)
+    result.add_argument("inputs", metavar="INPUT", nargs="+", help="pictures and folders of pictures")
+    result.add_argument("-o", "--output", metavar="OUT", required=True, help="folder of the results")
+    flags.add_generator_flags(result)
+    result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too")
+    result.add_argument("--format", choices=FORMATS, help="of the results (default: each picture's own)")
+    result.add_argument(
+        "--quality", metavar="N", type=_quality, default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
+    )
+    result.add_argument("--suffix", metavar="TEXT", default="_x4", help="put behind each name (default: _x4)")
+    result.add_argument("--overwrite", action="store_true", help="replace results that are there (default: skip them)")
+    result.add_argument(
+        "--max-megapixels",
+        metavar="N",
+        type=command.positive,
+        default=50,
+        help="refuse larger pictures; the result has 16 times as many (default: 50)",
+    )
+    flags.add_engine_flags(result, precision="auto")
+    return result
+
+
+if __name__ == "__main__":
+    command.run(parser().parse_args(), main)
