@@ -2,15 +2,18 @@
 
 import psutil
 
-MOST_ON_CPU = 10**9  # bytes: a 16000×12000 result takes 1.4 GB besides, and larger tiles gain little
+MOST_ON_CPU = 2_500_000_000  # bytes, with the result: so upscaling 4000×3000 stays under 3 GB, with the libraries
+LEAST_ON_CPU = 300_000_000  # a window that holds a tile of a useful size
+RESULT_BYTES_PER_PIXEL = 7  # RGB uint8, and Pillow's copy of 4 bytes a pixel when it is written
 
 
-def working_memory(device: str) -> int:
-    """Bytes for the tiles being computed: half of what is free, on a CPU 1 GB at most."""
+def working_memory(device: str, result_pixels: int) -> int:
+    """Bytes for the tiles being computed, beside a result of `result_pixels` SR pixels."""
     if device == "cpu":
-        return min(MOST_ON_CPU, psutil.virtual_memory().available // 2)
+        limit = min(MOST_ON_CPU, psutil.virtual_memory().available * 4 // 5)
+        return max(LEAST_ON_CPU, limit - RESULT_BYTES_PER_PIXEL * result_pixels)
     import paddle
 
-    # Free memory is not asked of the driver: what Paddle has reserved and not used counts as free too.
+    # The result is in the host's memory. What Paddle has reserved and does not use counts as free.
     total = paddle.device.cuda.get_device_properties(device).total_memory
     return (total - paddle.device.cuda.memory_allocated(device)) // 2

@@ -48,7 +48,7 @@ class Upscaler:
         program, self._reach = _program(source, module.PROGRAM)
         compute = module.load(program, self.precision, self.device)
         self._compute = _self_ensemble(compute) if self_ensemble else compute
-        self._pixels = working_memory(self.device) // module.bytes_per_pixel(self.precision)
+        self._bytes_per_pixel = module.bytes_per_pixel(self.precision)
 
     def __call__(self, rgb_uint8: np.ndarray) -> np.ndarray:
         """RGB uint8 [h,w,3] to [4h,4w,3], 0..255. Raises ValueError for another type or shape."""
@@ -64,9 +64,10 @@ class Upscaler:
         """
         height, width, planes = lr.shape
         sr = np.empty((SCALE * height, SCALE * width, planes), lr.dtype)
-        tile = self.tile or tiles.tile_for(height, width, self._reach, self._pixels)
+        pixels = working_memory(self.device, SCALE**2 * height * width) // self._bytes_per_pixel
+        tile = self.tile or tiles.tile_for(height, width, self._reach, pixels)
         windows = tiles.windows(height, width, tile, self._reach)
-        at_once = max(1, self._pixels // tiles.pixels(*windows[0]))
+        at_once = max(1, pixels // tiles.pixels(*windows[0]))
         for start in range(0, len(windows), at_once):
             batch = windows[start : start + at_once]
             computed = self._compute(np.stack([_to_network(lr[tiles.taken(*window)]) for window in batch]))
