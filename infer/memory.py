@@ -4,14 +4,13 @@ import psutil
 
 MOST_ON_CPU = 2_500_000_000  # bytes, with the result: so upscaling 4000×3000 stays under 3 GB, with the libraries
 LEAST_ON_CPU = 300_000_000  # a window that holds a tile of a useful size
-RESULT_BYTES_PER_PIXEL = 7  # RGB uint8, and Pillow's copy of 4 bytes a pixel when it is written
 
 
-def working_memory(device: str, result_pixels: int) -> int:
-    """Bytes for the tiles being computed, beside a result of `result_pixels` SR pixels."""
+def working_memory(device: str, result: int) -> int:
+    """Bytes for the tiles being computed, beside a result that takes `result` bytes until it is written."""
     if device == "cpu":
         limit = min(MOST_ON_CPU, psutil.virtual_memory().available * 4 // 5)
-        return max(LEAST_ON_CPU, limit - RESULT_BYTES_PER_PIXEL * result_pixels)
+        return max(LEAST_ON_CPU, limit - result)
     import paddle
 
     # The result is in the host's memory. What Paddle has reserved and does not use counts as free.

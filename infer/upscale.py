@@ -38,13 +38,13 @@ def upscale_file(upscaler, job: jobs.Job, arguments: argparse.Namespace, progres
         raise InputError(job.problem)
     picture = read_picture(job.source, max_pixels=arguments.max_megapixels * 10**6)
     height, width = (SCALE * side for side in picture.colour.shape[:2])
+    job.target.parent.mkdir(parents=True, exist_ok=True)
     check_writable(job.target, width, height)
     missing = lost(job.target, picture)
     if missing:
         tqdm.write(f"{job.target}: the format cannot hold {', '.join(missing)}", file=sys.stderr)
     colour = upscaler.upscale(picture.colour, progress)
     alpha = None if picture.alpha is None else imresize(picture.alpha, height, width)
-    job.target.parent.mkdir(parents=True, exist_ok=True)
     write_picture(job.target, replace(picture, colour=colour, alpha=alpha), arguments.quality)
     return height * width
 

@@ -9,6 +9,7 @@ from infer.source import Source
 from models.scale import SCALE
 from train.device import choose_device
 
+WRITERS_COPY = 4  # bytes a pixel that writing a picture can take besides it (`data/picture.py`)
 LUMA = np.array((0.299, 0.587, 0.114), "float32")  # ITU-R BT.601: the grey of an RGB picture
 
 
@@ -64,7 +65,8 @@ class Upscaler:
         """
         height, width, planes = lr.shape
         sr = np.empty((SCALE * height, SCALE * width, planes), lr.dtype)
-        pixels = working_memory(self.device, SCALE**2 * height * width) // self._bytes_per_pixel
+        result = sr.nbytes + WRITERS_COPY * SCALE**2 * height * width
+        pixels = working_memory(self.device, result) // self._bytes_per_pixel
         tile = self.tile or tiles.tile_for(height, width, self._reach, pixels)
         windows = tiles.windows(height, width, tile, self._reach)
         at_once = max(1, pixels // tiles.pixels(*windows[0]))
