@@ -6,7 +6,8 @@ same LR pixels.
 
 import cv2
 import numpy as np
-from PIL import Image
+
+from data.imresize import imresize
 
 
 def bilinear(rgb_uint8: np.ndarray, scale: int = 4) -> np.ndarray:
@@ -22,20 +23,10 @@ def bilinear(rgb_uint8: np.ndarray, scale: int = 4) -> np.ndarray:
 def bicubic(rgb_uint8: np.ndarray, scale: int = 4) -> np.ndarray:
     """uint8 [h,w,3] -> uint8 [h/scale,w/scale,3], 0..255: MATLAB's `imresize(rgb, 1/scale)`, the benchmarks' LR.
 
-    The cubic kernel with a = -0.5 (Keys, "Cubic convolution interpolation for digital image processing", 1981) widened
-    by `scale` against aliasing, mirrored borders, height before width and rounding to 8 bits after each, halves up.
-    Equal to MATLAB's arithmetic on every pixel for scales 2, 3 and 4. Raises ValueError for another type or shape, or
-    sides that are not multiples of `scale`.
+    Antialiased, with mirrored borders: see `data.imresize`. Raises ValueError for another type or shape, or sides that
+    are not multiples of `scale`.
     """
-    height, width = _lr_size(rgb_uint8, scale)
-    # Pillow's kernel and rounding are MATLAB's; its borders are not (it drops the taps outside the picture), so the
-    # picture is mirrored by as far as the kernel reaches and `box` leaves the mirrored pixels out of the result.
-    reach = 2 * scale
-    padded = Image.fromarray(cv2.copyMakeBorder(rgb_uint8, reach, reach, reach, reach, cv2.BORDER_REFLECT))
-    right, bottom = reach + width * scale, reach + height * scale
-    # One axis at a time: asked for both, Pillow chooses which comes first, and the rounding between them shows it.
-    rows = padded.resize((padded.width, height), Image.Resampling.BICUBIC, box=(0, reach, padded.width, bottom))
-    return np.array(rows.resize((width, height), Image.Resampling.BICUBIC, box=(reach, 0, right, height)))
+    return imresize(rgb_uint8, *_lr_size(rgb_uint8, scale))
 
 
 def _lr_size(rgb_uint8: np.ndarray, scale: int) -> tuple:

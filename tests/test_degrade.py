@@ -5,67 +5,19 @@ import numpy as np
 import pytest
 
 from data.degrade import DEGRADATIONS, bicubic, bilinear
+from tests import matlab
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 SIZES = [(1, 1), (1, 2), (2, 1), (3, 5), (24, 16), (4, 100), (100, 4)]  # of the LR picture, [h, w]
 
 
-def matlab_imresize(hr, scale):
-    """MATLAB's imresize(hr, 1/scale) on uint8, written from its documentation and `contributions` function."""
-    rows = round_half_up(np.einsum("ij,jwc->iwc", contributions(hr.shape[0], scale), hr.astype(np.float64)))
-    return round_half_up(np.einsum("ij,hjc->hic", contributions(hr.shape[1], scale), rows)).astype(np.uint8)
-
-
-def contributions(length, scale):
-    """The weights [length/scale, length] of the pixels along one axis."""
-    result = np.zeros((length // scale, length))
-    mirrored = np.concatenate([np.arange(length), np.arange(length)[::-1]])
-    for output in range(length // scale):
-        centre = (output + 1) * scale + 0.5 * (1 - scale)  # counted from 1, as MATLAB does
-        taps = np.floor(centre - 2 * scale) + np.arange(4 * scale + 2)
-        weights = cubic((centre - taps) / scale)
-        for tap, weight in zip(taps.astype(int), weights / weights.sum()):
-            result[output, mirrored[(tap - 1) % (2 * length)]] += weight
-    return result
-
-
-def cubic(x):
-    x = np.abs(x)
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    return np.where(x <= 1, near, np.where(x <= 2, far, 0))
-
-
-def round_half_up(x):
-    return np.clip(np.floor(x + 0.5), 0, 255)
-
-
-def noise(height, width):
-    return np.random.default_rng(height * 1000 + width).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def black_or_white(height, width):
-    return np.where(noise(height, width) < 128, 0, 255).astype(np.uint8)
-
-
-def checkerboard(height, width):
-    # Fields of three pixels: a period that no scale here divides evenly, so over- and undershoots occur.
-    fields = (np.indices((height, width)) // 3).sum(axis=0) % 2
-    return np.repeat((255 * fields).astype(np.uint8)[..., np.newaxis], 3, axis=2)
-
-
-def ramp(height, width):
-    rows, columns = np.indices((height, width))
-    return np.stack([rows, columns, rows + columns], axis=2).astype(np.uint8)
-
-
-@pytest.mark.parametrize("picture", [noise, black_or_white, checkerboard, ramp])
+@pytest.mark.parametrize("picture", matlab.PICTURES)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_bicubic_is_matlabs_to_the_border(scale, size, picture):
     hr = picture(size[0] * scale, size[1] * scale)
-    np.testing.assert_array_equal(bicubic(hr, scale), matlab_imresize(hr, scale))
+    np.testing.assert_array_equal(bicubic(hr, scale), matlab.imresize(hr, *size))
 
 
 @pytest.mark.parametrize("data_set", ["Set5", "BSD100"])
@@ -87,13 +39,13 @@ def read_with_opencv(path):
 
 
 def test_bilinear_by_4_is_the_mean_of_the_middle_four():
-    hr = noise(36, 52)
+    hr = matlab.noise(36, 52)
     middle = hr.reshape(9, 4, 13, 4, 3)[:, 1:3, :, 1:3].astype(int)
     np.testing.assert_array_equal(bilinear(hr), (middle.sum(axis=(1, 3)) + 2) // 4)
 
 
 def test_bilinear_by_3_is_the_middle_pixel():
-    hr = noise(36, 51)
+    hr = matlab.noise(36, 51)
     np.testing.assert_array_equal(bilinear(hr, scale=3), hr[1::3, 1::3])
 
 
@@ -105,12 +57,12 @@ class TestBoth:
         np.testing.assert_array_equal(lr, np.full((5, 3, 3), level, np.uint8))
 
     def test_colours_stay_apart(self, name):
-        hr = noise(24, 24)
+        hr = matlab.noise(24, 24)
         hr[..., 1] = 77
         assert (DEGRADATIONS[name](hr)[..., 1] == 77).all()
 
     def test_views_of_a_larger_read_only_picture(self, name):
-        large = noise(60, 60)
+        large = matlab.noise(60, 60)
         large.flags.writeable = False
         for view in (
             large[5:37, 7:31],
@@ -122,7 +74,7 @@ class TestBoth:
             np.testing.assert_array_equal(DEGRADATIONS[name](view), expected)
 
     def test_result_is_the_callers_own(self, name):
-        hr = noise(16, 16)
+        hr = matlab.noise(16, 16)
         before = hr.copy()
         lr = DEGRADATIONS[name](hr)
         assert lr.dtype == np.uint8 and lr.flags.c_contiguous

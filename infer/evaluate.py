@@ -1,0 +1,415 @@
+"""Measure trained generators on a set of pictures, beside bicubic enlargement.
+
+    python infer/evaluate.py --hr Set5 --weights output/srgan_g.pdparams
+    python infer/evaluate.py --hr Set5/HR --lr Set5/LRbicx4 --weights output/pretrain_g.pdparams output/srgan_g.pdparams
+    python infer/evaluate.py --hr photos --weights models/g_models --figure comparison.png --csv figures.csv
+
+Prints for each picture, and as the mean of all: PSNR in dB and SSIM on the Y of BT.601, PSNR on RGB, all three without
+4 pixels along each border; the seconds a picture took; and megapixels (of the result) per second. HR pictures are cut
+at the right and the bottom to multiples of 4. The seconds are those of upscaling alone, not of reading and measuring,
+after one call on the first picture to warm up.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import csv
+import io
+import json
+import math
+import os
+import platform
+import time
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from data import command
+from data.degrade import bicubic
+from data.images import list_pictures, read_rgb
+from data.imresize import imresize
+from infer import flags
+from infer.metrics import WINDOW, luma, psnr_rgb, psnr_y, ssim_y
+from infer.upscaler import Upscaler
+from models.errors import InputError
+from models.files import replacing
+from models.scale import SCALE
+
+BICUBIC = "bicubic"
+SHAVE = SCALE
+SMALLEST = -(-(WINDOW + 2 * SHAVE) // SCALE) * SCALE  # side of an HR picture that SSIM's window still fits into
+
+# What is measured: its key, its title in the table and how it is printed there.
+COLUMNS = (
+    ("psnr_y", "PSNR-Y", ".2f"),
+    ("ssim_y", "SSIM-Y", ".4f"),
+    ("psnr_rgb", "PSNR-RGB", ".2f"),
+    ("seconds", "seconds", ".3f"),
+    ("mp_per_s", "MP/s", ".2f"),
+)
+
+# Ledig et al., "Photo-realistic single image super-resolution using a generative adversarial network", 2017, table 2.
+PAPER = {
+    "set5": {"SRResNet": (32.05, 0.9019), "SRGAN": (29.40, 0.8472)},
+    "set14": {"SRResNet": (28.49, 0.8184), "SRGAN": (26.02, 0.7397)},
+    "bsd100": {"SRResNet": (27.58, 0.7620), "SRGAN": (25.16, 0.6688)},
+}
+
+VERSIONS_OF = ("paddlepaddle", "paddlepaddle-gpu", "openvino", "numpy", "scikit-image", "Pillow", "opencv-python")
+
+IN_FIGURE = 3  # pictures, where --pictures does not choose them
+DETAIL = 6  # the figure's detail has a sixth of the picture's shorter side
+FRAME = "#ff2a2a"  # around the detail in the whole picture
+
+
+def labels(paths: list) -> dict:
+    """{label: path} with a short label for each path of weights: as much of its end as tells them apart.
+
+    Raises InputError if one is given twice.
+    """
+    absolute = [Path(os.path.abspath(path)) for path in paths]
+    if len(set(absolute)) < len(absolute):
+        twice = next(path for path in absolute if absolute.count(path) > 1)
+        raise InputError(f"--weights: {twice} is given twice")
+    names = [path.with_suffix("") if path.suffix == ".pdparams" else path for path in absolute]
+    if len(set(names)) < len(names):
+        names = absolute
+    return {_label(name, names): path for name, path in zip(names, paths)}
+
+
+def _label(name: Path, names: list) -> str:
+    for count in range(1, len(name.parts) + 1):
+        end = name.parts[-count:]
+        if end != (BICUBIC,) and sum(other.parts[-count:] == end for other in names) == 1:
+            break
+    return "/".join(end)
+
+
+def pairs(hr_folder, lr_folder=None) -> list:
+    """[(HR file, LR file)] of the pictures in `hr_folder`, sorted by name; the LR file is None without `lr_folder`.
+
+    The LR picture of NAME.EXT is called NAME or NAMEx4, with any ending. Raises InputError naming what is missing.
+    """
+    hr_paths = list_pictures(hr_folder)
+    if lr_folder is None:
+        return [(path, None) for path in hr_paths]
+    lr_paths = list_pictures(lr_folder)
+    return [(path, _lr_of(path, lr_paths, Path(lr_folder))) for path in hr_paths]
+
+
+def _lr_of(hr_path: Path, lr_paths: list, lr_folder: Path) -> Path:
+    found = [path for path in lr_paths if path.stem in (hr_path.stem, f"{hr_path.stem}x{SCALE}")]
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise InputError(f"{lr_folder} has two LR pictures of {hr_path}: {names}; remove one")
+    if not found:
+        height, width = _cut(read_rgb(hr_path)).shape[:2]
+        expected = (
+            f"{hr_path.name} or {hr_path.stem}x{SCALE}{hr_path.suffix}, {width // SCALE}x{height // SCALE} pixels"
+        )
+        raise InputError(f"{lr_folder} lacks the LR picture of {hr_path}: expected {expected}")
+    return found[0]
+
+
+def read_pair(hr_path: Path, lr_path) -> tuple:
+    """HR, cut to multiples of 4, and LR, a quarter of its size, RGB uint8; where `lr_path` is None LR is made from HR.
+
+    Raises InputError, naming the file, for a picture that cannot be read, is too small or is not of the size expected.
+    """
+    hr = _cut(read_rgb(hr_path))
+    height, width = hr.shape[:2]
+    if min(height, width) < SMALLEST:
+        found = f"{width}x{height} pixels (cut to multiples of {SCALE})"
+        raise InputError(f"{hr_path} is too small to be measured: {found}; expected {SMALLEST} or more a side")
+    if lr_path is None:
+        return hr, bicubic(hr, SCALE)
+    lr = read_rgb(lr_path)
+    if lr.shape[:2] != (height // SCALE, width // SCALE):
+        expected = f"{width // SCALE}x{height // SCALE}, a quarter of {hr_path}"
+        raise InputError(f"{lr_path} has {lr.shape[1]}x{lr.shape[0]} pixels; expected {expected}")
+    return hr, lr
+
+
+def _cut(rgb: np.ndarray) -> np.ndarray:
+    height, width = (side // SCALE * SCALE for side in rgb.shape[:2])
+    return rgb[:height, :width]
+
+
+def enlarge(lr: np.ndarray) -> np.ndarray:
+    """Bicubic enlargement as MATLAB does it, uint8 [h,w,3] to [4h,4w,3]."""
+    return imresize(lr, SCALE * lr.shape[0], SCALE * lr.shape[1])
+
+
+def measure(pictures: list, methods: dict):
+    """Upscale every picture by every method, with a progress bar; yields (measured, HR, {label: SR}) for a picture.
+
+    pictures: what `pairs` gives. methods: {label: function from LR to SR, RGB uint8}. measured: {"name": the file's,
+    "width", "height": of HR as cut, "methods": {label: {key of COLUMNS: value}}}.
+    """
+    _, first_lr = read_pair(*pictures[0])
+    for method in methods.values():
+        method(first_lr)
+    with tqdm(total=len(pictures) * len(methods), unit="picture") as bar:
+        for hr_path, lr_path in pictures:
+            hr, lr = read_pair(hr_path, lr_path)
+            height, width = hr.shape[:2]
+            srs, figures = {}, {}
+            for label, method in methods.items():
+                start = time.perf_counter()
+                sr = method(lr)
+                seconds = time.perf_counter() - start
+                srs[label] = sr
+                figures[label] = {
+                    "psnr_y": psnr_y(sr, hr, SHAVE),
+                    "ssim_y": ssim_y(sr, hr, SHAVE),
+                    "psnr_rgb": psnr_rgb(sr, hr, SHAVE),
+                    "seconds": seconds,
+                    "mp_per_s": height * width / 1e6 / seconds,
+                }
+                bar.update()
+            yield {"name": printable(hr_path), "width": width, "height": height, "methods": figures}, hr, srs
+
+
+def printable(path: Path) -> str:
+    """The file's name; bytes in it that are no UTF-8 are escaped."""
+    return path.name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def means(results: list) -> dict:
+    """{label: {key of COLUMNS: mean}} of what `measure` says; megapixels per second are of all pictures together."""
+    megapixels = sum(result["width"] * result["height"] for result in results) / 1e6
+    total = {}
+    for label in results[0]["methods"]:
+        rows = [result["methods"][label] for result in results]
+        total[label] = {key: float(np.mean([row[key] for row in rows])) for key, _, _ in COLUMNS}
+        total[label]["mp_per_s"] = megapixels / sum(row["seconds"] for row in rows)
+    return total
+
+
+def paper_figures(hr_folder) -> dict:
+    """{label: {key of COLUMNS: value}}, the paper's own for Set5, Set14 and BSD100; {} for any other folder."""
+    known = [part.lower() for part in Path(hr_folder).resolve().parts if part.lower() in PAPER]
+    if not known:
+        return {}
+    return {f"{name} (paper)": {"psnr_y": psnr, "ssim_y": ssim} for name, (psnr, ssim) in PAPER[known[-1]].items()}
+
+
+def table(rows: dict) -> str:
+    """{label: {key of COLUMNS: value}} as text, a row a label; `-` for what it lacks."""
+    lines = [["method", *(title for _, title, _ in COLUMNS)]]
+    for label, figures in rows.items():
+        lines.append([label, *(format(figures[key], spec) if key in figures else "-" for key, _, spec in COLUMNS)])
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    aligned = (
+        [line[0].ljust(widths[0])] + [c.rjust(width) for c, width in zip(line[1:], widths[1:])] for line in lines
+    )
+    return "\n".join("  ".join(line) for line in aligned)
+
+
+def report(results: list, paper: dict) -> str:
+    """A table for each picture and one of the means, the paper's figures below."""
+    blocks = [f"{r['name']}, {r['width']}x{r['height']}\n{table(r['methods'])}" for r in results]
+    blocks.append(f"mean of {len(results)} pictures\n{table({**means(results), **paper})}")
+    return "\n\n".join(blocks)
+
+
+def write_csv(path, results: list) -> None:
+    """A row for each picture and method, then one for each method's means, where the picture is called `mean`."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    keys = [key for key, _, _ in COLUMNS]
+    writer.writerow(["picture", "method", *keys])
+    for result in [*results, {"name": "mean", "methods": means(results)}]:
+        for label, figures in result["methods"].items():
+            writer.writerow([result["name"], label, *(figures[key] for key in keys)])
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+def write_json(path, results: list, settings: dict, paper: dict) -> None:
+    """The settings, every picture's figures, their means and the paper's; an infinite PSNR is the text "inf"."""
+    content = {"settings": settings, "pictures": results, "means": means(results), "paper": paper}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(_standard(content), indent=2) + "\n", encoding="utf-8")
+
+
+def _standard(value):
+    """`value` without the infinities that standard JSON has no way to write."""
+    if isinstance(value, dict):
+        return {key: _standard(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_standard(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def settings_of(arguments, weights: dict, upscaler) -> dict:
+    """What the figures and the seconds depend on, for the JSON."""
+    versions = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in VERSIONS_OF:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "hr": arguments.hr,
+        "lr": arguments.lr or "made from hr, bicubic",
+        "weights": weights,
+        **flags.engine_settings(arguments),
+        "engine": upscaler.engine,
+        "precision": upscaler.precision,
+        "device": upscaler.device,
+        "scale": SCALE,
+        "shave": SHAVE,
+        "versions": versions,
+    }
+
+
+def for_figure(pictures: list, names: list) -> list:
+    """The printable names of the pictures to draw: those of `--pictures`, with or without their endings, or the first.
+
+    pictures: what `pairs` gives. Raises InputError for a name that none of them has.
+    """
+    if not names:
+        return [printable(hr_path) for hr_path, _ in pictures[:IN_FIGURE]]
+    found = {}
+    for hr_path, _ in pictures:
+        found[hr_path.stem] = found[hr_path.name] = printable(hr_path)
+    unknown = [name for name in names if name not in found]
+    if unknown:
+        raise InputError(f"--pictures {unknown[0]}: {pictures[0][0].parent} has no picture of that name")
+    return [found[name] for name in names]
+
+
+def detail(hr: np.ndarray) -> tuple:
+    """(top, left, side) of the square of `hr` with the most detail: where its Y loses most by being shrunk.
+
+    hr: uint8 [h,w,3], sides that are multiples of 4. side: see DETAIL.
+    """
+    side = min(hr.shape[:2]) // DETAIL
+    lost = cv2.absdiff(luma(hr), luma(enlarge(bicubic(hr, SCALE)))).astype(np.float64)
+    mean = cv2.blur(lost, (side, side))
+    before = side // 2  # pixels of a window in front of the one that `blur` writes its mean to
+    height, width = (length - side + 1 for length in hr.shape[:2])
+    inside = mean[before : before + height, before : before + width]
+    top, left = np.unravel_index(np.argmax(inside), inside.shape)
+    return int(top), int(left), side
+
+
+def draw(shown: list):
+    """A Matplotlib figure, a row a picture: HR as a whole, then the same detail of HR and of each method's result.
+
+    shown: what `measure` yields. Below each result stand its PSNR and SSIM on Y, those of the whole picture.
+    """
+    # Here and not above: it takes a second to load, and most calls draw nothing.
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    panels = 1 + len(shown[0][2])
+    widths = [1.4] + [1] * panels
+    figure, axes = plt.subplots(
+        len(shown),
+        1 + panels,
+        squeeze=False,
+        figsize=(2 * sum(widths), 2.5 * len(shown)),
+        gridspec_kw={"width_ratios": widths},
+    )
+    for row, (measured, hr, srs) in zip(axes, shown):
+        top, left, side = detail(hr)
+        rows, columns = slice(top, top + side), slice(left, left + side)
+        _panel(row[0], hr, measured["name"])
+        row[0].add_patch(plt.Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=FRAME, linewidth=1.5))
+        _panel(row[1], hr[rows, columns], "HR\nPSNR / SSIM on Y")
+        for axis, (label, sr) in zip(row[2:], srs.items()):
+            text = "{psnr_y:.2f} dB / {ssim_y:.4f}".format(**measured["methods"][label])
+            _panel(axis, sr[rows, columns], label.replace("/", "/\n") + f"\n{text}")
+    # `write_plot` does this too; once leaves the texts too little room, as it counts on the space above square panels.
+    figure.tight_layout()
+    return figure
+
+
+def _panel(axis, rgb: np.ndarray, text: str) -> None:
+    axis.imshow(rgb, interpolation="nearest")
+    axis.set(xticks=[], yticks=[], anchor="S")
+    axis.set_xlabel(text, fontsize="small", parse_math=False)
+    for spine in axis.spines.values():
+        spine.set_linewidth(0.5)
+
+
+def write_figure(path, shown: list) -> None:
+    """Write what `draw` draws as PNG, whole or not at all."""
+    from train.samples import write_plot  # here: it loads Paddle
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+")  # of a name in a script that the font lacks: drawn as boxes
+        write_plot(draw(shown), path)
+
+
+def main(arguments) -> None:
+    if arguments.pictures and not arguments.figure:
+        raise InputError("--pictures chooses what --figure draws: give --figure FILE too")
+    pictures = pairs(arguments.hr, arguments.lr)
+    wanted = for_figure(pictures, arguments.pictures) if arguments.figure else []
+    for pair in pictures:
+        read_pair(*pair)  # what cannot be used is named now, not when the pictures before it have been measured
+    with command.exit_status(2):
+        weights = labels(arguments.weights)
+        upscalers = {label: Upscaler(path, **flags.engine_settings(arguments)) for label, path in weights.items()}
+
+    results, shown = [], {}
+    for measured, hr, srs in measure(pictures, {BICUBIC: enlarge, **upscalers}):
+        results.append(measured)
+        if measured["name"] in wanted:
+            shown[measured["name"]] = (measured, hr, srs)
+
+    settings = settings_of(arguments, weights, next(iter(upscalers.values())))
+    paper = paper_figures(arguments.hr)
+    ensemble = ", self-ensemble" if arguments.self_ensemble else ""
+    print("engine {engine}, precision {precision}, device {device}{0}; LR {lr}\n".format(ensemble, **settings))
+    print(report(results, paper))
+    if arguments.csv:
+        write_csv(arguments.csv, results)
+    if arguments.json:
+        write_json(arguments.json, results, settings, paper)
+    if arguments.figure:
+        write_figure(arguments.figure, [shown[name] for name in wanted])
+
+
+def parser():
+    result = command.parser(__doc__)
+    result.add_argument("--hr", metavar="DIR", required=True, help="folder of high-resolution pictures")
+    result.add_argument(
+        "--lr",
+        metavar="DIR",
+        help="folder of their LR pictures, called the same or NAMEx4.EXT (default: made from HR as MATLAB's imresize does)",
+    )
+    result.add_argument(
+        "--weights",
+        metavar="FILE|FOLDER",
+        nargs="+",
+        required=True,
+        help=f"the generators to measure, each {flags.WEIGHTS}",
+    )
+    flags.add_engine_flags(result, precision="fp32")
+    result.add_argument("--csv", metavar="FILE", help="write every picture's figures and the means to FILE")
+    result.add_argument("--json", metavar="FILE", help="the same with the settings and versions")
+    result.add_argument(
+        "--figure", metavar="FILE", help="draw a comparison to FILE, a PNG: HR, bicubic and each result, with a detail"
+    )
+    result.add_argument(
+        "--pictures",
+        metavar="NAME",
+        nargs="+",
+        help=f"the pictures of --figure, by name (default: the first {IN_FIGURE})",
+    )
+    return result
+
+
+if __name__ == "__main__":
+    command.run(parser().parse_args(), main)

@@ -1,0 +1,412 @@
+"""`evaluate`: what it measures, by methods whose figures are known; and the command as a user runs it."""
+
+import csv
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from infer import Upscaler, evaluate
+from models.errors import InputError
+from tests import golden, matlab
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ["a.png", "b.bmp", "照片 c.png"]
+
+
+def write(path, rgb):
+    path.write_bytes(cv2.imencode(path.suffix, rgb[:, :, ::-1])[1].tobytes())
+
+
+def photograph(seed, height, width):
+    small = np.random.default_rng(seed).integers(0, 256, (height // 6, width // 6, 3), dtype=np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.fixture
+def hr_folder(tmp_path):
+    """Three pictures whose sides are no multiples of 4."""
+    folder = tmp_path / "hr"
+    folder.mkdir()
+    for seed, name in enumerate(NAMES):
+        write(folder / name, photograph(seed, 43, 50 + 4 * seed))
+    return folder
+
+
+def nearest(lr, plus=0):
+    return lr.repeat(4, axis=0).repeat(4, axis=1) + np.uint8(plus)
+
+
+def measured(folder, methods, lr_folder=None):
+    return list(evaluate.measure(evaluate.pairs(folder, lr_folder), methods))
+
+
+def luma(rgb):
+    return np.floor(16 + rgb.astype(float) @ np.array([65.481, 128.553, 24.966]) / 255 + 0.5)
+
+
+def by_skimage(sr, hr):
+    """PSNR-Y, SSIM-Y and PSNR-RGB by scikit-image alone, without 4 pixels along each border."""
+    sr, hr = sr[4:-4, 4:-4], hr[4:-4, 4:-4]
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    ssim = structural_similarity(luma(sr), luma(hr), **settings)
+    return peak_signal_noise_ratio(luma(hr), luma(sr), data_range=255), ssim, peak_signal_noise_ratio(hr, sr)
+
+
+class TestMeasure:
+    def test_an_offset_of_a_plain_picture_has_known_figures(self, tmp_path):
+        write(tmp_path / "plain.png", np.full((40, 48, 3), 100, np.uint8))
+        methods = {"same": nearest, "five": lambda lr: nearest(lr, 5)}
+        ((result, hr, srs),) = measured(tmp_path, methods)
+        same, five = result["methods"]["same"], result["methods"]["five"]
+        assert same["psnr_y"] == same["psnr_rgb"] == math.inf and same["ssim_y"] == pytest.approx(1)
+        assert five["psnr_rgb"] == pytest.approx(20 * math.log10(255 / 5))
+        # 219 * 100 / 255 + 16 and 219 * 105 / 255 + 16 are 101.9 and 106.2, in 8 bits 102 and 106.
+        assert five["psnr_y"] == pytest.approx(20 * math.log10(255 / 4))
+        assert (hr == 100).all() and (srs["five"] == 105).all()
+
+    def test_figures_are_skimages(self, hr_folder):
+        for result, hr, srs in measured(hr_folder, {"bicubic": evaluate.enlarge, "nearest": nearest}):
+            for label, sr in srs.items():
+                figures = result["methods"][label]
+                expected = by_skimage(sr, hr)
+                assert (figures["psnr_y"], figures["ssim_y"], figures["psnr_rgb"]) == pytest.approx(expected)
+
+    def test_hr_is_cut_at_the_right_and_the_bottom_and_lr_is_matlabs(self, hr_folder):
+        seen = []
+        results = measured(hr_folder, {"x": lambda lr: seen.append(lr) or nearest(lr)})
+        assert [(r["name"], r["width"], r["height"]) for r, _, _ in results] == [
+            ("a.png", 48, 40),
+            ("b.bmp", 52, 40),
+            ("照片 c.png", 56, 40),
+        ]
+        for seed, ((_, hr, _), lr) in enumerate(zip(results, seen[1:])):
+            np.testing.assert_array_equal(hr, photograph(seed, 43, 50 + 4 * seed)[:40, : hr.shape[1]])
+            np.testing.assert_array_equal(lr, matlab.imresize(hr, 10, hr.shape[1] // 4))
+
+    def test_bicubic_is_matlabs(self):
+        lr = matlab.noise(7, 9)
+        np.testing.assert_array_equal(evaluate.enlarge(lr), matlab.imresize(lr, 28, 36))
+
+    def test_seconds_are_of_the_method_alone_and_warmed_up(self, hr_folder):
+        calls = []
+
+        def slow_at_first(lr):
+            calls.append(lr.shape)
+            time.sleep(1 if len(calls) == 1 else 0.05)
+            return nearest(lr)
+
+        results = [result for result, _, _ in measured(hr_folder, {"x": slow_at_first})]
+        assert len(calls) == 1 + len(NAMES)
+        for result in results:
+            figures = result["methods"]["x"]
+            assert 0.05 <= figures["seconds"] < 0.5
+            assert figures["mp_per_s"] == pytest.approx(result["width"] * 40 / 1e6 / figures["seconds"])
+
+    def test_progress_goes_to_standard_error(self, hr_folder, capsys):
+        measured(hr_folder, {"x": nearest, "y": nearest})
+        output = capsys.readouterr()
+        assert output.out == "" and "6/6" in output.err
+
+
+def result(name, width, height, **methods):
+    keys = ("psnr_y", "ssim_y", "psnr_rgb", "seconds", "mp_per_s")
+    return {
+        "name": name,
+        "width": width,
+        "height": height,
+        "methods": {label: dict(zip(keys, row)) for label, row in methods.items()},
+    }
+
+
+RESULTS = [
+    result("a.png", 1000, 500, bicubic=(30.0, 0.8, 28.0, 0.01, 50.0), net=(31.0, 0.85, 29.0, 0.5, 1.0)),
+    result("b, c.png", 1000, 1000, bicubic=(20.0, 0.5, 18.0, 0.04, 25.0), net=(math.inf, 1.0, math.inf, 1.5, 2 / 3)),
+]
+
+
+class TestReport:
+    def test_means(self):
+        means = evaluate.means(RESULTS)
+        assert means["bicubic"] == pytest.approx(
+            {"psnr_y": 25, "ssim_y": 0.65, "psnr_rgb": 23, "seconds": 0.025, "mp_per_s": 1.5 / 0.05}
+        )
+        assert means["net"]["psnr_y"] == math.inf and means["net"]["mp_per_s"] == pytest.approx(1.5 / 2)
+
+    def test_text(self):
+        paper = {"SRGAN (paper)": {"psnr_y": 29.4, "ssim_y": 0.8472}}
+        assert evaluate.report(RESULTS, paper).splitlines() == [
+            "a.png, 1000x500",
+            "method   PSNR-Y  SSIM-Y  PSNR-RGB  seconds   MP/s",
+            "bicubic   30.00  0.8000     28.00    0.010  50.00",
+            "net       31.00  0.8500     29.00    0.500   1.00",
+            "",
+            "b, c.png, 1000x1000",
+            "method   PSNR-Y  SSIM-Y  PSNR-RGB  seconds   MP/s",
+            "bicubic   20.00  0.5000     18.00    0.040  25.00",
+            "net         inf  1.0000       inf    1.500   0.67",
+            "",
+            "mean of 2 pictures",
+            "method         PSNR-Y  SSIM-Y  PSNR-RGB  seconds   MP/s",
+            "bicubic         25.00  0.6500     23.00    0.025  30.00",
+            "net               inf  0.9250       inf    1.000   0.75",
+            "SRGAN (paper)   29.40  0.8472         -        -      -",
+        ]
+
+    def test_csv(self, tmp_path):
+        evaluate.write_csv(tmp_path / "new" / "figures.csv", RESULTS)
+        with open(tmp_path / "new" / "figures.csv", encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [(row["picture"], row["method"]) for row in rows] == [
+            (picture, method) for picture in ("a.png", "b, c.png", "mean") for method in ("bicubic", "net")
+        ]
+        for row, expected in zip(rows, [30, 31, 20, math.inf, 25, math.inf]):
+            assert float(row["psnr_y"]) == expected
+        assert list(rows[0])[2:] == ["psnr_y", "ssim_y", "psnr_rgb", "seconds", "mp_per_s"]
+
+    def test_json_is_standard_even_with_infinities(self, tmp_path):
+        def refuse(name):
+            raise AssertionError(f"{name} is no JSON")
+
+        evaluate.write_json(tmp_path / "f.json", RESULTS, {"engine": "eager"}, {"SRGAN (paper)": {"psnr_y": 29.4}})
+        content = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"), parse_constant=refuse)
+        assert content["settings"] == {"engine": "eager"}
+        assert content["paper"] == {"SRGAN (paper)": {"psnr_y": 29.4}}
+        assert content["pictures"][0] == RESULTS[0]
+        assert content["pictures"][1]["methods"]["net"]["psnr_y"] == "inf"
+        assert content["means"]["bicubic"]["psnr_y"] == 25 and content["means"]["net"]["psnr_rgb"] == "inf"
+
+
+@pytest.mark.parametrize(
+    "paths, expected",
+    [
+        (["output/srgan_g.pdparams"], ["srgan_g"]),
+        (["models/g_models", "output/pretrain_g.pdparams"], ["g_models", "pretrain_g"]),
+        (["run1/g.pdparams", "run2/g.pdparams"], ["run1/g", "run2/g"]),
+        (["x/run/g.pdparams", "y/run/g.pdparams", "z/p.pdparams"], ["x/run/g", "y/run/g", "p"]),
+        (["out/g", "out/g.pdparams"], ["g", "g.pdparams"]),
+        (["g.pdparams", "run/h.pdparams", "run/g.pdparams"], [f"{Path.cwd().name}/g", "h", "run/g"]),
+        (["out/bicubic.pdparams"], ["out/bicubic"]),
+        (["v1.2/"], ["v1.2"]),
+    ],
+)
+def test_labels_are_short_and_tell_apart(paths, expected):
+    assert evaluate.labels(paths) == dict(zip(expected, paths))
+
+
+def test_the_same_weights_twice_are_refused():
+    with pytest.raises(InputError, match="g.pdparams is given twice"):
+        evaluate.labels(["out/g.pdparams", "out/../out/g.pdparams"])
+
+
+class TestPairs:
+    @pytest.fixture
+    def lr_folder(self, tmp_path):
+        """LR pictures of all three, named in the three ways there are."""
+        folder = tmp_path / "lr"
+        folder.mkdir()
+        for seed, name in enumerate(["a.png", "bx4.png", "照片 cx4.bmp"]):
+            write(folder / name, matlab.noise(10, 12 + seed))
+        return folder
+
+    def test_lr_goes_by_name(self, hr_folder, lr_folder):
+        write(lr_folder / "another.png", matlab.noise(3, 3))
+        names = [(hr.name, lr.name) for hr, lr in evaluate.pairs(hr_folder, lr_folder)]
+        assert names == [("a.png", "a.png"), ("b.bmp", "bx4.png"), ("照片 c.png", "照片 cx4.bmp")]
+
+    def test_lr_is_taken_as_it_is(self, hr_folder, lr_folder):
+        seen = []
+        measured(hr_folder, {"x": lambda lr: seen.append(lr) or nearest(lr)}, lr_folder)
+        for width, lr in zip((12, 12, 13, 14), seen):
+            np.testing.assert_array_equal(lr, matlab.noise(10, width))
+
+    def test_a_missing_one_is_named_with_its_size(self, hr_folder, lr_folder):
+        (lr_folder / "bx4.png").unlink()
+        with pytest.raises(InputError, match=r"lr lacks the LR picture of .*b\.bmp.*b\.bmp or bx4\.bmp, 13x10 pixels"):
+            evaluate.pairs(hr_folder, lr_folder)
+
+    def test_two_of_one_are_refused(self, hr_folder, lr_folder):
+        write(lr_folder / "ax4.png", matlab.noise(10, 12))
+        with pytest.raises(InputError, match=r"a\.png: a\.png and ax4\.png"):
+            evaluate.pairs(hr_folder, lr_folder)
+
+    def test_a_misshapen_one_is_named_with_the_size_expected(self, hr_folder, lr_folder):
+        write(lr_folder / "a.png", matlab.noise(12, 10))
+        with pytest.raises(InputError, match=r"lr/a\.png has 10x12 pixels; expected 12x10"):
+            evaluate.read_pair(*evaluate.pairs(hr_folder, lr_folder)[0])
+
+    def test_the_smallest_picture(self, tmp_path):
+        write(tmp_path / "a.png", photograph(0, 23, 20))
+        measured(tmp_path, {"x": nearest})
+        write(tmp_path / "a.png", photograph(0, 19, 40))
+        with pytest.raises(InputError, match=r"a\.png is too small .*40x16.*20 or more"):
+            evaluate.read_pair(tmp_path / "a.png", None)
+
+
+@pytest.mark.parametrize("folder, srgan", [("Set5", 29.40), ("SET14/HR", 26.02), ("x/bsd100/image_SRF_4", 25.16)])
+def test_the_papers_figures_of_its_sets(tmp_path, folder, srgan):
+    (tmp_path / folder).mkdir(parents=True)
+    figures = evaluate.paper_figures(tmp_path / folder)
+    assert list(figures) == ["SRResNet (paper)", "SRGAN (paper)"]
+    assert figures["SRGAN (paper)"]["psnr_y"] == srgan and set(figures["SRGAN (paper)"]) == {"psnr_y", "ssim_y"}
+
+
+def test_the_papers_figures_follow_a_link(tmp_path):
+    (tmp_path / "Set5").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "Set5")
+    assert evaluate.paper_figures(tmp_path / "link")["SRResNet (paper)"] == {"psnr_y": 32.05, "ssim_y": 0.9019}
+
+
+@pytest.mark.parametrize("folder", ["photos", "Set50", "Set5x", "myset14"])
+def test_no_paper_for_other_folders(tmp_path, folder):
+    (tmp_path / folder).mkdir()
+    assert evaluate.paper_figures(tmp_path / folder) == {}
+
+
+class TestFigure:
+    def test_the_detail_is_where_the_picture_has_most(self):
+        hr = np.full((120, 180, 3), 90, np.uint8)
+        hr[:60] = 255  # an edge, but a lesser detail than the noise
+        hr[70:90, 130:150] = matlab.noise(20, 20)
+        assert evaluate.detail(hr) == (70, 130, 20)
+
+    @pytest.mark.parametrize("size", [(20, 20), (20, 96), (64, 24)])
+    def test_the_detail_lies_within_the_picture(self, size):
+        for seed in range(5):
+            hr = photograph(seed, *size)
+            top, left, side = evaluate.detail(hr)
+            assert side == min(size) // 6
+            assert 0 <= top <= size[0] - side and 0 <= left <= size[1] - side
+
+    @pytest.mark.filterwarnings("ignore:Glyph")
+    def test_panels(self, hr_folder):
+        shown = measured(hr_folder, {"bicubic": evaluate.enlarge, "run/net": nearest})
+        figure = evaluate.draw(shown)
+        axes = np.array(figure.axes).reshape(3, 4)
+        for row, (result, hr, srs) in zip(axes, shown):
+            top, left, side = evaluate.detail(hr)
+            inside = (slice(top, top + side), slice(left, left + side))
+            pictures = [hr, hr[inside], srs["bicubic"][inside], srs["run/net"][inside]]
+            for axis, picture in zip(row, pictures):
+                np.testing.assert_array_equal(axis.images[0].get_array(), picture)
+                assert axis.images[0].get_interpolation() == "nearest"
+            assert [len(axis.patches) for axis in row] == [1, 0, 0, 0]
+            assert row[0].patches[0].get_bbox().bounds == (left - 0.5, top - 0.5, side, side)
+            texts = [axis.get_xlabel() for axis in row]
+            assert texts[0] == result["name"] and texts[1].startswith("HR")
+            figures = result["methods"]["bicubic"]
+            assert texts[2] == f"bicubic\n{figures['psnr_y']:.2f} dB / {figures['ssim_y']:.4f}"
+            assert texts[3].startswith("run/\nnet\n")
+        plt.close(figure)
+
+    def test_names_are_no_formulas(self, tmp_path):
+        write(tmp_path / "a$_b$.png", photograph(0, 24, 24))
+        evaluate.write_figure(tmp_path / "f.png", measured(tmp_path, {"bicubic": evaluate.enlarge}))
+        assert cv2.imread(str(tmp_path / "f.png")) is not None
+
+    @pytest.mark.filterwarnings("error:Glyph")  # of the Chinese name
+    def test_file(self, hr_folder, tmp_path):
+        shown = measured(hr_folder, {"bicubic": evaluate.enlarge, "net": nearest})
+        for count in (1, 3):
+            evaluate.write_figure(tmp_path / f"{count}.png", shown[:count])
+        one, three = (cv2.imread(str(tmp_path / f"{count}.png")).shape for count in (1, 3))
+        assert three[0] == 3 * one[0] and three[1] == one[1] > 1000
+
+    def test_choice(self, hr_folder):
+        pictures = evaluate.pairs(hr_folder)
+        assert evaluate.for_figure(pictures, ["照片 c", "a.png"]) == ["照片 c.png", "a.png"]
+        assert evaluate.for_figure(pictures, None) == NAMES
+        write(hr_folder / "d.png", photograph(0, 24, 24))
+        assert evaluate.for_figure(evaluate.pairs(hr_folder), None) == ["a.png", "b.bmp", "d.png"]
+        with pytest.raises(InputError, match="--pictures d.bmp: .*hr has no picture of that name"):
+            evaluate.for_figure(pictures, ["a", "d.bmp"])
+
+
+def run(tmp_path, *arguments):
+    line = [sys.executable, str(ROOT / "infer" / "evaluate.py"), *map(str, arguments)]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(line, capture_output=True, encoding="utf-8", env=environment, check=False, timeout=600)
+
+
+def fails(result, status, *words):
+    assert result.returncode == status, result.stderr
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1 and result.stderr.startswith("error: "), result.stderr
+    for word in words:
+        assert word in result.stderr, result.stderr
+
+
+class TestCommand:
+    @golden.needs_golden
+    def test_figures_of_a_real_network(self, hr_folder, tmp_path):
+        (hr_folder / "b.bmp").unlink()
+        weights = golden.GOLDEN / "g_models"
+        files = [tmp_path / "out" / name for name in ("f.csv", "f.json", "f.png")]
+        flags = ["--csv", files[0], "--json", files[1], "--figure", files[2], "--engine", "eager", "--device", "cpu"]
+        result = run(tmp_path, "--hr", hr_folder, "--weights", weights, *flags)
+        assert result.returncode == 0, result.stderr
+
+        lines = result.stdout.splitlines()
+        assert lines[0] == "engine eager, precision fp32, device cpu; LR made from hr, bicubic"
+        assert [line.split()[0] for line in lines if line] == [
+            "engine",
+            *["a.png,", "method", "bicubic", "g_models"],
+            *["照片", "method", "bicubic", "g_models"],
+            *["mean", "method", "bicubic", "g_models"],
+        ]
+
+        upscaler = Upscaler(weights, engine="eager", precision="fp32", device="cpu")
+        content = json.loads(files[1].read_text(encoding="utf-8"))
+        for picture, seed in zip(content["pictures"], (0, 2)):
+            hr = photograph(seed, 43, 50 + 4 * seed)[:40, : picture["width"]]
+            sr = upscaler(matlab.imresize(hr, 10, hr.shape[1] // 4))
+            figures = picture["methods"]["g_models"]
+            expected = by_skimage(sr, hr)
+            assert (figures["psnr_y"], figures["ssim_y"], figures["psnr_rgb"]) == pytest.approx(expected, rel=1e-3)
+            assert figures["seconds"] > 0
+        settings = content["settings"]
+        assert settings["engine"] == "eager" and settings["precision"] == "fp32" and settings["shave"] == 4
+        assert settings["weights"] == {"g_models": str(weights)} and "numpy" in settings["versions"]
+        assert files[0].read_text(encoding="utf-8").count("\n") == 1 + 2 * 3
+        assert cv2.imread(str(files[2])).shape[1] > 1000
+
+    @golden.needs_golden
+    def test_a_bad_picture_is_named_before_anything_is_measured(self, hr_folder, tmp_path):
+        (hr_folder / "z.png").write_bytes(b"no picture")
+        weights = golden.GOLDEN / "g_models"
+        fails(run(tmp_path, "--hr", hr_folder, "--weights", weights), 1, str(hr_folder / "z.png"))
+
+    def test_weights_that_cannot_be_used(self, hr_folder, tmp_path):
+        damaged = tmp_path / "g.pdparams"
+        damaged.write_bytes(b"\x80\x02}q\x00")
+        fails(run(tmp_path, "--hr", hr_folder, "--weights", damaged), 2, str(damaged))
+        fails(run(tmp_path, "--hr", hr_folder, "--weights", tmp_path / "none.pdparams"), 2, "none.pdparams")
+        fails(run(tmp_path, "--hr", hr_folder, "--weights", damaged, damaged), 2, "given twice")
+
+    def test_pictures_without_a_figure(self, hr_folder, tmp_path):
+        fails(run(tmp_path, "--hr", hr_folder, "--weights", "g", "--pictures", "a"), 1, "--figure")
+
+    @golden.needs_data
+    @golden.needs_golden
+    def test_set5_has_its_papers_rows(self, tmp_path):
+        folder = tmp_path / "Set5"
+        for kind in ("HR", "LRbicx4"):
+            (folder / kind).mkdir(parents=True)
+            shutil.copy(golden.DATA / "Set5" / kind / "img_003.png", folder / kind)
+        flags = ["--lr", folder / "LRbicx4", "--weights", golden.GOLDEN / "g_models", "--engine", "eager"]
+        result = run(tmp_path, "--hr", folder / "HR", *flags)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.splitlines()[-2:] == [
+            "SRResNet (paper)   32.05  0.9019         -        -      -",
+            "SRGAN (paper)      29.40  0.8472         -        -      -",
+        ]
