@@ -22,19 +22,18 @@ import math
 import os
 import platform
 import time
-import warnings
 from importlib.metadata import PackageNotFoundError, version
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from data import command
 from data.degrade import bicubic
 from data.images import list_pictures, read_rgb
-from data.imresize import imresize
+from data.imresize import enlarge
 from infer import flags
-from infer.metrics import WINDOW, luma, psnr_rgb, psnr_y, ssim_y
+from infer.figure import write_figure
+from infer.metrics import WINDOW, psnr_rgb, psnr_y, ssim_y
 from infer.upscaler import Upscaler
 from models.errors import InputError
 from models.files import replacing
@@ -63,8 +62,6 @@ PAPER = {
 VERSIONS_OF = ("paddlepaddle", "paddlepaddle-gpu", "openvino", "numpy", "scikit-image", "Pillow", "opencv-python")
 
 IN_FIGURE = 3  # pictures, where --pictures does not choose them
-DETAIL = 6  # the figure's detail has a sixth of the picture's shorter side
-FRAME = "#ff2a2a"  # around the detail in the whole picture
 
 
 def labels(paths: list) -> dict:
@@ -138,11 +135,6 @@ def read_pair(hr_path: Path, lr_path) -> tuple:
 def _cut(rgb: np.ndarray) -> np.ndarray:
     height, width = (side // SCALE * SCALE for side in rgb.shape[:2])
     return rgb[:height, :width]
-
-
-def enlarge(lr: np.ndarray) -> np.ndarray:
-    """Bicubic enlargement as MATLAB does it, uint8 [h,w,3] to [4h,4w,3]."""
-    return imresize(lr, SCALE * lr.shape[0], SCALE * lr.shape[1])
 
 
 def measure(pictures: list, methods: dict):
@@ -283,72 +275,6 @@ def for_figure(pictures: list, names: list) -> list:
     if unknown:
         raise InputError(f"--pictures {unknown[0]}: {pictures[0][0].parent} has no picture of that name")
     return [found[name] for name in names]
-
-
-def detail(hr: np.ndarray) -> tuple:
-    """(top, left, side) of the square of `hr` with the most detail: where its Y loses most by being shrunk.
-
-    hr: uint8 [h,w,3], sides that are multiples of 4. side: see DETAIL.
-    """
-    side = min(hr.shape[:2]) // DETAIL
-    lost = cv2.absdiff(luma(hr), luma(enlarge(bicubic(hr, SCALE)))).astype(np.float64)
-    mean = cv2.blur(lost, (side, side))
-    before = side // 2  # pixels of a window in front of the one that `blur` writes its mean to
-    height, width = (length - side + 1 for length in hr.shape[:2])
-    inside = mean[before : before + height, before : before + width]
-    top, left = np.unravel_index(np.argmax(inside), inside.shape)
-    return int(top), int(left), side
-
-
-def draw(shown: list):
-    """A Matplotlib figure, a row a picture: HR as a whole, then the same detail of HR and of each method's result.
-
-    shown: what `measure` yields. Below each result stand its PSNR and SSIM on Y, those of the whole picture.
-    """
-    # Here and not above: it takes a second to load, and most calls draw nothing.
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    panels = 1 + len(shown[0][2])
-    widths = [1.4] + [1] * panels
-    figure, axes = plt.subplots(
-        len(shown),
-        1 + panels,
-        squeeze=False,
-        figsize=(2 * sum(widths), 2.5 * len(shown)),
-        gridspec_kw={"width_ratios": widths},
-    )
-    for row, (measured, hr, srs) in zip(axes, shown):
-        top, left, side = detail(hr)
-        rows, columns = slice(top, top + side), slice(left, left + side)
-        _panel(row[0], hr, measured["name"])
-        row[0].add_patch(plt.Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=FRAME, linewidth=1.5))
-        _panel(row[1], hr[rows, columns], "HR\nPSNR / SSIM on Y")
-        for axis, (label, sr) in zip(row[2:], srs.items()):
-            text = "{psnr_y:.2f} dB / {ssim_y:.4f}".format(**measured["methods"][label])
-            _panel(axis, sr[rows, columns], label.replace("/", "/\n") + f"\n{text}")
-    # `write_plot` does this too; once leaves the texts too little room, as it counts on the space above square panels.
-    figure.tight_layout()
-    return figure
-
-
-def _panel(axis, rgb: np.ndarray, text: str) -> None:
-    axis.imshow(rgb, interpolation="nearest")
-    axis.set(xticks=[], yticks=[], anchor="S")
-    axis.set_xlabel(text, fontsize="small", parse_math=False)
-    for spine in axis.spines.values():
-        spine.set_linewidth(0.5)
-
-
-def write_figure(path, shown: list) -> None:
-    """Write what `draw` draws as PNG, whole or not at all."""
-    from train.samples import write_plot  # here: it loads Paddle
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+")  # of a name in a script that the font lacks: drawn as boxes
-        write_plot(draw(shown), path)
 
 
 def main(arguments) -> None:

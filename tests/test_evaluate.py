@@ -16,7 +16,9 @@ import pytest
 from matplotlib import pyplot as plt
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from data.imresize import enlarge
 from infer import Upscaler, evaluate
+from infer import figure as comparison
 from models.errors import InputError
 from tests import golden, matlab
 
@@ -76,7 +78,7 @@ class TestMeasure:
         assert (hr == 100).all() and (srs["five"] == 105).all()
 
     def test_figures_are_skimages(self, hr_folder):
-        for result, hr, srs in measured(hr_folder, {"bicubic": evaluate.enlarge, "nearest": nearest}):
+        for result, hr, srs in measured(hr_folder, {"bicubic": enlarge, "nearest": nearest}):
             for label, sr in srs.items():
                 figures = result["methods"][label]
                 expected = by_skimage(sr, hr)
@@ -96,7 +98,7 @@ class TestMeasure:
 
     def test_bicubic_is_matlabs(self):
         lr = matlab.noise(7, 9)
-        np.testing.assert_array_equal(evaluate.enlarge(lr), matlab.imresize(lr, 28, 36))
+        np.testing.assert_array_equal(enlarge(lr), matlab.imresize(lr, 28, 36))
 
     def test_seconds_are_of_the_method_alone_and_warmed_up(self, hr_folder):
         calls = []
@@ -278,23 +280,23 @@ class TestFigure:
         hr = np.full((120, 180, 3), 90, np.uint8)
         hr[:60] = 255  # an edge, but a lesser detail than the noise
         hr[70:90, 130:150] = matlab.noise(20, 20)
-        assert evaluate.detail(hr) == (70, 130, 20)
+        assert comparison.detail(hr) == (70, 130, 20)
 
     @pytest.mark.parametrize("size", [(20, 20), (20, 96), (64, 24)])
     def test_the_detail_lies_within_the_picture(self, size):
         for seed in range(5):
             hr = photograph(seed, *size)
-            top, left, side = evaluate.detail(hr)
+            top, left, side = comparison.detail(hr)
             assert side == min(size) // 6
             assert 0 <= top <= size[0] - side and 0 <= left <= size[1] - side
 
     @pytest.mark.filterwarnings("ignore:Glyph")
     def test_panels(self, hr_folder):
-        shown = measured(hr_folder, {"bicubic": evaluate.enlarge, "run/net": nearest})
-        figure = evaluate.draw(shown)
+        shown = measured(hr_folder, {"bicubic": enlarge, "run/net": nearest})
+        figure = comparison.draw(shown)
         axes = np.array(figure.axes).reshape(3, 4)
         for row, (result, hr, srs) in zip(axes, shown):
-            top, left, side = evaluate.detail(hr)
+            top, left, side = comparison.detail(hr)
             inside = (slice(top, top + side), slice(left, left + side))
             pictures = [hr, hr[inside], srs["bicubic"][inside], srs["run/net"][inside]]
             for axis, picture in zip(row, pictures):
@@ -311,14 +313,14 @@ class TestFigure:
 
     def test_names_are_no_formulas(self, tmp_path):
         write(tmp_path / "a$_b$.png", photograph(0, 24, 24))
-        evaluate.write_figure(tmp_path / "f.png", measured(tmp_path, {"bicubic": evaluate.enlarge}))
+        comparison.write_figure(tmp_path / "f.png", measured(tmp_path, {"bicubic": enlarge}))
         assert cv2.imread(str(tmp_path / "f.png")) is not None
 
     @pytest.mark.filterwarnings("error:Glyph")  # of the Chinese name
     def test_file(self, hr_folder, tmp_path):
-        shown = measured(hr_folder, {"bicubic": evaluate.enlarge, "net": nearest})
+        shown = measured(hr_folder, {"bicubic": enlarge, "net": nearest})
         for count in (1, 3):
-            evaluate.write_figure(tmp_path / f"{count}.png", shown[:count])
+            comparison.write_figure(tmp_path / f"{count}.png", shown[:count])
         one, three = (cv2.imread(str(tmp_path / f"{count}.png")).shape for count in (1, 3))
         assert three[0] == 3 * one[0] and three[1] == one[1] > 1000
 
