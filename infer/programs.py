@@ -24,6 +24,11 @@ def version(kind: str) -> str:
     return f"paddle-{paddle.__version__}-{VERSION}"
 
 
+def write(kind: str, generator, folder) -> None:
+    """Write `generator` as a program of the kind `paddle` or `onnx` to an existing folder."""
+    {"paddle": write_paddle, "onnx": write_onnx}[kind](generator, folder)
+
+
 def write_paddle(generator, folder) -> None:
     """Write `generator` as a Paddle Inference program of any batch, height and width, to an existing folder."""
     import paddle

@@ -85,11 +85,10 @@ def _program(source: Source, kind) -> tuple:
     if kind is None:
         generator = source.generator()
         return generator, tiles.reach(generator)
-    write = {"paddle": programs.write_paddle, "onnx": programs.write_onnx}[kind]
 
     def build(folder):
         generator = source.generator()
-        write(generator, folder)
+        programs.write(kind, generator, folder)
         return {"reach": tiles.reach(generator)}
 
     folder, facts = cache.entry(f"{programs.version(kind)}-{source.key()}", build)

@@ -1,12 +1,10 @@
-"""The engines that compute a generator, each behind one call.
+"""The engines that compute a generator, each a module with the same few names:
 
-`open_engine` gives a function from LR float32 [N,3,h,w] in [-1,1] to SR float32 [N,3,4h,4w] in [-1,1]. An engine is a
-module with
-
-    missing(device) -> str               why it cannot run here, or "" where it can
-    PROGRAM                              the program it runs: "paddle", "onnx" or None
-    load(program, precision, device)     the function; program: the program's folder, or the generator where it is None
-    bytes_per_pixel(precision) -> int    the memory that it takes for an LR pixel
+missing(device) -> str               why it cannot run here, or "" where it can
+PROGRAM                              the program it runs: "paddle", "onnx" or None
+load(program, precision, device)     the one call: a function from LR float32 [N,3,h,w] in [-1,1] to
+                                     SR float32 [N,3,4h,4w]; program: its folder, or the generator where it is None
+bytes_per_pixel(precision) -> int    the memory that it takes for an LR pixel (`benchmarks/upscale.py`)
 """
 
 from importlib import import_module
@@ -27,6 +25,8 @@ def choose(name: str, device: str) -> str:
 
     Raises InputError with the reason if the one that is asked for cannot.
     """
+    if name not in ("auto", *ENGINES):
+        raise InputError(f"--engine {name}: it is auto, {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
     if name == "auto":
         return next(engine for engine in ENGINES if not module(engine).missing(device))
     reason = module(name).missing(device)

@@ -1,0 +1,444 @@
+"""Time the engines on the CPU, side by side and beside PyTorch; prints Markdown tables.
+
+    python benchmarks/upscale.py --weights output/srgan_g.pdparams
+    python benchmarks/upscale.py --weights models/g_models --picture photo.jpg --repeats 9
+    python benchmarks/upscale.py --weights models/g_models --crop 48 --repeats 1    # a quick look
+
+1. The network on a photograph, by every engine and precision that this machine has, and by PyTorch.
+2. The whole command `infer/upscale.py` on it, with the program exported before.
+3. How the time grows with the pixels.  4. Whether it helps to compute windows as a batch.
+
+A time is that of one call from a float32 array [N,3,h,w] to another [N,3,4h,4w], what each has to convert for that
+included; PyTorch may return its channels-last memory as it is. Every way has a process of its own, since beside Paddle
+in one process PyTorch computes on a single core. They take turns, so that a machine that gets slower does so for all,
+after a first round that is not counted. PyTorch: `pip install -r benchmarks/requirements.txt`.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import contextlib
+import datetime
+import math
+import os
+import platform
+import shlex
+import signal
+import subprocess
+import tempfile
+import time
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from multiprocessing import get_context
+from statistics import median
+
+import numpy as np
+import psutil
+from tqdm import tqdm
+
+from data import command
+from data.images import read_rgb, write_rgb
+from data.prepare import sample_sources
+from infer import Upscaler, engines, flags, programs, tiles
+from infer.precision import choose_precision, cpu_bf16
+from infer.source import Source
+from models.errors import InputError
+from models.scale import SCALE
+
+CPU = "cpu"
+PYTORCH = "pytorch"
+REFERENCE = ("eager", "fp32")
+MEASURED = ("fp32", "bf16")
+TOLERANCE = 1e-3  # of fp32 results in [-1,1], to eager's
+CHECKED = 96  # LR pixels of the detail that results are compared on
+PHOTOGRAPH, WIDTH, HEIGHT = "coffee", 480, 320
+SIDE = 48  # the smallest picture of the third table
+WINDOWS = 4  # along each side, in the fourth
+SETTLE = 0.3  # seconds between two ways: the threads of Paddle's OpenMP keep spinning for 0.2 s after a call
+NOTES = """PyTorch's time: of the same precision. Peak MB: resident memory of a process that computes this row alone,
+its libraries included. Differs: at most, of values in [-1,1], on a detail.
+"""
+PYTORCH_BYTES = 12000  # memory that PyTorch takes for an LR pixel, at most
+PACKAGES = {"Paddle": ("paddlepaddle", "paddlepaddle-gpu"), "OpenVINO": ("openvino",), "PyTorch": ("torch",)}
+
+
+class Worker:
+    """A process that computes by what `load()` gives, a function from an array to an array, and does nothing else."""
+
+    def __init__(self, name: str, load):
+        self._name = name
+        context = get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, load), daemon=True)
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which it inherits: Ctrl-C is for this process alone
+        self._process.start()
+        signal.signal(signal.SIGINT, handler)
+        theirs.close()
+
+    def answer(self):
+        """What it sends next, first None when it has loaded. Raises InputError if it has ended instead."""
+        try:
+            return self._pipe.recv()
+        except EOFError:
+            self._process.join()
+            raise InputError(
+                f"{self._name}: its process ended with status {self._process.exitcode} (-9: out of memory; "
+                "otherwise it says above why)"
+            ) from None
+
+    def result(self, array: np.ndarray) -> np.ndarray:
+        """The array computed."""
+        return self._ask(_result, array)
+
+    def seconds(self, arrays: list) -> float:
+        """How long it takes to compute `arrays`, one after the other."""
+        return self._ask(_seconds, arrays)
+
+    def peak_memory(self) -> float:
+        """MB that the process had in memory at most since it started."""
+        return self._ask(_peak_memory)
+
+    def _ask(self, question, *arguments):
+        self._pipe.send((question, arguments))
+        return self.answer()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def _serve(pipe, load) -> None:
+    compute = load()
+    pipe.send(None)
+    while True:
+        question, arguments = pipe.recv()
+        pipe.send(question(compute, *arguments))
+
+
+def _result(compute, array):
+    return compute(array)
+
+
+def _seconds(compute, arrays):
+    start = time.perf_counter()
+    for array in arrays:
+        compute(array)
+    return time.perf_counter() - start
+
+
+def _peak_memory(compute):
+    # Not getrusage's ru_maxrss: that begins with what the starting process had.
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+@contextlib.contextmanager
+def workers(loads: dict):
+    """{way: Worker} for {way: load}, all loaded; they end with the block."""
+    with contextlib.ExitStack() as stack:
+        started = {}
+        for way, load in loads.items():
+            started[way] = Worker(" ".join(way), load)
+            stack.callback(started[way].end)
+        for worker in started.values():
+            worker.answer()
+        yield started
+
+
+def rounds(calls: dict, repeats: int, bar, pause: float = 0) -> dict:
+    """{name: the seconds of each repeat} for {name: function that returns the seconds it took}, called in turn.
+
+    pause: seconds to wait before each call.
+    """
+    seconds = {name: [] for name in calls}
+    for number in range(1 + repeats):
+        for name, call in calls.items():
+            time.sleep(pause)
+            taken = call()
+            if number:
+                seconds[name].append(taken)
+            bar.update()
+    return seconds
+
+
+def load_engine(engine: str, precision: str, program: str):
+    """One of the project's engines. program: the program's folder, or the weights for one that has no program."""
+    module = engines.module(engine)
+    return module.load(Source(program).generator() if module.PROGRAM is None else program, precision, CPU)
+
+
+def load_pytorch(precision: str, path: str):
+    from benchmarks import torch_generator  # here: it may not be installed
+
+    return torch_generator.load(path, precision)
+
+
+def why_not(way: tuple) -> str:
+    """Why (engine, precision) cannot run here, or "" where it can."""
+    engine, precision = way
+    if engine == PYTORCH:
+        if find_spec("torch") is None:
+            return "PyTorch is not installed: pip install -r benchmarks/requirements.txt"
+        return "" if precision == "fp32" or cpu_bf16() else "this CPU has no instructions for it"
+    try:
+        choose_precision(precision, engine, CPU)
+    except InputError as error:
+        return str(error)
+    return engines.module(engine).missing(CPU)
+
+
+def all_ways() -> list:
+    """(engine, precision) of everything there is, the project's first."""
+    return [(engine, precision) for engine in (*engines.ENGINES, PYTORCH) for precision in MEASURED]
+
+
+def prepare(ways: list, weights: str, generator, folder: Path) -> dict:
+    """{way: load}: what each needs to start is written to `folder`."""
+    loads = {}
+    for engine, precision in ways:
+        if engine == PYTORCH:
+            loads[engine, precision] = partial(load_pytorch, precision, _pytorch_weights(generator, folder))
+        else:
+            program = _program(engines.module(engine).PROGRAM, generator, folder) or weights
+            loads[engine, precision] = partial(load_engine, engine, precision, program)
+    return loads
+
+
+def _pytorch_weights(generator, folder: Path) -> str:
+    path = folder / "pytorch.npz"
+    if not path.exists():
+        np.savez(path, **{name: value.numpy() for name, value in generator.state_dict().items()})
+    return str(path)
+
+
+def _program(kind, generator, folder: Path) -> str:
+    """The folder of the program of `kind`, written if it is not there yet; "" where an engine has none."""
+    if kind is None:
+        return ""
+    target = folder / kind
+    if not target.exists():
+        target.mkdir()
+        programs.write(kind, generator, target)
+    return str(target)
+
+
+def to_network(rgb: np.ndarray) -> np.ndarray:
+    """RGB uint8 [h,w,3] to float32 [1,3,h,w] in [-1,1]."""
+    return np.ascontiguousarray(rgb.transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1)
+
+
+def differences(running: dict, lr: np.ndarray) -> dict:
+    """{way: largest difference to eager's result} on a detail. Raises InputError if one in fp32 has too large a one."""
+    detail = np.ascontiguousarray(lr[:, :, :CHECKED, :CHECKED])
+    expected = running[REFERENCE].result(detail)
+    found = {way: float(np.abs(worker.result(detail) - expected).max()) for way, worker in running.items()}
+    for (engine, precision), difference in found.items():
+        if precision == "fp32" and not difference <= TOLERANCE:
+            raise InputError(f"{engine} differs from eager by {difference:.2g}, more than {TOLERANCE}: not timed")
+    return found
+
+
+def compare(loads: dict, lr: np.ndarray, repeats: int, bar) -> tuple:
+    """The first table, and {way: its median seconds}."""
+    with workers(loads) as running:
+        differs = differences(running, lr)
+        calls = {way: partial(worker.seconds, [lr]) for way, worker in running.items()}
+        seconds = rounds(calls, repeats, bar, SETTLE)
+        memory = {way: worker.peak_memory() for way, worker in running.items()}
+    medians = {way: median(taken) for way, taken in seconds.items()}
+    megapixels = SCALE**2 * lr.shape[2] * lr.shape[3] / 1e6
+    rows = []
+    for way, middle in medians.items():
+        pytorch = medians.get((PYTORCH, way[1]))
+        rows.append(
+            (
+                *way,
+                f"{middle:.3f}",
+                f"{min(seconds[way]):.3f}",
+                f"{megapixels / middle:.2f}",
+                f"{medians[REFERENCE] / middle:.2f}",
+                f"{middle / pytorch:.2f}" if pytorch else "–",
+                f"{memory[way]:.0f}",
+                f"{differs[way]:.1e}",
+            )
+        )
+    titles = "engine|precision|seconds|least|MP/s|× eager's speed|× PyTorch's time|peak MB|differs from eager"
+    return table(titles, rows), medians
+
+
+def run_command(file: Path, weights: str, output: Path) -> float:
+    """The seconds that `infer/upscale.py` takes on a file. Raises InputError with what it said if it fails."""
+    call = [sys.executable, ROOT / "infer/upscale.py", file, "-o", output, "--weights", weights]
+    start = time.perf_counter()
+    ended = subprocess.run([*call, "--device", CPU, "--overwrite"], capture_output=True, check=False)
+    seconds = time.perf_counter() - start
+    if ended.returncode:
+        raise InputError(f"infer/upscale.py failed: {ended.stderr.decode(errors='replace').strip()}")
+    return seconds
+
+
+def whole_command(rgb: np.ndarray, weights: str, network: float, repeats: int, folder: Path, bar) -> str:
+    """The second table; network: seconds of the first table's engine that the command takes by itself."""
+    file = folder / "photograph.png"
+    write_rgb(file, rgb)
+    call = partial(run_command, file, weights, folder / "upscaled")
+    taken = rounds({"command": call}, repeats, bar)["command"]
+    rows = [
+        ("the whole command", f"{median(taken):.3f}", f"{min(taken):.3f}"),
+        ("its network, from above", f"{network:.3f}", ""),
+        ("the rest: start, load, decode, encode, write", f"{median(taken) - network:.3f}", ""),
+    ]
+    return table("|seconds|least", rows)
+
+
+def growth(way: tuple, weights: str, rgb: np.ndarray, reach: int, repeats: int, bar) -> str:
+    """The third table: pictures of 1, 2, 4 and 8 times the smallest side in one piece, of 16 times in tiles."""
+    smallest = smallest_side(rgb)
+    sides = [smallest * 2**doubled for doubled in range(5)]
+    tile = sides[-2]
+    load = partial(Upscaler, weights, engine=way[0], precision=way[1], device=CPU, tile=tile)
+    with workers({way: load}) as running:
+        calls = {side: partial(running[way].seconds, [filled(rgb, side)]) for side in sides}
+        seconds = rounds(calls, repeats, bar)
+    rows = []
+    for side, taken in seconds.items():
+        windows = tiles.windows(side, side, tile, reach)
+        computed = sum(tiles.pixels(*window) for window in windows)
+        each, each_computed = (median(taken) / pixels * 1e9 for pixels in (side**2, computed))
+        figures = (f"{median(taken):.4f}", f"{min(taken):.4f}", f"{each:.0f}", f"{each_computed:.0f}")
+        rows.append((f"{side}×{side}", len(windows), *figures))
+    return table("LR|windows|seconds|least|ns per LR pixel|ns per pixel computed (tiles overlap)", rows)
+
+
+def batching(way: tuple, load, rgb: np.ndarray, repeats: int, bar) -> str:
+    """The fourth table: the same number of pixels as one window, as a batch, and as windows one by one."""
+    side, count = 2 * smallest_side(rgb), WINDOWS**2
+    window, whole = (to_network(filled(rgb, length)) for length in (side, WINDOWS * side))
+    shapes = {
+        f"1 window of {WINDOWS * side}×{WINDOWS * side}": [whole],
+        f"{count} windows of {side}×{side} in a batch": [np.repeat(window, count, axis=0)],
+        f"{count} windows of {side}×{side} one by one": [window] * count,
+    }
+    with workers({way: load}) as running:
+        calls = {name: partial(running[way].seconds, arrays) for name, arrays in shapes.items()}
+        seconds = rounds(calls, repeats, bar)
+    rows = [(name, f"{median(taken):.4f}", f"{min(taken):.4f}") for name, taken in seconds.items()]
+    return table("the same pixels as|seconds|least", rows)
+
+
+def smallest_side(rgb: np.ndarray) -> int:
+    """Of the third table's pictures: less than SIDE for a small photograph, so that a quick look is quick."""
+    return max(1, min(SIDE, min(rgb.shape[:2]) // 5))
+
+
+def filled(rgb: np.ndarray, side: int) -> np.ndarray:
+    """A square of `side` pixels, filled with the photograph again and again."""
+    rows, columns = (np.arange(side) % length for length in rgb.shape[:2])
+    return rgb[rows[:, None], columns]
+
+
+def table(titles: str, rows: list) -> str:
+    """A Markdown table; titles: separated by |."""
+    lines = [titles.split("|"), ["---"] * (titles.count("|") + 1), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def photograph(arguments) -> tuple:
+    """(what it is called, RGB uint8 [h,w,3]). Raises InputError if it cannot be read or is smaller than `--crop`."""
+    sources = {} if arguments.picture else {source.stem: source for source in sample_sources()}
+    path = Path(arguments.picture or sources[PHOTOGRAPH])
+    rgb = read_rgb(path)
+    full_height, full_width = rgb.shape[:2]
+    height, width = (full_height, full_width) if arguments.picture else (HEIGHT, WIDTH)
+    if arguments.crop:
+        height = width = arguments.crop
+    if height > full_height or width > full_width:
+        raise InputError(f"--crop {arguments.crop}: {path} has {full_width}x{full_height} pixels; give a smaller one")
+    top, left = (full_height - height) // 2, (full_width - width) // 2
+    return path.name, np.ascontiguousarray(rgb[top : top + height, left : left + width])
+
+
+def check_memory(ways: list, rgb: np.ndarray) -> None:
+    """Raises InputError where all ways together, each keeping what it has taken, need more memory than is free."""
+    each = [
+        PYTORCH_BYTES if engine == PYTORCH else engines.module(engine).bytes_per_pixel(precision)
+        for engine, precision in ways
+    ]
+    height, width = rgb.shape[:2]
+    needed, free = sum(each) * height * width, psutil.virtual_memory().available
+    if needed > free:
+        side = math.isqrt(free // sum(each))
+        raise InputError(
+            f"{width}x{height} pixels: the engines together need {needed / 1e9:.0f} GB of memory, {free / 1e9:.0f} are "
+            f"free; --crop {side} would do"
+        )
+
+
+def header(name: str, rgb: np.ndarray, repeats: int) -> str:
+    """The machine, the versions and the photograph."""
+    found = [f"{title} {_version(names)}" for title, names in PACKAGES.items() if _version(names)]
+    height, width = rgb.shape[:2]
+    return (
+        f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {_cpu()}, {len(os.sched_getaffinity(0))} cores, "
+        f"{cpu_bf16() or 'no instructions for bf16'}; Python {platform.python_version()}, {', '.join(found)}.\n"
+        f"{name}, {width}×{height} pixels, to {SCALE * width}×{SCALE * height}; "
+        f"seconds are the median of {repeats}, beside the least."
+    )
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
+
+
+def _version(names: tuple) -> str:
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            return version(name)
+    return ""
+
+
+def main(arguments) -> None:
+    name, rgb = photograph(arguments)
+    refused = {way: why_not(way) for way in all_ways()}
+    ways = [way for way, reason in refused.items() if not reason]
+    check_memory(ways, rgb)
+    with command.exit_status(2):
+        generator = Source(arguments.weights).generator()
+    chosen = engines.choose("auto", CPU)
+    automatic = (chosen, choose_precision("auto", chosen, CPU))
+    calls = (1 + arguments.repeats) * (len(ways) + 1 + 5 + 3)
+    with tempfile.TemporaryDirectory() as temporary, tqdm(total=calls, unit="run") as bar:
+        folder = Path(temporary)
+        say = partial(tqdm.write, file=sys.stdout)
+        say(header(name, rgb, arguments.repeats))
+        loads = prepare(ways, arguments.weights, generator, folder)
+        text, medians = compare(loads, to_network(rgb), arguments.repeats, bar)
+        say(f"\n### The network\n\n{text}\n")
+        say(NOTES)
+        say("\n".join(f"- Not run: {' '.join(way)}. {reason}" for way, reason in refused.items() if reason))
+        text = whole_command(rgb, arguments.weights, medians[automatic], arguments.repeats, folder, bar)
+        say(f"\n### The whole command, {' '.join(automatic)}\n\n{text}")
+        fastest = min((way for way in ways if way[0] != PYTORCH), key=medians.get)
+        text = growth(fastest, arguments.weights, rgb, tiles.reach(generator), arguments.repeats, bar)
+        say(f"\n### Time and pixels, {' '.join(fastest)}\n\n{text}")
+        text = batching(fastest, loads[fastest], rgb, arguments.repeats, bar)
+        say(f"\n### Windows and batches, {' '.join(fastest)}\n\n{text}")
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument("--weights", metavar="FILE|FOLDER", required=True, help=flags.WEIGHTS)
+    parser.add_argument(
+        "--picture", metavar="FILE", help="the photograph, whole (default: 480x320 pixels of scikit-image's coffee)"
+    )
+    parser.add_argument("--crop", metavar="N", type=command.positive, help="only the N by N pixels in its middle")
+    parser.add_argument(
+        "--repeats", metavar="N", type=command.positive, default=5, help="counted runs of each (default: 5)"
+    )
+    command.run(parser.parse_args(), main)
