@@ -29,7 +29,8 @@ def entry(key: str, build) -> tuple:
     place = folder() / key
     facts = _whole(place)
     if facts is not None:
-        os.utime(place)
+        with contextlib.suppress(OSError):  # another user's, or on a file system that can only be read
+            os.utime(place)
         return place, facts
     with contextlib.ExitStack() as stack:
         temporary = _temporary_folder()
@@ -42,7 +43,7 @@ def entry(key: str, build) -> tuple:
         for path in built.iterdir():
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
-        if temporary.parent != folder():  # nowhere to keep it: it serves this process
+        if not temporary.name.startswith(".building-"):  # nowhere to keep it: it serves this process
             atexit.register(stack.pop_all().close)
             return built, facts
         _replace(built, place, temporary)

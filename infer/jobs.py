@@ -1,5 +1,6 @@
 """Which pictures a command is to work on, and where each result goes."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def find_jobs(inputs, output, recursive: bool, suffix: str, ending: str = "") ->
     output = Path(output)
     found, others, problems = [], [], []
     for name in map(Path, inputs):
-        if name.is_dir():
+        if os.path.isdir(name):  # Path.is_dir raises OSError for a name that is too long
             pictures, rest = _in_folder(name, output, recursive, suffix)
             found += [(path, path.relative_to(name).parent) for path in pictures]
             others += rest

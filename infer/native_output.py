@@ -12,8 +12,7 @@ STANDARD_STREAMS = (1, 2)  # the file descriptors of standard output and standar
 def native_output():
     """Keep back what the process prints in the block; when it has ended, it is the one item of the yielded list."""
     said = []
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     with tempfile.TemporaryFile() as file:
         originals = [os.dup(stream) for stream in STANDARD_STREAMS]
         try:
@@ -21,8 +20,15 @@ def native_output():
                 os.dup2(file.fileno(), stream)
             yield said
         finally:
+            _flush()
             for stream, original in zip(STANDARD_STREAMS, originals):
                 os.dup2(original, stream)
                 os.close(original)
             file.seek(0)
             said.append(file.read().decode(errors="replace"))
+
+
+def _flush() -> None:
+    """Python's own buffers, so that each line goes to where its time is."""
+    sys.stdout.flush()
+    sys.stderr.flush()

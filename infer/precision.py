@@ -24,6 +24,8 @@ def choose_precision(precision: str, engine: str, device: str) -> str:
 
     Raises InputError with the reason for what the engine or the device cannot do.
     """
+    if precision not in PRECISIONS:
+        raise InputError(f"--precision {precision}: it is {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}")
     if precision == "fp32":
         return "fp32"
     if device != "cpu":

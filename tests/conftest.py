@@ -4,7 +4,24 @@ import numpy as np
 import paddle
 import pytest
 
-from tests import golden
+from models import weights
+from tests import generators, golden
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Exported programs go to a folder of the tests', never to the user's; those of commands that tests start, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def weights_file(tmp_path_factory):
+    """The recordings' generator as a `.pdparams` file."""
+    path = tmp_path_factory.mktemp("weights") / "generator.pdparams"
+    weights.save(generators.recorded(), path)
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,238 @@
+"""Which pictures a command works on, and where the results go."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+
+from infer.jobs import SHOWN, check_output, find_jobs, passed_over
+from models.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working folder: pictures in it and in folders, other files, hidden ones. Nothing here reads their content."""
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "one.png",
+        "pictures/b.JPG",
+        "pictures/a b é.png",
+        "pictures/notes.txt",
+        "pictures/.hidden.png",
+        "pictures/noending",
+        "pictures/sub/c.tiff",
+        "pictures/sub/deep/d.webp",
+        "pictures/sub/.thumbnails/e.png",
+        "pictures/sub/more.txt",
+        "nothing/notes.txt",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return tmp_path
+
+
+def found(inputs, output="out", recursive=False, suffix="_x4", ending=""):
+    """({source: target}, [problem], [other file]), all with / between folders."""
+    jobs, others = find_jobs(inputs, output, recursive, suffix, ending)
+    good = {job.source.as_posix(): job.target.as_posix() for job in jobs if not job.problem}
+    return good, [job.problem for job in jobs if job.problem], [path.as_posix() for path in others]
+
+
+def test_a_file_goes_into_the_output_folder_whatever_it_is_called(folder):
+    assert found(["one.png", "pictures/b.JPG", "pictures/notes.txt", "pictures/noending", "none.png"]) == (
+        {
+            "one.png": "out/one_x4.png",
+            "pictures/b.JPG": "out/b_x4.JPG",
+            "pictures/notes.txt": "out/notes_x4.txt",
+            "pictures/noending": "out/noending_x4",
+            "none.png": "out/none_x4.png",
+        },
+        [],
+        [],
+    )
+
+
+def test_a_folders_pictures_are_found_by_their_endings_without_the_hidden_ones(folder):
+    good, problems, others = found(["pictures"])
+    assert good == {"pictures/a b é.png": "out/a b é_x4.png", "pictures/b.JPG": "out/b_x4.JPG"}
+    assert list(good) == sorted(good)
+    assert problems == [] and others == ["pictures/noending", "pictures/notes.txt"]
+
+
+def test_recursively_they_lie_in_the_output_as_in_the_folder(folder):
+    good, problems, others = found(["pictures"], recursive=True)
+    assert good == {
+        "pictures/a b é.png": "out/a b é_x4.png",
+        "pictures/b.JPG": "out/b_x4.JPG",
+        "pictures/sub/c.tiff": "out/sub/c_x4.tiff",
+        "pictures/sub/deep/d.webp": "out/sub/deep/d_x4.webp",
+    }
+    assert problems == [] and others == ["pictures/noending", "pictures/notes.txt", "pictures/sub/more.txt"]
+
+
+def test_files_and_folders_in_any_mix_keep_their_order(folder):
+    good, _, _ = found(["one.png", "pictures/sub", "pictures/b.JPG"])
+    assert list(good) == ["one.png", "pictures/sub/c.tiff", "pictures/b.JPG"]
+
+
+@pytest.mark.parametrize("given", ["pictures", "pictures/", "./pictures", "../{0}/pictures"])
+def test_however_the_folder_is_spelled(folder, given):
+    good, _, _ = found([given.format(folder.name)], recursive=True)
+    assert sorted(good.values()) == sorted(
+        ["out/a b é_x4.png", "out/b_x4.JPG", "out/sub/c_x4.tiff", "out/sub/deep/d_x4.webp"]
+    )
+
+
+@pytest.mark.parametrize(
+    "suffix, ending, target", [("_big", "", "b_big.JPG"), ("", ".png", "b.png"), ("é ", ".webp", "bé .webp")]
+)
+def test_suffix_and_ending(folder, suffix, ending, target):
+    good, _, _ = found(["pictures/b.JPG"], suffix=suffix, ending=ending)
+    assert good == {"pictures/b.JPG": f"out/{target}"}
+
+
+def test_only_the_last_ending_of_a_name_is_its_ending(folder):
+    assert found(["a.tar.png", "v1.2 b.jpg"])[0] == {
+        "a.tar.png": "out/a.tar_x4.png",
+        "v1.2 b.jpg": "out/v1.2 b_x4.jpg",
+    }
+    assert found(["v1.2 b.jpg"], ending=".png")[0] == {"v1.2 b.jpg": "out/v1.2 b_x4.png"}
+
+
+# ---------------------------------------------------------------------------------------------------------- problems
+
+
+def test_a_folder_without_pictures_is_a_problem_and_the_others_go_on(folder):
+    good, problems, others = found(["nothing", "one.png"])
+    assert good == {"one.png": "out/one_x4.png"}
+    assert len(problems) == 1 and "nothing holds no picture" in problems[0] and "-r" in problems[0]
+    assert "-r" not in found(["nothing"], recursive=True)[1][0]
+    assert others == ["nothing/notes.txt"]
+
+
+def test_two_pictures_with_one_result_are_said_and_the_first_is_kept(folder):
+    (folder / "pictures" / "one.png").write_bytes(b"")
+    good, problems, _ = found(["one.png", "pictures/one.png", "one.png"])
+    assert good == {"one.png": "out/one_x4.png"}
+    assert len(problems) == 2
+    assert all(word in problems[0] for word in ("pictures/one.png", "out/one_x4.png", "that of one.png", "--suffix"))
+
+
+def test_two_pictures_have_one_result_if_the_ending_is_given(folder):
+    (folder / "b.png").write_bytes(b"")
+    assert found(["b.png", "pictures/b.JPG"])[1] == []
+    good, problems, _ = found(["b.png", "pictures/b.JPG"], ending=".png")
+    assert good == {"b.png": "out/b_x4.png"} and "pictures/b.JPG" in problems[0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of Linux and macOS")
+def test_a_name_that_is_too_long_does_not_stop_the_others(folder):
+    good, problems, _ = found(["x" * 300 + ".png", "one.png"])
+    assert good["one.png"] == "out/one_x4.png"
+    assert len(good) + len(problems) == 2
+
+
+@contextlib.contextmanager
+def unprivileged():
+    """Without root's right to read everything."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)  # nobody
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of Linux and macOS")
+def test_a_folder_that_may_not_be_read_is_named_and_does_not_stop_the_others(folder):
+    folder.chmod(0o755)
+    (folder / "nothing").chmod(0)
+    try:
+        with unprivileged():
+            with pytest.raises(PermissionError):
+                os.listdir("nothing")
+            results = [found(["nothing", "one.png"], recursive=recursive) for recursive in (False, True)]
+    finally:
+        (folder / "nothing").chmod(0o755)
+    for good, problems, _ in results:
+        assert good == {"one.png": "out/one_x4.png"}
+        assert len(problems) == 1 and "nothing" in problems[0]
+
+
+# ------------------------------------------------------------------------------------------------ an earlier run's
+
+
+def put(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+
+
+def test_results_in_the_folder_itself_are_left_out(folder):
+    """`upscale.py pictures -o pictures`, twice."""
+    first = found(["pictures"], output="pictures")
+    put(folder, *first[0].values())
+    assert found(["pictures"], output="pictures") == first
+    assert found(["pictures"], output=str(folder / "pictures"))[0].keys() == first[0].keys()
+    assert "pictures/b_x4.JPG" in found(["pictures/b_x4.JPG"], output="pictures")[0], "unless asked for by name"
+
+
+@pytest.mark.parametrize("output", ["pictures/out", "pictures/sub/deep/out"])
+def test_results_in_a_sub_folder_are_left_out(folder, output):
+    first = found(["pictures"], output=output, recursive=True)
+    assert len(first[0]) == 4
+    put(folder, *first[0].values())
+    assert found(["pictures"], output=output, recursive=True) == first
+
+
+def test_results_in_the_folder_itself_recursively(folder):
+    first = found(["pictures"], output="pictures", recursive=True)
+    put(folder, *first[0].values())
+    assert found(["pictures"], output="pictures", recursive=True) == first
+
+
+def test_pictures_called_like_results_are_taken_where_results_go_elsewhere(folder):
+    put(folder, "pictures/old_x4.png")
+    assert found(["pictures"])[0]["pictures/old_x4.png"] == "out/old_x4_x4.png"
+
+
+def test_with_the_output_above_the_folder_all_of_it_is_taken(folder):
+    good, _, _ = found(["pictures/sub"], output="pictures", recursive=True)
+    assert good == {"pictures/sub/c.tiff": "pictures/c_x4.tiff", "pictures/sub/deep/d.webp": "pictures/deep/d_x4.webp"}
+
+
+def test_through_a_link_the_results_are_known_too(folder):
+    try:
+        (folder / "link").symlink_to(folder / "pictures", target_is_directory=True)
+    except OSError:
+        pytest.skip("no links here")
+    first = found(["pictures"], output="link")
+    put(folder, *first[0].values())
+    assert found(["pictures"], output="link") == first
+
+
+# ---------------------------------------------------------------------------------------------------- said and made
+
+
+def test_what_is_passed_over_is_named_but_not_all_of_it():
+    others = [Path(f"notes{i}.txt") for i in range(SHOWN + 3)]
+    line = passed_over(others)
+    assert "\n" not in line and line.endswith("and 3 more")
+    assert [path for path in others if path.name in line] == others[:SHOWN]
+    assert passed_over(others[:2]).endswith("notes0.txt, notes1.txt")
+
+
+def test_the_output_folder_is_made_or_refused(tmp_path):
+    check_output(tmp_path / "a" / "b")
+    check_output(str(tmp_path / "a" / "b"))
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="file: it is a file; expected a folder"):
+        check_output(tmp_path / "file")
+    with pytest.raises(OSError):
+        check_output(tmp_path / "file" / "below")
+    assert (tmp_path / "file").read_text() == "mine"

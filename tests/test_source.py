@@ -1,0 +1,199 @@
+"""Weights by file, by folder and blended, and the hash that programs are kept under."""
+
+import os
+import pickle
+import shutil
+
+import numpy as np
+import paddle
+import pytest
+
+from infer.source import Source
+from models import weights
+from models.errors import InputError
+from tests import generators, golden
+
+
+class Hostile:
+    """Unpickling it runs a command."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.fixture(scope="module")
+def other_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "other.pdparams"
+    weights.save(generators.recorded(seed=1), path)
+    return path
+
+
+def state(source):
+    return generators.numbers(source.generator())
+
+
+# --------------------------------------------------------------------------------------------------------- generator
+
+
+@golden.needs_golden
+def test_a_file_and_the_articles_folder_give_the_recordings_generator(weights_file):
+    expected = generators.numbers(generators.recorded())
+    for path in (weights_file, golden.GOLDEN / "g_models"):
+        found = state(Source(str(path)))
+        assert found.keys() == expected.keys()
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def test_it_is_in_eval_mode(weights_file, other_file):
+    assert not Source(str(weights_file)).generator().training
+    assert not Source(str(weights_file), str(other_file), 0.3).generator().training
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_blending_interpolates_every_weight_and_statistic(weights_file, other_file, alpha):
+    first, second = (generators.numbers(generators.recorded(seed)) for seed in (0, 1))
+    found = state(Source(str(weights_file), str(other_file), alpha))
+    assert len(found) == len(first)
+    for name in first:
+        expected = (1 - alpha) * first[name].astype("float64") + alpha * second[name].astype("float64")
+        np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-6, err_msg=name)
+    assert np.abs(first["out_conv.weight"] - second["out_conv.weight"]).max() > 0.1, "the two differ"
+
+
+def no_such_file(folder):
+    return folder / "none.pdparams"
+
+
+def empty_file(folder):
+    (folder / "empty.pdparams").write_bytes(b"")
+    return folder / "empty.pdparams"
+
+
+def text(folder):
+    (folder / "text.pdparams").write_text("weights")
+    return folder / "text.pdparams"
+
+
+def cut(folder):
+    weights.save(generators.recorded(), folder / "cut.pdparams")
+    with open(folder / "cut.pdparams", "r+b") as file:
+        file.truncate(2_000_000)
+    return folder / "cut.pdparams"
+
+
+def hostile(folder):
+    path = folder / "hostile.pdparams"
+    path.write_bytes(pickle.dumps({"out_conv.weight": Hostile(folder / "ran")}, protocol=2))
+    return path
+
+
+def other_network(folder):
+    paddle.save(paddle.nn.Linear(3, 4).state_dict(), str(folder / "linear.pdparams"))
+    return folder / "linear.pdparams"
+
+
+def other_shape(folder):
+    arrays = generators.numbers(generators.recorded())
+    arrays["out_conv.weight"] = np.zeros((3, 64, 9, 9), "float32")  # the paper's
+    paddle.save({name: paddle.to_tensor(array) for name, array in arrays.items()}, str(folder / "paper.pdparams"))
+    return folder / "paper.pdparams"
+
+
+def empty_folder(folder):
+    (folder / "g_models").mkdir()
+    return folder / "g_models"
+
+
+def folder_with_other_files(folder):
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / "a.png").write_bytes(b"picture")
+    return folder / "pictures"
+
+
+def incomplete_folder(folder):
+    if not golden.GOLDEN.is_dir():
+        pytest.skip("../shared/golden is not on this machine")
+    copy = folder / "incomplete"
+    shutil.copytree(golden.GOLDEN / "g_models", copy)
+    for path in [copy, *copy.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    (copy / "out.w_0").unlink()
+    return copy
+
+
+BAD = [no_such_file, empty_file, text, cut, hostile, other_network, other_shape]
+BAD += [empty_folder, folder_with_other_files, incomplete_folder]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_what_cannot_be_used_is_named(bad, tmp_path, weights_file):
+    path = bad(tmp_path)
+    for source in (Source(str(path)), Source(str(weights_file), str(path), 0.5)):
+        with pytest.raises(InputError) as error:
+            source.generator()
+        assert str(path) in str(error.value)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("bad", [no_such_file, empty_folder, folder_with_other_files, incomplete_folder])
+def test_what_is_not_there_has_no_key(bad, tmp_path, weights_file):
+    path = bad(tmp_path)
+    for source in (Source(str(path)), Source(str(weights_file), str(path), 0.5)):
+        with pytest.raises(InputError) as error:
+            source.key()
+        assert str(path) in str(error.value)
+
+
+# --------------------------------------------------------------------------------------------------------------- key
+
+
+def test_the_key_is_a_file_name():
+    key = Source(__file__).key()
+    assert key.isalnum() and 32 <= len(key) <= 100
+
+
+def test_the_key_is_that_of_the_content_not_of_the_place(weights_file, tmp_path):
+    copy = tmp_path / "renamed é.pdparams"
+    shutil.copy(weights_file, copy)
+    os.utime(copy, (0, 0))
+    assert Source(str(copy)).key() == Source(str(weights_file)).key()
+    with open(copy, "r+b") as file:
+        file.seek(3_000_000)
+        byte = file.read(1)[0]
+        file.seek(3_000_000)
+        file.write(bytes([byte ^ 1]))
+    assert Source(str(copy)).key() != Source(str(weights_file)).key()
+
+
+def test_the_key_differs_wherever_the_generator_does(weights_file, other_file):
+    first, second = str(weights_file), str(other_file)
+    sources = [Source(first), Source(second)]
+    sources += [Source(*pair, alpha) for pair in ((first, second), (second, first)) for alpha in (0.25, 0.3, 0.5)]
+    sources += [Source(first, first, 0.5)]
+    assert len({source.key() for source in sources}) == len(sources)
+
+
+def test_without_a_blend_alpha_does_not_matter(weights_file):
+    assert Source(str(weights_file), "", 0.25).key() == Source(str(weights_file)).key()
+
+
+@golden.needs_golden
+def test_the_articles_folder_has_a_key_of_its_weights(tmp_path):
+    folder = golden.GOLDEN / "g_models"
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    for path in [copy, *copy.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    key = Source(str(folder)).key()
+    assert Source(str(copy)).key() == key
+    (copy / "ho").mkdir()
+    (copy / "ho" / "fc.b_0").write_bytes(b"the discriminator's, which does not matter")
+    assert Source(str(copy)).key() == key
+    content = bytearray((copy / "n64s1" / "c" / "m.w_0").read_bytes())
+    content[-1] ^= 1  # the sign or exponent of the last weight
+    (copy / "n64s1" / "c" / "m.w_0").write_bytes(content)
+    assert Source(str(copy)).key() != key

@@ -1,0 +1,187 @@
+"""Tiles: which pixels a window needs, and that the windows of a picture cover it once."""
+
+import itertools
+
+import numpy as np
+import paddle
+import pytest
+
+from infer import tiles
+from models.scale import SCALE
+from tests import generators
+from tests.generators import REACH
+
+# ------------------------------------------------------------------------------------------------------------ reach
+
+
+def test_reach_is_the_articles():
+    """Before upsampling 1 + 2·16 + 1 convolutions of 3×3, then one at the LR side and one at twice that."""
+    at_lr_side = 1 + 2 * 16 + 1 + 1
+    at_twice = 1
+    assert tiles.reach(generators.recorded()) == at_lr_side + at_twice == REACH
+
+
+def all_positive():
+    """Nothing cancels, no ReLU is shut and tanh is not saturated: a gradient is 0 only where nothing depends."""
+    network, state = generators.with_zeros()
+    for name, array in state.items():
+        if "conv" in name and name.endswith("weight"):
+            array[:] = 1 / (3 * array.shape[1])
+    state["out_conv.weight"][:] = 1e-20 / 64
+    network.set_state_dict(state)
+    network.eval()
+    return network
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_reach_is_what_the_gradient_says(axis):
+    """The LR pixels that the 4 SR rows (columns) of LR row (column) 45 depend on, on a strip of 90×3 (3×90)."""
+    network = all_positive()
+    length, middle = 90, 45
+    shape = [1, 3, 3, 3]
+    shape[2 + axis] = length
+    lr = paddle.full(shape, 0.5)
+    lr.stop_gradient = False
+    sr = network(lr)
+    furthest = []
+    for position in range(SCALE):
+        index = [0, 0, 6, 6]
+        index[2 + axis] = SCALE * middle + position
+        (gradient,) = paddle.grad(sr[tuple(index)], lr, retain_graph=True)
+        touched = np.flatnonzero(np.moveaxis(gradient.numpy()[0], 1 + axis, 0).any((1, 2)))
+        assert len(touched) == touched[-1] - touched[0] + 1, "what is touched is in one piece"
+        furthest.append((middle - touched[0], touched[-1] - middle))
+    assert furthest == [(36, 35), (36, 35), (35, 36), (35, 36)]
+    assert tiles.reach(network) == 36
+
+
+def dependencies(convolutions, size=64):
+    """The same by brute force: layer by layer, the LR pixels that each pixel depends on; the furthest from its own."""
+    pixels = [{i} for i in range(size)]
+    for kernel, scale in [*convolutions, (1, SCALE)]:
+        pixels = [pixel for pixel in pixels for _ in range(scale * size // len(pixels))]
+        before = (kernel - 1) // 2
+        pixels = [set().union(*pixels[max(0, i - before) : i - before + kernel]) for i in range(len(pixels))]
+    middle = size // 2
+    of_middle = set().union(*pixels[SCALE * middle : SCALE * (middle + 1)])
+    return max(middle - min(of_middle), max(of_middle) - middle)
+
+
+@pytest.mark.parametrize(
+    "convolutions, expected",
+    [
+        ([], 0),
+        ([(1, 1), (1, 2), (1, 4)], 0),
+        ([(3, 1)], 1),
+        ([(9, 1), (3, 1)], 5),
+        ([(3, 2)], 1),
+        ([(3, 4)], 1),
+        ([(3, 2), (3, 4)], 1),  # an SR pixel sees 1 beside it, of those at twice the side 2 at most: 1 LR pixel
+        ([(9, 4)], 1),
+        ([(11, 4)], 2),
+        ([(4, 1)], 2),  # what is even has its larger half behind
+        ([(9, 1), (3, 1), (3, 1), (3, 2), (9, 4)], 8),
+    ],
+)
+def test_reach_of_networks_with_known_answers(convolutions, expected):
+    assert tiles._reach(convolutions) == expected == dependencies(convolutions)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_asking_for_the_reach_leaves_the_network_as_it_was(training):
+    network = generators.recorded()
+    network.train() if training else network.eval()
+    before = generators.numbers(network)
+    probes = []
+    network.head_conv.register_forward_post_hook(lambda layer, inputs, output: probes.append(output.shape))
+    tiles.reach(network)
+    assert [layer.training for layer in network.sublayers(include_self=True)] == [training] * (
+        1 + len(network.sublayers())
+    )
+    for name, array in generators.numbers(network).items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+    assert len(probes) == 1
+    hooks = [len(layer._forward_post_hooks) for layer in network.sublayers()]
+    assert sum(hooks) == 1, "this test's own is the only one left"
+
+
+# ---------------------------------------------------------------------------------------------------- spans, windows
+
+LENGTHS = [*range(1, 40), 72, 73, 74, 88, 89, 90, 104, 105, 200, 333]
+
+
+@pytest.mark.parametrize("reach", [0, 1, 2, 7, 36])
+@pytest.mark.parametrize("tile", [1, 2, 5, 16, 33, 64])
+def test_spans_cover_an_axis_once_with_reach_to_spare(tile, reach):
+    for length in LENGTHS:
+        kept_by = [0] * length
+        found = tiles.spans(length, tile, reach)
+        for span in found:
+            assert 0 <= span.start <= span.first < span.last <= span.stop <= length, (length, span)
+            for i in range(span.first, span.last):
+                kept_by[i] += 1
+                # Every LR pixel within reach is in the window, or outside the picture.
+                assert span.start <= max(0, i - reach) and min(length - 1, i + reach) < span.stop, (length, span, i)
+        assert kept_by == [1] * length, length
+        assert len({span.stop - span.start for span in found}) == 1, length
+        assert found[0].stop - found[0].start == min(length, tile + 2 * reach), length
+
+
+def test_no_more_windows_than_needed():
+    """A window that keeps `tile` pixels, or more at the ends, and an axis that one window holds."""
+    assert len(tiles.spans(88, 16, 36)) == 1
+    assert len(tiles.spans(89, 16, 36)) == 2
+    assert len(tiles.spans(88 + 16, 16, 36)) == 2
+    assert len(tiles.spans(88 + 17, 16, 36)) == 3
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (30, 7), (7, 30), (23, 23)])
+def test_windows_cover_a_picture_once(height, width):
+    """`taken` and `kept` applied to arrays, with a network that enlarges by repeating: each SR pixel is written once
+    and is the one that belongs there."""
+    lr = np.arange(height * width).reshape(height, width)
+    for tile, reach in itertools.product((1, 4, 9, 50), (0, 3)):
+        sr = np.full((SCALE * height, SCALE * width), -1)
+        for window in tiles.windows(height, width, tile, reach):
+            part = lr[tiles.taken(*window)]
+            assert part.size == tiles.pixels(*window)
+            in_picture, in_window = tiles.kept(*window)
+            assert (sr[in_picture] == -1).all()
+            sr[in_picture] = part.repeat(SCALE, 0).repeat(SCALE, 1)[in_window]
+        np.testing.assert_array_equal(sr, lr.repeat(SCALE, 0).repeat(SCALE, 1))
+
+
+# --------------------------------------------------------------------------------------------------------- tile_for
+
+SIDES = [1, 2, 15, 50, 88, 89, 100, 300, 1000, 4000]
+SMALLEST_WINDOW = 16 + 2 * REACH
+
+
+def window_pixels(height, width, tile):
+    found = {tiles.pixels(*window) for window in tiles.windows(height, width, tile, REACH)[:3]}
+    assert len(found) == 1
+    return found.pop()
+
+
+@pytest.mark.parametrize("pixels", [0, 1, 5000, SMALLEST_WINDOW**2, 20_000, 160_000, 300_000])
+def test_windows_of_the_tile_chosen_have_no_more_pixels_than_given(pixels):
+    for height, width in itertools.product(SIDES, SIDES):
+        tile = tiles.tile_for(height, width, REACH, pixels)
+        if height * width > pixels:
+            assert tile >= 16
+            assert tile == 16 or window_pixels(height, width, tile) <= pixels, (height, width, tile)
+            assert window_pixels(height, width, tile + 1) > pixels, f"{tile} is smaller than need be"
+
+
+def test_a_picture_that_fits_is_one_window():
+    for height, width in itertools.product(SIDES[:7], SIDES[:7]):
+        tile = tiles.tile_for(height, width, REACH, height * width)
+        assert len(tiles.windows(height, width, tile, REACH)) == 1
+
+
+def test_a_long_narrow_picture_has_windows_as_long_as_the_pixels_allow():
+    """10 pixels high: windows of 10×2000, not of 141×141; so there are 52 of them for 100 000 columns, not 1449."""
+    tile = tiles.tile_for(10, 100_000, REACH, 20_000)
+    assert tile == 2000 - 2 * REACH
+    assert tiles.tile_for(100_000, 10, REACH, 20_000) == tile
+    assert len(tiles.windows(10, 100_000, tile, REACH)) == 52

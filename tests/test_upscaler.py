@@ -1,0 +1,460 @@
+"""The upscaler from Python: tiles without seams, grey and 16 bits, blending, self-ensemble, the cache behind it."""
+
+import itertools
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+
+from infer import Upscaler, cache, engines, programs, tiles, upscaler
+from infer.precision import cpu_bf16
+from models import weights
+from models.errors import InputError
+from tests import generators, golden
+from tests.generators import REACH, levels
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]
+FASTEST = HERE[0]
+
+# Where each colour comes from, so that a seam on any side shows: red from above and left, green from below and right …
+DIAGONAL = ((-1, -1), (1, 1), (1, -1))
+STRAIGHT = ((0, -1), (0, 1), (-1, 0))
+
+
+@pytest.fixture(scope="module")
+def shifting_files(tmp_path_factory):
+    """{steps: weights of the generator that moves the colours by them}."""
+    folder = tmp_path_factory.mktemp("shifting")
+    files = {}
+    for i, steps in enumerate((DIAGONAL, STRAIGHT)):
+        files[steps] = folder / f"{i}.pdparams"
+        weights.save(generators.shifting(steps), files[steps])
+    return files
+
+
+@pytest.fixture(scope="module")
+def network():
+    return generators.recorded()
+
+
+@pytest.fixture(scope="module")
+def other_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "other.pdparams"
+    weights.save(generators.recorded(seed=1), path)
+    return path
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """The shapes [N,3,h,w] that engines are asked to compute, in upscalers made after this."""
+    shapes = []
+    for name in HERE:
+        module = engines.module(name)
+
+        def load(*arguments, _load=module.load):
+            compute = _load(*arguments)
+            return lambda lr: shapes.append(lr.shape) or compute(lr)
+
+        monkeypatch.setattr(module, "load", load)
+    return shapes
+
+
+def noise(height, width, planes=3, dtype="uint8", seed=0):
+    return np.random.RandomState(seed).randint(0, np.iinfo(dtype).max + 1, (height, width, planes)).astype(dtype)
+
+
+def directly(network, lr, largest=255):
+    """Grey levels, not rounded, [4h,4w,3], of the network run as a whole by Paddle."""
+    x = golden.nchw((lr.astype("float64")[None] * 2 / largest - 1).astype("float32"))
+    with paddle.no_grad():
+        return levels(network(paddle.to_tensor(x)).numpy()[0].transpose(1, 2, 0), largest)
+
+
+def assert_levels(found, expected, within):
+    """found: integers; expected: integers or numbers that are not rounded."""
+    assert found.shape == expected.shape
+    assert np.abs(found.astype("float64") - expected).max() <= within
+
+
+ROUNDED = 0.5 + 0.01  # a level: of fp32 about 1e-6 of the range is rounding error
+
+
+# ------------------------------------------------------------------------------------------------------------ tiles
+
+
+@pytest.mark.parametrize(
+    "height, width, tile, steps, windows",
+    [
+        (80, 78, 5, DIAGONAL, 4),
+        (96, 90, 16, DIAGONAL, 4),
+        (50, 42, 64, DIAGONAL, 1),
+        (6, 200, 5, STRAIGHT, 26),
+        (6, 200, 16, STRAIGHT, 8),
+        (6, 200, 33, STRAIGHT, 4),
+        (6, 200, 64, STRAIGHT, 2),
+        (200, 6, 33, STRAIGHT, 4),
+    ],
+)
+def test_tiles_give_the_whole_pictures_result_at_every_pixel(
+    shifting_files, computed, height, width, tile, steps, windows
+):
+    """On networks that look as far as their convolutions can; the result is known by indexing."""
+    lr = noise(height, width)
+    sr = Upscaler(shifting_files[steps], precision="fp32", tile=tile)(lr)
+    assert sum(shape[0] for shape in computed) == windows
+    expected = levels(generators.moved(lr / 127.5 - 1, steps))
+    assert_levels(sr, expected, ROUNDED)
+
+
+def test_a_reach_that_is_too_small_would_show(shifting_files, monkeypatch):
+    """That the test above can fail: with a reach of one pixel less there is a seam."""
+    monkeypatch.setattr(tiles, "reach", lambda generator: REACH - 1)
+    lr = noise(3, 150)
+    sr = Upscaler(shifting_files[STRAIGHT], engine="eager", tile=40)(lr)
+    expected = levels(generators.moved(lr / 127.5 - 1, STRAIGHT))
+    assert np.abs(sr - expected).max() > 20
+
+
+@pytest.mark.parametrize("engine", HERE)
+def test_tiles_of_every_engine_equal_the_network_run_as_a_whole(weights_file, network, engine):
+    lr = noise(7, 120)
+    expected = directly(network, lr)
+    assert_levels(Upscaler(weights_file, engine=engine, precision="fp32", tile=21)(lr), expected, 1)
+    assert_levels(Upscaler(weights_file, engine=engine, precision="fp32")(lr), expected, ROUNDED)
+
+
+@pytest.mark.skipif(not cpu_bf16(), reason="this CPU has no bf16")
+@pytest.mark.parametrize("engine", [name for name in HERE if name != "eager"])
+def test_tiles_in_bf16(weights_file, network, engine):
+    lr = noise(7, 120)
+    whole = Upscaler(weights_file, engine=engine, precision="bf16")(lr)
+    tiled = Upscaler(weights_file, engine=engine, precision="bf16", tile=21)(lr)
+    assert_levels(tiled, whole, 1)
+    assert np.abs(whole - directly(network, lr)).mean() < 1
+
+
+def test_one_tile_at_a_time_gives_the_same(weights_file, network, computed, monkeypatch):
+    monkeypatch.setattr(upscaler, "working_memory", lambda *_: 0)
+    lr = noise(4, 130)
+    sr = Upscaler(weights_file, precision="fp32", tile=20)(lr)
+    assert computed == [(1, 3, 4, 20 + 2 * REACH)] * 3
+    assert_levels(sr, directly(network, lr), ROUNDED)
+
+
+@pytest.fixture
+def repeating(weights_file, monkeypatch):
+    """Makes upscalers whose network repeats every pixel 4×4, in the memory given; `repeating.shapes` notes the batches."""
+
+    def load(*_):
+        return lambda lr: make.shapes.append(lr.shape) or make.contrast * lr.repeat(4, 2).repeat(4, 3)
+
+    def make(pixels, contrast=1, **settings):
+        """pixels: of LR, that the memory is enough for."""
+        make.shapes, make.contrast = [], contrast
+        memory = pixels * engines.module("eager").bytes_per_pixel("fp32")
+        monkeypatch.setattr(upscaler, "working_memory", lambda *_: memory)
+        return Upscaler(weights_file, engine="eager", **settings)
+
+    monkeypatch.setattr(engines.module("eager"), "load", load)
+    return make
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_tiles_are_batched_as_the_memory_allows(repeating, at_once):
+    lr = noise(90, 180)
+    window = (10 + 2 * REACH) ** 2
+    np.testing.assert_array_equal(repeating(at_once * window, tile=10)(lr), lr.repeat(4, 0).repeat(4, 1))
+    counts = [shape[0] for shape in repeating.shapes]
+    assert sum(counts) == 2 * 11
+    assert set(counts[:-1]) <= {min(at_once, 22)} and counts[-1] <= at_once
+
+
+@pytest.mark.parametrize(
+    "height, width, pixels", [(30, 40, 1200), (200, 95, 19_000), (200, 190, 12_000), (8, 900, 1500), (120, 99, 0)]
+)
+def test_the_tile_is_chosen_so_that_the_memory_suffices(repeating, height, width, pixels):
+    lr = noise(height, width, dtype="uint16")
+    np.testing.assert_array_equal(repeating(pixels).upscale(lr), lr.repeat(4, 0).repeat(4, 1))
+    smallest = min(height, 16 + 2 * REACH) * min(width, 16 + 2 * REACH)
+    assert max(n * h * w for n, _, h, w in repeating.shapes) <= max(pixels, smallest)
+    assert (len(repeating.shapes) == 1) == (height * width <= pixels)
+
+
+def test_progress_adds_up_to_1(repeating):
+    shares = []
+    repeating(0, tile=10).upscale(noise(5, 130), shares.append)
+    assert len(shares) == 6 and min(shares) > 0 and sum(shares) == pytest.approx(1)
+
+
+# --------------------------------------------------------------------------------------------------------- pictures
+
+
+@golden.needs_golden
+@pytest.mark.parametrize("engine", HERE)
+def test_the_recording_in_16_bits(weights_file, engine, recorded):
+    """The recording's LR is no picture of integers; rounded to 65536 levels it is off by 1.5e-5 at most."""
+    upscale = Upscaler(weights_file, engine=engine, precision="fp32").upscale
+    for lr, sr in zip(golden.picture("lr", (2, 24, 32, 3)), recorded["g_eval"]):
+        found = upscale(np.rint(levels(lr, 65535)).astype("uint16"))
+        assert found.dtype == np.uint16
+        assert_levels(found, levels(sr.transpose(1, 2, 0), 65535), 65535 * 1e-4)
+
+
+@pytest.mark.parametrize("engine", HERE)
+@pytest.mark.parametrize("height, width", [(1, 1), (3, 5), (1, 9)])
+def test_very_small_pictures(weights_file, network, engine, height, width):
+    lr = noise(height, width)
+    sr = Upscaler(weights_file, engine=engine, precision="fp32")(lr)
+    assert sr.dtype == np.uint8
+    assert_levels(sr, directly(network, lr), ROUNDED)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_what_would_be_darker_than_black_or_brighter_than_white_is_not_wrapped(repeating, dtype):
+    """tanh ends at -1 and 1, but an engine's may be a little off; here it is much."""
+    lr = noise(20, 30, dtype=dtype)
+    sr = repeating(10**6, contrast=1.5).upscale(lr)
+    largest = np.iinfo(dtype).max
+    expected = np.clip(1.5 * (lr - largest / 2) + largest / 2, 0, largest).repeat(4, 0).repeat(4, 1)
+    assert sr.dtype == dtype and sr.min() == 0 and sr.max() == largest
+    assert_levels(sr, expected, 0.5 + 1e-6 * largest)
+
+
+def test_16_bits_are_8_bits_times_257(weights_file):
+    upscale = Upscaler(weights_file, precision="fp32").upscale
+    lr = noise(12, 17)
+    fine = upscale(lr.astype("uint16") * 257)
+    assert fine.dtype == np.uint16 and fine.shape == (48, 68, 3)
+    assert_levels(upscale(lr), fine / 257, ROUNDED)
+    assert len(np.unique(fine)) > 256, "it has levels between those of 8 bits"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_grey_is_the_luma_of_the_result_in_colour(weights_file, network, dtype):
+    lr = noise(11, 14, planes=1, dtype=dtype)
+    largest = np.iinfo(dtype).max
+    sr = Upscaler(weights_file, precision="fp32", tile=100).upscale(lr)
+    assert sr.shape == (44, 56, 1) and sr.dtype == dtype
+    colour = directly(network, lr.repeat(3, 2), largest)
+    assert np.abs(colour - colour.mean(2, keepdims=True)).max() > 0.02 * largest, "its planes differ"
+    luma = 0.299 * colour[..., :1] + 0.587 * colour[..., 1:2] + 0.114 * colour[..., 2:]  # ITU-R BT.601
+    assert_levels(sr, luma, 0.5 + 1e-4 * largest)
+
+
+def test_the_picture_may_be_a_view_and_is_left_as_it_was(weights_file, network):
+    upscale = Upscaler(weights_file, precision="fp32")
+    whole = noise(20, 18)
+    view = whole[::-2, 1:, ::-1]
+    before = whole.copy()
+    whole.flags.writeable = False
+    first = upscale(view)
+    kept = first.copy()
+    assert_levels(first, directly(network, np.ascontiguousarray(view)), ROUNDED)
+    np.testing.assert_array_equal(whole, before)
+    upscale(noise(10, 17, seed=1))
+    np.testing.assert_array_equal(first, kept)
+
+
+BAD = [
+    np.zeros((4, 5, 3), "float32"),
+    np.zeros((4, 5, 3), "int32"),
+    np.zeros((4, 5, 3), "int8"),
+    np.zeros((4, 5, 3), bool),
+    np.zeros((4, 5), "uint8"),
+    np.zeros((1, 4, 5, 3), "uint8"),
+    np.zeros((4, 5, 4), "uint8"),
+    np.zeros((4, 5, 2), "uint8"),
+    np.zeros((4, 5, 0), "uint8"),
+    np.zeros((0, 5, 3), "uint8"),
+    np.zeros((4, 0, 3), "uint8"),
+]
+
+
+@pytest.fixture(scope="module")
+def any_upscaler(weights_file):
+    return Upscaler(weights_file)
+
+
+@pytest.mark.parametrize("bad", [*BAD, np.zeros((4, 5, 3), "uint16"), np.zeros((4, 5, 1), "uint8")])
+def test_called_with_what_is_no_rgb_uint8_picture(any_upscaler, bad):
+    with pytest.raises(ValueError, match="expected uint8") as error:
+        any_upscaler(bad)
+    assert str(bad.dtype) in str(error.value) and str(list(bad.shape)) in str(error.value)
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_upscale_with_what_is_no_picture(any_upscaler, bad):
+    with pytest.raises(ValueError):
+        any_upscaler.upscale(bad)
+
+
+# --------------------------------------------------------------------------------------------------- self-ensemble
+
+# The 8 flips and turns, each as (turned over its diagonal?, upside down?, mirrored?).
+TURNS = list(itertools.product((False, True), repeat=3))
+
+
+def turn(picture, over_diagonal, upside_down, mirrored):
+    turned = picture.transpose(1, 0, 2) if over_diagonal else picture
+    turned = turned[::-1] if upside_down else turned
+    return np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
+
+
+def turn_back(picture, over_diagonal, upside_down, mirrored):
+    turned = picture[:, ::-1] if mirrored else picture
+    turned = turned[::-1] if upside_down else turned
+    return turned.transpose(1, 0, 2) if over_diagonal else turned
+
+
+def test_the_self_ensemble_is_the_mean_over_the_flips_and_turns(weights_file, network):
+    lr = noise(5, 8)
+    expected = np.mean([turn_back(directly(network, turn(lr, *how)), *how) for how in TURNS], axis=0)
+    sr = Upscaler(weights_file, precision="fp32", self_ensemble=True)(lr)
+    assert_levels(sr, expected, ROUNDED)
+    assert np.abs(directly(network, lr) - expected).max() > 5
+
+
+def test_with_self_ensemble_a_turned_picture_gives_the_turned_result_and_without_not(weights_file):
+    lr = noise(6, 11)
+    with_ensemble = Upscaler(weights_file, precision="fp32", self_ensemble=True)
+    without = Upscaler(weights_file, precision="fp32")
+    for how in TURNS[1:]:
+        assert_levels(with_ensemble(turn(lr, *how)), turn(with_ensemble(lr), *how), 1)
+        assert np.abs(without(turn(lr, *how)).astype(int) - turn(without(lr), *how)).max() > 5
+
+
+def test_self_ensemble_in_tiles_and_in_16_bit_grey(weights_file):
+    lr = noise(3, 100, planes=1, dtype="uint16")
+    whole = Upscaler(weights_file, precision="fp32", self_ensemble=True, tile=120).upscale(lr)
+    tiled = Upscaler(weights_file, precision="fp32", self_ensemble=True, tile=20).upscale(lr)
+    assert_levels(tiled, whole, 65535 * 1e-4)
+
+
+# ---------------------------------------------------------------------------------------------------------- blending
+
+
+def averaged():
+    """The network whose every weight and statistic is the mean of the two files'."""
+    state = {name: 0.5 * array for name, array in generators.numbers(generators.recorded(0)).items()}
+    for name, array in generators.numbers(generators.recorded(1)).items():
+        state[name] += 0.5 * array
+    network = generators.recorded()
+    network.set_state_dict(state)
+    return network
+
+
+def test_a_blend_goes_from_one_generator_to_the_other(weights_file, other_file):
+    lr = noise(6, 7)
+    ends = [directly(generators.recorded(seed), lr) for seed in (0, 1)]
+    assert np.abs(ends[0] - ends[1]).mean() > 5, "the two differ"
+    half = directly(averaged(), lr)
+    assert min(np.abs(half - end).mean() for end in (*ends, (ends[0] + ends[1]) / 2)) > 1, "nor is it between them"
+    for alpha, expected in ((0, ends[0]), (1, ends[1]), (0.5, half), (None, half)):
+        settings = {} if alpha is None else {"alpha": alpha}
+        sr = Upscaler(weights_file, blend=other_file, engine="eager", **settings)(lr)
+        assert_levels(sr, expected, ROUNDED)
+
+
+def test_what_the_cache_keeps_for_a_generator_is_not_taken_for_its_blend(weights_file, other_file, network):
+    lr = noise(6, 7)
+    expected = [directly(network, lr), directly(averaged(), lr)]
+    for _ in range(2):
+        for settings, sr in zip(({}, {"blend": other_file, "alpha": 0.5}), expected):
+            assert_levels(Upscaler(weights_file, precision="fp32", **settings)(lr), sr, ROUNDED)
+
+
+# --------------------------------------------------------------------------------------------- settings and the cache
+
+
+def test_it_says_what_it_chose(weights_file):
+    chosen = Upscaler(weights_file)
+    assert (chosen.engine, chosen.device) == (FASTEST, "cpu")
+    assert chosen.precision == ("bf16" if cpu_bf16() and FASTEST != "eager" else "fp32")
+    for engine in HERE:
+        named = Upscaler(weights_file, engine=engine, precision="fp32", device="cpu")
+        assert (named.engine, named.precision, named.device) == (engine, "fp32", "cpu")
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"engine": "onnx"}, "onnx"),
+        ({"precision": "int8"}, "int8"),
+        ({"precision": "fp16"}, "fp16"),
+        ({"engine": "eager", "precision": "bf16"}, "bf16"),
+        ({"device": "tpu"}, "tpu"),
+        ({"device": "gpu:7"}, "gpu:7"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(weights_file, settings, words):
+    with pytest.raises(InputError, match=words):
+        Upscaler(weights_file, **settings)
+
+
+def kept():
+    return sorted(path.name for path in cache.folder().iterdir()) if cache.folder().is_dir() else []
+
+
+@pytest.mark.parametrize("engine", HERE)
+@pytest.mark.parametrize("content", [None, b"", b"text", pickle.dumps({"x": print})])
+def test_weights_that_cannot_be_used_are_named_and_leave_nothing_in_the_cache(
+    weights_file, engine, content, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "bad.pdparams"
+    if content is not None:
+        path.write_bytes(content)
+    for settings in ({"weights": path}, {"weights": weights_file, "blend": path}):
+        with pytest.raises(InputError) as error:
+            Upscaler(**settings, engine=engine)
+        assert str(path) in str(error.value)
+    assert kept() == []
+
+
+@golden.needs_golden
+def test_the_articles_folder(network):
+    lr = noise(8, 9)
+    sr = Upscaler(golden.GOLDEN / "g_models", precision="fp32")(lr)
+    assert_levels(sr, directly(network, lr), ROUNDED)
+
+
+@pytest.mark.parametrize("engine", [name for name in HERE if name != "eager"][:1])
+def test_a_program_is_written_once_and_again_if_it_is_damaged(weights_file, network, engine, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    name = {"paddle": "write_paddle", "onnx": "write_onnx"}[engines.module(engine).PROGRAM]
+    write, written = getattr(programs, name), []
+    monkeypatch.setattr(programs, name, lambda *arguments: written.append(1) or write(*arguments))
+    lr = noise(2, 110)
+    expected = directly(network, lr)
+
+    def upscale():
+        return Upscaler(weights_file, engine=engine, precision="fp32", tile=30)(lr)
+
+    for _ in range(2):
+        assert_levels(upscale(), expected, ROUNDED)
+    assert len(written) == 1 and len(kept()) == 1
+    for path in (cache.folder() / kept()[0]).iterdir():
+        with open(path, "r+b") as file:
+            file.truncate(path.stat().st_size // 2)
+    assert_levels(upscale(), expected, ROUNDED)
+    assert len(written) == 2 and len(kept()) == 1
+
+
+def test_three_lines_suffice(weights_file, network, tmp_path):
+    """What the package's docstring says, in a process of its own, which prints nothing."""
+    np.save(tmp_path / "lr.npy", noise(6, 7))
+    code = (
+        "import sys, numpy as np; sys.path.insert(0, sys.argv[1]); rgb_uint8 = np.load('lr.npy')\n"
+        "from infer import Upscaler\nupscale = Upscaler(sys.argv[2])\nsr = upscale(rgb_uint8)\n"
+        "np.save('sr.npy', sr)"
+    )
+    line = [sys.executable, "-c", code, str(ROOT), str(weights_file)]
+    result = subprocess.run(line, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False, timeout=120)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    sr = np.load(tmp_path / "sr.npy")
+    assert_levels(sr, directly(network, noise(6, 7)), 6)
