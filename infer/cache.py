@@ -17,7 +17,7 @@ CONTENTS = "contents.json"
 
 def folder() -> Path:
     """Where programs are kept: `srgan-paddle` in $XDG_CACHE_HOME, or in ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "srgan-paddle"
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "srgan-paddle"
 
 
 def entry(key: str, build) -> tuple:
@@ -39,7 +39,8 @@ def entry(key: str, build) -> tuple:
         built.mkdir()
         facts = build(built)
         files = {path.name: _digest(path) for path in built.iterdir()}
-        (built / CONTENTS).write_text(json.dumps({"facts": facts, "sha256": files}))
+        contents = json.dumps({"facts": facts, "sha256": files})
+        (built / CONTENTS).write_text(json.dumps([contents, hashlib.sha256(contents.encode()).hexdigest()]))
         for path in built.iterdir():
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
@@ -63,20 +64,23 @@ def _temporary_folder() -> Path:
 def _replace(built: Path, place: Path, temporary: Path) -> None:
     """Rename `built` to `place`, moving a damaged one to `temporary`, unless another process has put one there."""
     for attempt in range(10):
+        with contextlib.suppress(OSError):  # something is there: whole, or damaged and in the way
+            built.rename(place)
+            return
         if _whole(place) is not None:
             return
         with contextlib.suppress(FileNotFoundError):
             place.rename(temporary / f"damaged-{attempt}")
-        with contextlib.suppress(OSError):  # another process was faster: look at what it put there
-            built.rename(place)
-            return
     raise OSError(f"{place} cannot be replaced; remove it")
 
 
 def _whole(place: Path):
     """The facts of a program whose files are all as they were written, or None."""
     try:
-        contents = json.loads((place / CONTENTS).read_text())
+        text, digest = json.loads((place / CONTENTS).read_text())
+        if hashlib.sha256(text.encode()).hexdigest() != digest:
+            return None
+        contents = json.loads(text)
         if all(_digest(place / name) == digest for name, digest in contents["sha256"].items()):
             return contents["facts"]
     except (OSError, ValueError, KeyError, AttributeError, TypeError):

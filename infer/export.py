@@ -38,7 +38,9 @@ import numpy as np
 from paddle import inference
 from PIL import Image
 
-predictor = inference.create_predictor(inference.Config("{program}", "{weights}"))
+config = inference.Config("{program}", "{weights}")
+config.disable_glog_info()
+predictor = inference.create_predictor(config)
 rgb = np.asarray(Image.open("photo.png").convert("RGB"))
 lr = rgb.transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1
 predictor.get_input_handle("lr").copy_from_cpu(np.ascontiguousarray(lr))
@@ -80,9 +82,11 @@ def onnx_runtime(folder):
         raise InputError(
             f"an ONNX program is checked with onnxruntime: pip install -r requirements-export.txt ({error})"
         ) from None
-    session = onnxruntime.InferenceSession(
-        str(Path(folder) / f"{programs.NAME}.onnx"), providers=["CPUExecutionProvider"]
-    )
+    program = str(Path(folder) / f"{programs.NAME}.onnx")
+    try:
+        session = onnxruntime.InferenceSession(program, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own kinds, which have no common one
+        raise InputError(f"onnxruntime {onnxruntime.__version__} cannot load what was written: {error}") from error
     return lambda lr: session.run(None, {programs.INPUT: lr})[0]
 
 

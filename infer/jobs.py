@@ -28,22 +28,28 @@ def find_jobs(inputs, output, recursive: bool, suffix: str, ending: str = "") ->
     output = Path(output)
     found, others, problems = [], [], []
     for name in map(Path, inputs):
-        if os.path.isdir(name):  # Path.is_dir raises OSError for a name that is too long
-            pictures, rest = _in_folder(name, output, recursive, suffix)
-            found += [(path, path.relative_to(name).parent) for path in pictures]
-            others += rest
-            if not pictures:
-                hint = "" if recursive else "; with -r its sub-folders are searched too"
-                problems.append(Job(name, output, f"{name} holds no picture ({' '.join(EXTENSIONS)}){hint}"))
-        else:
+        if not os.path.isdir(name):  # Path.is_dir raises OSError for a name that is too long
             found.append((name, Path()))
+            continue
+        try:
+            pictures, rest = _in_folder(name, output, recursive, suffix)
+        except OSError as error:
+            problems.append(Job(name, output, f"{name} cannot be searched ({error.strerror})"))
+            continue
+        found += [(path, path.relative_to(name).parent) for path in pictures]
+        others += rest
+        if not pictures:
+            hint = "" if recursive else "; with -r its sub-folders are searched too"
+            problems.append(Job(name, output, f"{name} holds no picture ({' '.join(EXTENSIONS)}){hint}"))
     jobs, taken = [], {}
     for path, below in found:
         target = output / below / f"{path.stem}{suffix}{ending or path.suffix}"
+        first = taken.setdefault(target, path)
         problem = ""
-        if target in taken:
-            problem = f"{path}: its result would be {target}, as that of {taken[target]}; give another -o, --suffix or --format"
-        taken.setdefault(target, path)
+        if first is not path:
+            if os.path.abspath(first) == os.path.abspath(path):
+                continue  # named twice
+            problem = f"{path}: its result would be {target}, as that of {first}; give another -o, --suffix or --format"
         jobs.append(Job(path, target, problem))
     return jobs + problems, others
 

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 import errno
+import os
 import time
 from dataclasses import replace
 
@@ -60,7 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
     )
     if others:
         print(jobs.passed_over(others), file=sys.stderr)
-    waiting = [job for job in found if job.problem or arguments.overwrite or not job.target.exists()]
+    waiting = [job for job in found if job.problem or arguments.overwrite or not os.path.exists(job.target)]
     if len(waiting) < len(found):
         print(f"{len(found) - len(waiting)} results are there already; --overwrite replaces them", file=sys.stderr)
     print(f"{arguments.weights}: {upscaler.engine} in {upscaler.precision} on {upscaler.device}", file=sys.stderr)
@@ -69,8 +70,8 @@ def main(arguments: argparse.Namespace) -> None:
     seconds = time.perf_counter() - start
     megapixels = pixels / 1e6
     print(
-        f"{done} picture{'' if done == 1 else 's'}, {megapixels:.1f} megapixels in {seconds:.1f} s, {megapixels / seconds:.2f} MP/s: "
-        f"{arguments.output}"
+        f"{done} picture{'' if done == 1 else 's'}, {megapixels:.1f} megapixels in {seconds:.1f} s, "
+        f"{megapixels / seconds:.2f} MP/s: {arguments.output}"
     )
     if done < len(waiting):
         raise InputError(f"{len(waiting) - done} of {len(waiting)} could not be upscaled; the reasons are above")
@@ -80,16 +81,20 @@ def upscale_all(upscaler, waiting: list, arguments: argparse.Namespace) -> tuple
     """Upscale what can be, naming the rest on standard error; (how many pictures, how many pixels)."""
     done = pixels = 0
     with tqdm(total=len(waiting), bar_format=BAR) as bar:
-        for number, job in enumerate(waiting):
+        for number, job in enumerate(waiting, 1):
+
+            def advance(share, end=number):
+                bar.update(min(share, end - bar.n))  # shares are rounded and may add up to more than their picture
+
             bar.set_description_str(f"{job.source.name} ")
             try:
-                pixels += upscale_file(upscaler, job, arguments, bar.update)
+                pixels += upscale_file(upscaler, job, arguments, advance)
                 done += 1
             except command.ERRORS as error:
                 if arguments.debug or getattr(error, "errno", None) in DISK:
                     raise
                 tqdm.write(f"error: {error}", file=sys.stderr)
-            bar.update(number + 1 - bar.n)
+            bar.update(number - bar.n)
     return done, pixels
 
 

@@ -53,7 +53,7 @@ class Upscaler:
 
     def __call__(self, rgb_uint8: np.ndarray) -> np.ndarray:
         """RGB uint8 [h,w,3] to [4h,4w,3], 0..255. Raises ValueError for another type or shape."""
-        if rgb_uint8.dtype != np.uint8 or rgb_uint8.ndim != 3 or rgb_uint8.shape[2] != 3 or not rgb_uint8.size:
+        if rgb_uint8.dtype != np.uint8 or rgb_uint8.ndim != 3 or rgb_uint8.shape[2] != 3:
             raise ValueError(f"expected uint8 [h,w,3], got {rgb_uint8.dtype} {list(rgb_uint8.shape)}")
         return self.upscale(rgb_uint8)
 
@@ -62,7 +62,10 @@ class Upscaler:
 
         A grey picture goes through the network as RGB with three equal planes; what comes out is turned to grey.
         progress: called now and then with the share of the picture done since, 0..1.
+        Raises ValueError for another type or shape, or no pixels.
         """
+        if lr.dtype not in (np.uint8, np.uint16) or lr.ndim != 3 or lr.shape[2] not in (1, 3) or not lr.size:
+            raise ValueError(f"expected uint8 or uint16 [h,w,3] or [h,w,1], got {lr.dtype} {list(lr.shape)}")
         height, width, planes = lr.shape
         sr = np.empty((SCALE * height, SCALE * width, planes), lr.dtype)
         result = sr.nbytes + WRITERS_COPY * SCALE**2 * height * width

@@ -446,7 +446,7 @@ def test_a_program_is_written_once_and_again_if_it_is_damaged(weights_file, netw
 
 
 def test_three_lines_suffice(weights_file, network, tmp_path):
-    """What the package's docstring says, in a process of its own, which prints nothing."""
+    """What the package's docstring says, in a process of its own; Paddle 3 warns of what is not installed, 2.6 is quiet."""
     np.save(tmp_path / "lr.npy", noise(6, 7))
     code = (
         "import sys, numpy as np; sys.path.insert(0, sys.argv[1]); rgb_uint8 = np.load('lr.npy')\n"
@@ -455,6 +455,8 @@ def test_three_lines_suffice(weights_file, network, tmp_path):
     )
     line = [sys.executable, "-c", code, str(ROOT), str(weights_file)]
     result = subprocess.run(line, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False, timeout=120)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
+    if paddle.__version__.startswith("2."):
+        assert result.stderr == ""
     sr = np.load(tmp_path / "sr.npy")
     assert_levels(sr, directly(network, noise(6, 7)), 6)

@@ -17,6 +17,7 @@ def load(generator, precision: str, device: str):
     import paddle
 
     paddle.set_device(device)
+    generator.to(device)  # it was made where Paddle computes by itself
     dtype = {"fp32": None, "bf16": "bfloat16", "fp16": "float16"}[precision]
 
     def compute(lr):
