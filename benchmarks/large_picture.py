@@ -1,0 +1,74 @@
+"""Upscale one large picture by the whole command, and print its seconds and its peak memory (Linux).
+
+    python benchmarks/large_picture.py --weights output/srgan_g.pdparams                          # some minutes
+    python benchmarks/large_picture.py --weights models/g_models --width 200 --height 150         # a quick look
+
+The picture is scikit-image's coffee, repeated to the size; as a JPEG it is written by way of Pillow's canvas, which takes
+more memory than a PNG does. Peak memory is what the process had in memory at most, its libraries included.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import subprocess
+import tempfile
+import time
+
+import numpy as np
+
+from data import command
+from data.images import read_rgb, write_rgb
+from data.prepare import sample_sources
+from infer import flags
+from models.errors import InputError
+
+PHOTOGRAPH = "coffee"
+LOOK_EVERY = 0.05  # seconds
+
+
+def repeated(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The picture [h,w,3] again and again, to [height,width,3]."""
+    rows, columns = np.arange(height) % rgb.shape[0], np.arange(width) % rgb.shape[1]
+    return rgb[rows[:, None], columns]
+
+
+def run_watched(call: list) -> tuple:
+    """The seconds a command takes and its peak memory in MB. Raises InputError if it fails."""
+    start, peak = time.perf_counter(), 0.0
+    with subprocess.Popen(call) as process:
+        while process.poll() is None:
+            peak = max(peak, _peak_memory(process.pid))
+            time.sleep(LOOK_EVERY)
+    if process.returncode:
+        raise InputError(f"infer/upscale.py ended with exit status {process.returncode}; it says above why")
+    return time.perf_counter() - start, peak
+
+
+def _peak_memory(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it has just ended
+        return 0.0
+    return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), default=0.0)
+
+
+def main(arguments) -> None:
+    rgb = read_rgb(next(source for source in sample_sources() if source.stem == PHOTOGRAPH))
+    with tempfile.TemporaryDirectory() as temporary:
+        for ending in (".png", ".jpg"):
+            file = Path(temporary) / f"large{ending}"
+            write_rgb(file, repeated(rgb, arguments.height, arguments.width))
+            call = [sys.executable, ROOT / "infer/upscale.py", file, "-o", temporary, "--device", "cpu"]
+            seconds, peak = run_watched([*call, "--weights", arguments.weights])
+            print(f"{arguments.width}×{arguments.height} {ending}: {seconds:.1f} s, peak memory {peak:.0f} MB")
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument("--weights", metavar="FILE|FOLDER", required=True, help=flags.WEIGHTS)
+    parser.add_argument("--width", metavar="N", type=command.positive, default=4000, help="(default: 4000)")
+    parser.add_argument("--height", metavar="N", type=command.positive, default=3000, help="(default: 3000)")
+    command.run(parser.parse_args(), main)

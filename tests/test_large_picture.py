@@ -1,0 +1,30 @@
+"""`benchmarks/large_picture.py`, with a picture that is not large."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import large_picture
+
+ROOT = Path(__file__).resolve().parents[1]
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
+
+
+@linux
+def test_it_prints_a_line_for_each_format(weights_file):
+    call = [sys.executable, ROOT / "benchmarks" / "large_picture.py", "--weights", weights_file]
+    result = subprocess.run(
+        [*call, "--width", "24", "--height", "16"], capture_output=True, encoding="utf-8", check=False, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    assert len(re.findall(r"^24×16 \.(?:png|jpg): \d+\.\d s, peak memory \d\d+ MB$", result.stdout, re.MULTILINE)) == 2
+
+
+@linux
+def test_the_peak_is_that_of_the_command():
+    code = "import time; block = bytearray(200 * 2**20); del block; time.sleep(0.3)"
+    _, peak = large_picture.run_watched([sys.executable, "-c", code])
+    assert 200 < peak < 260
