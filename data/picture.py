@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import re
 import struct
 import sys
@@ -100,6 +101,7 @@ class Picture:
     colour: np.ndarray
     alpha: np.ndarray | None = None
     icc_profile: bytes | None = None
+    pages: int = 1  # of the file it is the first of
 
 
 def read_picture(path, max_pixels: int | None = MAX_PIXELS) -> Picture:
@@ -167,6 +169,8 @@ def lost(path, picture: Picture) -> list:
         words.append("16-bit depth")
     if picture.icc_profile and not _holds_profile(file_format, picture):
         words.append("ICC profile")
+    if picture.pages > 1:
+        words.append(f"the pages after the first of its {picture.pages}")
     return words
 
 
@@ -209,6 +213,11 @@ def write_picture(path, picture: Picture, quality: int = 95) -> None:
         # Without loss, Pillow's quality is the effort; "exact" keeps the colours of what is transparent.
         settings.update({"lossless": True, "exact": True} if quality == 100 else {"quality": quality})
     save_image(path, image, file_format, **settings)
+
+
+def writing_memory(path, pixels: int) -> int:
+    """Bytes that `write_picture` takes at most, beside the arrays, for a picture of `pixels` to `path`."""
+    return {"JPEG": 4, "BMP": 4, "WebP": 16}.get(_format_of(Path(path)), 0) * pixels
 
 
 def save_image(path, image, file_format: str, **settings) -> None:
@@ -270,19 +279,22 @@ def _decode_despite_profile(path: Path, max_pixels: int | None) -> Picture:
 
 
 def _png_without_profile(path: Path) -> io.BytesIO | None:
+    """The file's bytes without its profile, or None where it is no PNG or has none."""
     with open(path, "rb") as file:
-        content = file.read(len(_PNG_SIGNATURE))
-        if content != _PNG_SIGNATURE:
+        if file.read(len(_PNG_SIGNATURE)) != _PNG_SIGNATURE:
             return None
-        content += file.read()
-    place = len(_PNG_SIGNATURE)
-    while place + 8 <= len(content):
-        length, name = struct.unpack_from(">I4s", content, place)
-        following = place + 12 + length
-        if name == b"iCCP":
-            return io.BytesIO(content[:place] + content[following:])
-        place = following
-    return None
+        while True:
+            place = file.tell()
+            header = file.read(8)
+            # A chunk's name is four letters; a profile comes before the pixels.
+            if len(header) < 8 or not header[4:].isalpha() or header[4:] == b"IDAT":
+                return None
+            file.seek(struct.unpack(">I", header[:4])[0] + 4, os.SEEK_CUR)
+            if header[4:] == b"iCCP":
+                break
+        following = file.read()
+        file.seek(0)
+        return io.BytesIO(file.read(place) + following)
 
 
 def _decode(source, max_pixels: int | None) -> Picture:
@@ -305,7 +317,7 @@ def _decode(source, max_pixels: int | None) -> Picture:
     profile = image.info.get("icc_profile")
     # ICC.1, 7.2: bytes 16 to 19 are the colour space of the data.
     fits = isinstance(profile, bytes) and profile[16:20] == (b"RGB " if planes >= 3 else b"GRAY")
-    return Picture(colour, alpha, profile if fits else None)
+    return Picture(colour, alpha, profile if fits else None, _pages(source))
 
 
 def _samples(image, raw_mode: str, load_low_bytes) -> np.ndarray:
@@ -354,6 +366,13 @@ def _load(source, max_pixels: int | None, low_bytes: bool = False):
             image.tile = [_with_raw_mode(tile, decoded_as) for tile in image.tile]
         image.load()
         return _upright(image), stored, white_is_zero
+
+
+def _pages(source) -> int:
+    # Not JPEG: the further frames of those are previews and depth maps that cameras add.
+    with contextlib.suppress(Exception), Image.open(source, formats=("PNG", "TIFF", "WEBP")) as image:
+        return image.n_frames  # on the way Pillow may meet damage that does not concern the first
+    return 1
 
 
 def _refuse_misread(tags) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
+import contextlib
 import os
 import tempfile
 
@@ -108,8 +109,13 @@ def write_program(generator, kind: str, folder) -> float:
         difference = largest_difference(compute, eager.load(generator, "fp32", "cpu"))
         if not difference <= TOLERANCE:
             raise InputError(f"the exported program differs by {difference:.2g}, more than {TOLERANCE}: not kept")
-        for path in sorted(Path(temporary).iterdir()):
+        files = sorted(Path(temporary).iterdir())
+        for path in files:
             os.replace(path, Path(folder) / path.name)
+    if kind == "paddle":  # 2.6 and 3.x write programs of two names, and the weights beside them are now this one's
+        for name in {f"{programs.NAME}.pdmodel", f"{programs.NAME}.json"} - {path.name for path in files}:
+            with contextlib.suppress(FileNotFoundError):
+                (Path(folder) / name).unlink()
     return difference
 
 
@@ -127,10 +133,9 @@ def write_readme(folder, reach: int) -> None:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    source = Source(arguments.weights, arguments.blend or "", arguments.alpha)
     with command.exit_status(2):
-        generator = source.generator()
-    check_output(arguments.to)
+        generator = Source(**flags.generator_settings(arguments)).generator()
+        check_output(arguments.to)
     difference = write_program(generator, arguments.format, arguments.to)
     write_readme(arguments.to, tiles.reach(generator))
     sizes = " and ".join("×".join(map(str, size)) for size in CHECKED_SIZES)

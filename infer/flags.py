@@ -5,6 +5,7 @@ import argparse
 from data import command
 from infer.engines import ENGINES
 from infer.precision import PRECISIONS
+from models.errors import InputError
 from train.device import add_device_flag
 
 WEIGHTS = "a .pdparams file, or a folder of the article's (models/g_models)"
@@ -16,9 +17,15 @@ def add_generator_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blend", metavar="FILE|FOLDER", help="mix these weights in: a GAN's into a PSNR-trained one's"
     )
-    parser.add_argument(
-        "--alpha", metavar="A", type=_share, default=0.5, help="their share of the mixture, 0 to 1 (default: 0.5)"
-    )
+    parser.add_argument("--alpha", metavar="A", type=_share, help="their share of the mixture, 0 to 1 (default: 0.5)")
+
+
+def generator_settings(arguments: argparse.Namespace) -> dict:
+    """What the flags of `add_generator_flags` say, as arguments of `Source` and `Upscaler`."""
+    if arguments.alpha is not None and not arguments.blend:
+        raise InputError("--alpha is the share of --blend: give --blend FILE|FOLDER too")
+    alpha = 0.5 if arguments.alpha is None else arguments.alpha
+    return {"weights": arguments.weights, "blend": arguments.blend or "", "alpha": alpha}
 
 
 def _share(text: str) -> float:
@@ -44,14 +51,16 @@ def add_engine_flags(parser: argparse.ArgumentParser, precision: str) -> None:
         "--precision",
         choices=PRECISIONS,
         default=precision,
-        help=f"auto is bf16 where the CPU has instructions for it (default: {precision})",
+        help="auto is bf16 where the CPU has instructions for it: 8 bits are exact to about one level, of 16 about 11 are "
+        f"(default: {precision})",
     )
     add_device_flag(parser)
     parser.add_argument(
         "--tile",
         metavar="N",
         type=command.positive,
-        help="side in LR pixels of the tiles a picture is computed in; the result is the same (default: by free memory)",
+        help="side in LR pixels of the tiles a picture is computed in: smaller ones take less memory and more time, the "
+        "result is the same (default: by the free memory)",
     )
     parser.add_argument(
         "--self-ensemble", action="store_true", help="mean over the 8 flips and turns: a little better, 8 times slower"

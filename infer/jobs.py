@@ -31,44 +31,54 @@ def find_jobs(inputs, output, recursive: bool, suffix: str, ending: str = "") ->
         if not os.path.isdir(name):  # Path.is_dir raises OSError for a name that is too long
             found.append((name, Path()))
             continue
-        try:
-            pictures, rest = _in_folder(name, output, recursive, suffix)
-        except OSError as error:
-            problems.append(Job(name, output, f"{name} cannot be searched ({error.strerror})"))
-            continue
+        pictures, rest, errors = _in_folder(name, output, recursive, suffix)
         found += [(path, path.relative_to(name).parent) for path in pictures]
         others += rest
-        if not pictures:
+        problems += [
+            Job(Path(error.filename), output, f"{error.filename} cannot be searched ({error.strerror})")
+            for error in errors
+        ]
+        if not pictures and not errors:
             hint = "" if recursive else "; with -r its sub-folders are searched too"
             problems.append(Job(name, output, f"{name} holds no picture ({' '.join(EXTENSIONS)}){hint}"))
+    sources = {os.path.realpath(path) for path, _ in found}
     jobs, taken = [], {}
     for path, below in found:
-        target = output / below / f"{path.stem}{suffix}{ending or path.suffix}"
+        own_ending = path.suffix if path.suffix.lower() in EXTENSIONS else ".png"
+        target = output / below / f"{path.stem}{suffix}{ending or own_ending}"
         first = taken.setdefault(target, path)
         problem = ""
         if first is not path:
             if os.path.abspath(first) == os.path.abspath(path):
                 continue  # named twice
             problem = f"{path}: its result would be {target}, as that of {first}; give another -o, --suffix or --format"
+        elif os.path.realpath(target) in sources:
+            problem = f"{path}: its result would replace {target}, a picture given; give another -o or --suffix"
         jobs.append(Job(path, target, problem))
     return jobs + problems, others
 
 
 def _in_folder(folder: Path, output: Path, recursive: bool, suffix: str) -> tuple:
-    """The pictures of a folder, sorted, and its other files."""
-    pictures, others = [], []
+    """The pictures of a folder, sorted, its other files, and the OSErrors of folders that cannot be searched."""
+    pictures, others, errors = [], [], []
     results = output.resolve()
-    for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
-        relative = path.relative_to(folder)
-        if path.is_dir() or any(part.startswith(".") for part in relative.parts):
-            continue
+    for path in _files(folder, recursive, errors):
         if results == folder.resolve():
             is_result = bool(suffix) and path.stem.endswith(suffix)
         else:
             is_result = results in path.resolve().parents and folder.resolve() in results.parents
         if not is_result:
             (pictures if path.suffix.lower() in EXTENSIONS else others).append(path)
-    return pictures, others
+    return pictures, others, errors
+
+
+def _files(folder: Path, recursive: bool, errors: list) -> list:
+    """The files of a folder that are not hidden, sorted; links to folders are not followed."""
+    files = []
+    for place, folders, names in os.walk(folder, onerror=errors.append):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        files += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(files)
 
 
 def passed_over(others: list) -> str:
@@ -84,3 +94,5 @@ def check_output(output) -> None:
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: it is a file; expected a folder for the results")
     output.mkdir(parents=True, exist_ok=True)
+    if not os.access(output, os.W_OK | os.X_OK):
+        raise InputError(f"{output}: nothing can be written there; give another folder or its permission")

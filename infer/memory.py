@@ -2,15 +2,24 @@
 
 import psutil
 
+from models.errors import InputError
+
 MOST_ON_CPU = 2_500_000_000  # bytes, with the result: so upscaling 4000×3000 stays under 3 GB, with the libraries
 LEAST_ON_CPU = 300_000_000  # a window that holds a tile of a useful size
 
 
 def working_memory(device: str, result: int) -> int:
-    """Bytes for the tiles being computed, beside a result that takes `result` bytes until it is written."""
+    """Bytes for the tiles being computed, beside a result that takes `result` bytes until it is written.
+
+    Raises InputError where the result and the least for the tiles are more than is free.
+    """
+    free = psutil.virtual_memory().available
+    if result + LEAST_ON_CPU > free:
+        raise InputError(
+            f"its result takes {result / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; give a smaller picture"
+        )
     if device == "cpu":
-        limit = min(MOST_ON_CPU, psutil.virtual_memory().available * 4 // 5)
-        return max(LEAST_ON_CPU, limit - result)
+        return max(LEAST_ON_CPU, min(MOST_ON_CPU, free * 4 // 5) - result)
     import paddle
 
     # The result is in the host's memory. What Paddle has reserved and does not use counts as free.

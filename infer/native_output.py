@@ -14,14 +14,17 @@ def native_output():
     said = []
     _flush()
     with tempfile.TemporaryFile() as file:
-        originals = [os.dup(stream) for stream in STANDARD_STREAMS]
+        originals = {}
+        for stream in STANDARD_STREAMS:
+            with contextlib.suppress(OSError):  # it is closed
+                originals[stream] = os.dup(stream)
         try:
-            for stream in STANDARD_STREAMS:
+            for stream in originals:
                 os.dup2(file.fileno(), stream)
             yield said
         finally:
             _flush()
-            for stream, original in zip(STANDARD_STREAMS, originals):
+            for stream, original in originals.items():
                 os.dup2(original, stream)
                 os.close(original)
             file.seek(0)
@@ -30,5 +33,6 @@ def native_output():
 
 def _flush() -> None:
     """Python's own buffers, so that each line goes to where its time is."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # it is closed
+            stream.flush()

@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.errors import InputError
+
 
 @dataclass(frozen=True)
 class Source:
@@ -17,6 +19,10 @@ class Source:
     weights: str
     blend: str = ""
     alpha: float = 0.0
+
+    def __post_init__(self):
+        if not 0 <= self.alpha <= 1:
+            raise InputError(f"--alpha {self.alpha}: it is 0 to 1")
 
     def generator(self):
         """The generator, in eval mode. Raises InputError naming the file that cannot be used."""
@@ -46,9 +52,12 @@ class Source:
 
 
 def _digest(path) -> str:
-    if Path(path).is_file():  # without Paddle, whose import takes longer than a small picture
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     digest = hashlib.sha256()
+    if Path(path).is_file():  # without Paddle, whose import takes longer than a small picture
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(2**20), b""):
+                digest.update(block)
+        return digest.hexdigest()
     for name, value in sorted(Source(str(path)).generator().state_dict().items()):
         digest.update(name.encode() + value.numpy().tobytes())
     return digest.hexdigest()

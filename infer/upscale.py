@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from data import command
 from data.imresize import imresize
-from data.picture import check_writable, lost, read_picture, write_picture
+from data.picture import check_writable, lost, read_picture, write_picture, writing_memory
 from infer import Upscaler, flags, jobs
 from models.errors import InputError
 from models.scale import SCALE
@@ -44,7 +44,10 @@ def upscale_file(upscaler, job: jobs.Job, arguments: argparse.Namespace, progres
     missing = lost(job.target, picture)
     if missing:
         tqdm.write(f"{job.target}: the format cannot hold {', '.join(missing)}", file=sys.stderr)
-    colour = upscaler.upscale(picture.colour, progress)
+    try:
+        colour = upscaler.upscale(picture.colour, progress, writing_memory(job.target, height * width))
+    except InputError as error:
+        raise InputError(f"{job.source}: {error}") from error
     alpha = None if picture.alpha is None else imresize(picture.alpha, height, width)
     write_picture(job.target, replace(picture, colour=colour, alpha=alpha), arguments.quality)
     return height * width
@@ -52,50 +55,66 @@ def upscale_file(upscaler, job: jobs.Job, arguments: argparse.Namespace, progres
 
 def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
-        upscaler = Upscaler(
-            arguments.weights, blend=arguments.blend, alpha=arguments.alpha, **flags.engine_settings(arguments)
-        )
+        upscaler = Upscaler(**flags.generator_settings(arguments), **flags.engine_settings(arguments))
         jobs.check_output(arguments.output)
     found, others = jobs.find_jobs(
         arguments.inputs, arguments.output, arguments.recursive, arguments.suffix, FORMATS.get(arguments.format, "")
     )
     if others:
         print(jobs.passed_over(others), file=sys.stderr)
-    waiting = [job for job in found if job.problem or arguments.overwrite or not os.path.exists(job.target)]
-    if len(waiting) < len(found):
-        print(f"{len(found) - len(waiting)} results are there already; --overwrite replaces them", file=sys.stderr)
     print(f"{arguments.weights}: {upscaler.engine} in {upscaler.precision} on {upscaler.device}", file=sys.stderr)
     start = time.perf_counter()
-    done, pixels = upscale_all(upscaler, waiting, arguments)
+    done, skipped, pixels = upscale_all(upscaler, found, arguments)
     seconds = time.perf_counter() - start
     megapixels = pixels / 1e6
     print(
         f"{done} picture{'' if done == 1 else 's'}, {megapixels:.1f} megapixels in {seconds:.1f} s, "
         f"{megapixels / seconds:.2f} MP/s: {arguments.output}"
     )
-    if done < len(waiting):
-        raise InputError(f"{len(waiting) - done} of {len(waiting)} could not be upscaled; the reasons are above")
+    if skipped:
+        print(f"not touched, as their results were there: {skipped}; --overwrite replaces them", file=sys.stderr)
+    failed = len(found) - done - skipped
+    if failed:
+        raise InputError(f"{failed} of {len(found)} could not be upscaled; the reasons are above")
 
 
-def upscale_all(upscaler, waiting: list, arguments: argparse.Namespace) -> tuple:
-    """Upscale what can be, naming the rest on standard error; (how many pictures, how many pixels)."""
-    done = pixels = 0
-    with tqdm(total=len(waiting), bar_format=BAR) as bar:
-        for number, job in enumerate(waiting, 1):
+def upscale_all(upscaler, found: list, arguments: argparse.Namespace) -> tuple:
+    """Upscale what can be, naming what cannot on standard error; (pictures, those already there, the result's pixels)."""
+    done = skipped = pixels = 0
+    with tqdm(total=len(found), bar_format=BAR) as bar:
+        for number, job in enumerate(found, 1):
 
             def advance(share, end=number):
                 bar.update(min(share, end - bar.n))  # shares are rounded and may add up to more than their picture
 
             bar.set_description_str(f"{job.source.name} ")
             try:
-                pixels += upscale_file(upscaler, job, arguments, advance)
-                done += 1
+                # Asked now, not for all at the start: another command may be at work on the same folder.
+                if not job.problem and not arguments.overwrite and os.path.isfile(job.target):
+                    skipped += 1
+                else:
+                    pixels += upscale_file(upscaler, job, arguments, advance)
+                    done += 1
             except command.ERRORS as error:
                 if arguments.debug or getattr(error, "errno", None) in DISK:
                     raise
                 tqdm.write(f"error: {error}", file=sys.stderr)
             bar.update(number - bar.n)
-    return done, pixels
+    return done, skipped, pixels
+
+
+def _path(text: str) -> str:
+    """argparse type: a path; the empty text of an unset variable would mean the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def _suffix(text: str) -> str:
+    """argparse type: a part of a file's name."""
+    if "/" in text or os.sep in text:
+        raise argparse.ArgumentTypeError(f"{text!r} names a folder; give that with -o")
+    return text
 
 
 def _quality(text: str) -> int:
@@ -107,15 +126,21 @@ def _quality(text: str) -> int:
 
 def parser() -> argparse.ArgumentParser:
     result = command.parser(__doc__)
-    result.add_argument("inputs", metavar="INPUT", nargs="+", help="pictures and folders of pictures")
-    result.add_argument("-o", "--output", metavar="OUT", required=True, help="folder of the results")
+    result.add_argument("inputs", metavar="INPUT", nargs="+", type=_path, help="pictures and folders of pictures")
+    result.add_argument("-o", "--output", metavar="OUT", type=_path, required=True, help="folder of the results")
     flags.add_generator_flags(result)
-    result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too")
+    result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")
     result.add_argument("--format", choices=FORMATS, help="of the results (default: each picture's own)")
     result.add_argument(
-        "--quality", metavar="N", type=_quality, default=95, help="of JPEG and WebP, 1 to 100 (default: 95)"
+        "--quality",
+        metavar="N",
+        type=_quality,
+        default=95,
+        help="of JPEG and WebP, 1 to 100, where WebP has no loss (default: 95)",
     )
-    result.add_argument("--suffix", metavar="TEXT", default="_x4", help="put behind each name (default: _x4)")
+    result.add_argument(
+        "--suffix", metavar="TEXT", type=_suffix, default="_x4", help="put behind each name (default: _x4)"
+    )
     result.add_argument("--overwrite", action="store_true", help="replace results that are there (default: skip them)")
     result.add_argument(
         "--max-megapixels",

@@ -6,10 +6,11 @@ from infer import cache, engines, programs, tiles
 from infer.memory import working_memory
 from infer.precision import choose_precision
 from infer.source import Source
+from models.errors import InputError
 from models.scale import SCALE
 from train.device import choose_device
 
-WRITERS_COPY = 4  # bytes a pixel that writing a picture can take besides it (`data/picture.py`)
+BATCH_ON_CPU = 64 * 64  # LR pixels: on a CPU, computing more windows at once takes memory and saves nothing
 LUMA = np.array((0.299, 0.587, 0.114), "float32")  # ITU-R BT.601: the grey of an RGB picture
 
 
@@ -40,6 +41,8 @@ class Upscaler:
         alpha=0.5,
         self_ensemble=False,
     ):
+        if tile is not None and tile < 1:
+            raise InputError(f"--tile {tile}: it is 1 or more")
         source = Source(str(weights), str(blend) if blend else "", alpha)
         self.device = choose_device(device)
         self.engine = engines.choose(engine, self.device)
@@ -57,22 +60,23 @@ class Upscaler:
             raise ValueError(f"expected uint8 [h,w,3], got {rgb_uint8.dtype} {list(rgb_uint8.shape)}")
         return self.upscale(rgb_uint8)
 
-    def upscale(self, lr: np.ndarray, progress=lambda share: None) -> np.ndarray:
+    def upscale(self, lr: np.ndarray, progress=lambda share: None, beside: int = 0) -> np.ndarray:
         """uint8 or uint16 [h,w,3] (RGB) or [h,w,1] (grey), full range, to the same at [4h,4w,…].
 
         A grey picture goes through the network as RGB with three equal planes; what comes out is turned to grey.
         progress: called now and then with the share of the picture done since, 0..1.
-        Raises ValueError for another type or shape, or no pixels.
+        beside: bytes of memory to leave for what is done with the result.
+        Raises ValueError for another type or shape, or no pixels; InputError where the result does not fit the memory.
         """
         if lr.dtype not in (np.uint8, np.uint16) or lr.ndim != 3 or lr.shape[2] not in (1, 3) or not lr.size:
             raise ValueError(f"expected uint8 or uint16 [h,w,3] or [h,w,1], got {lr.dtype} {list(lr.shape)}")
         height, width, planes = lr.shape
+        pixels = working_memory(self.device, SCALE**2 * lr.nbytes + beside) // self._bytes_per_pixel
         sr = np.empty((SCALE * height, SCALE * width, planes), lr.dtype)
-        result = sr.nbytes + WRITERS_COPY * SCALE**2 * height * width
-        pixels = working_memory(self.device, result) // self._bytes_per_pixel
         tile = self.tile or tiles.tile_for(height, width, self._reach, pixels)
         windows = tiles.windows(height, width, tile, self._reach)
-        at_once = max(1, pixels // tiles.pixels(*windows[0]))
+        batch_pixels = min(pixels, BATCH_ON_CPU) if self.device == "cpu" else pixels
+        at_once = max(1, batch_pixels // tiles.pixels(*windows[0]))
         for start in range(0, len(windows), at_once):
             batch = windows[start : start + at_once]
             computed = self._compute(np.stack([_to_network(lr[tiles.taken(*window)]) for window in batch]))

@@ -96,6 +96,8 @@ def read_pdparams(path) -> dict:
     The file is a pickle and untrusted: it may build arrays and nothing else. Raises InputError naming the file
     if it is not there, asks for anything else (named too), is damaged, or holds no dict of arrays.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        raise InputError(f"{path}: not a file; expected a .pdparams file")
     try:
         with open(path, "rb") as file:
             content = _ArrayUnpickler(file, encoding="latin1").load()

@@ -45,8 +45,8 @@ def test_a_file_goes_into_the_output_folder_whatever_it_is_called(folder):
         {
             "one.png": "out/one_x4.png",
             "pictures/b.JPG": "out/b_x4.JPG",
-            "pictures/notes.txt": "out/notes_x4.txt",
-            "pictures/noending": "out/noending_x4",
+            "pictures/notes.txt": "out/notes_x4.png",
+            "pictures/noending": "out/noending_x4.png",
             "none.png": "out/none_x4.png",
         },
         [],
@@ -236,3 +236,10 @@ def test_the_output_folder_is_made_or_refused(tmp_path):
     with pytest.raises(OSError):
         check_output(tmp_path / "file" / "below")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_result_never_replaces_a_picture_that_was_given(folder):
+    (folder / "pictures" / "one_x4.png").write_bytes(b"")
+    good, problems, _ = found(["pictures/b.JPG", "one.png"], output=".", suffix="")
+    assert good == {"pictures/b.JPG": "b.JPG"}
+    assert len(problems) == 1 and "replace one.png" in problems[0] and "--suffix" in problems[0]

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from infer.memory import LEAST_ON_CPU, working_memory
+from models.errors import InputError
 
 GB = 10**9
 
@@ -27,8 +28,7 @@ def test_with_the_result_it_stays_under_3_gb_and_under_what_is_free(free, availa
     """576 MB is what 16000×12000 pixels of RGB take: the issue's limit of 3 GB is for that, the libraries included."""
     free(available)
     total = working_memory("cpu", result) + result
-    assert total <= 2.7 * GB
-    assert total <= available or working_memory("cpu", result) == LEAST_ON_CPU
+    assert total <= min(2.7 * GB, available)
     assert working_memory("cpu", result) >= LEAST_ON_CPU
 
 
@@ -37,14 +37,16 @@ def test_a_larger_result_leaves_less(free):
     assert working_memory("cpu", 0) - working_memory("cpu", GB) == GB
 
 
-def test_with_no_memory_left_there_is_still_some_for_a_tile(free):
-    free(0)
-    assert working_memory("cpu", 10 * GB) == LEAST_ON_CPU > 0
+@pytest.mark.parametrize("device", ["cpu", "gpu:1"])
+def test_a_result_that_does_not_fit_is_refused_with_both_figures(free, device):
+    free(4 * GB)
+    with pytest.raises(InputError, match="takes 10.0 GB of memory, 4.0 GB are free"):
+        working_memory(device, 10 * GB)
 
 
 def test_on_a_gpu_it_is_a_part_of_what_paddle_has_not_taken(free, monkeypatch):
     properties = types.SimpleNamespace(total_memory=8 * GB)
     monkeypatch.setattr(paddle.device.cuda, "get_device_properties", {"gpu:1": properties}.__getitem__)
     monkeypatch.setattr(paddle.device.cuda, "memory_allocated", {"gpu:1": 2 * GB}.__getitem__)
-    free(0)
+    free(64 * GB)
     assert 2 * GB <= working_memory("gpu:1", 50 * GB) <= 6 * GB

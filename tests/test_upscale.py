@@ -80,6 +80,12 @@ def pictures(tmp_path_factory):
     exif[0x0112] = 6  # stored lying on its side
     Image.fromarray(rgb).save(folder / "turned.png", exif=exif)
     Image.fromarray(rgb).save(folder / "sub" / "照片 d.png")
+    Image.fromarray(rgb).convert("CMYK").save(folder / "print.jpg", quality=95)
+    Image.fromarray(rgb).quantize(8).save(folder / "palette.png")
+    Image.fromarray(np.dstack([rgb[:, :, 0], alpha])).save(folder / "grey and alpha.png")
+    pages = [Image.fromarray(rgb[::step]) for step in (1, -1, 1)]
+    pages[0].save(folder / "pages.tiff", save_all=True, append_images=pages[1:])
+    (folder / "half.jpg").write_bytes((folder / "photo.JPG").read_bytes()[:-300])
     (folder / "empty.png").touch()
     (folder / "words.jpg").write_text("this is no picture")
     (folder / "cut.png").write_bytes((folder / "colour.png").read_bytes()[:-200])
@@ -118,6 +124,7 @@ class TestFolder:
             ("empty.png", "empty"),
             ("words.jpg", "is not a PNG"),
             ("cut.png", "cannot be read"),
+            ("half.jpg", "runcated"),
             ("huge.png", "8100 megapixels"),
             ("zero.bmp", "cannot be read"),
             ("broken link.png", "is not there"),
@@ -125,7 +132,8 @@ class TestFolder:
             (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:") and name in line]
             assert reason in line
         assert "--max-megapixels" in result.stderr
-        assert "6 of 16 could not be upscaled" in result.stderr
+        assert "7 of 21 could not be upscaled" in result.stderr
+        assert "the pages after the first of its 3" in result.stderr
         assert "notes.txt" in result.stderr
         assert ".hidden" not in result.stderr
 
@@ -136,9 +144,13 @@ class TestFolder:
             "alpha_x4.png",
             "colour_x4.png",
             "deep_x4.png",
+            "grey and alpha_x4.png",
             "grey_x4.png",
+            "pages_x4.tiff",
+            "palette_x4.png",
             "photo_x4.JPG",
             "plain_x4.bmp",
+            "print_x4.jpg",
             "scan_x4.tif",
             "sub/照片 d_x4.png",
             "turned_x4.png",
@@ -148,13 +160,25 @@ class TestFolder:
     def test_the_closing_line_counts_them(self, upscaled):
         _, result = upscaled
         (line,) = result.stdout.splitlines()
-        assert line.startswith("10 pictures, 0.0 megapixels in ")  # 10 of 60×48
+        assert line.startswith("14 pictures, 0.0 megapixels in ")  # 14 of 60×48
         assert " MP/s: " in line
 
     def test_sizes_depths_and_planes_are_kept(self, upscaled):
         output, _ = upscaled
-        expected = {"colour_x4.png": (48, 60, 3), "grey_x4.png": (48, 60), "alpha_x4.png": (48, 60, 4)}
-        expected.update({"turned_x4.png": (60, 48, 3), "scan_x4.tif": (48, 60, 3), "photo_x4.JPG": (48, 60, 3)})
+        expected = {
+            "colour_x4.png": (48, 60, 3),
+            "grey and alpha_x4.png": (48, 60, 2),
+            "grey_x4.png": (48, 60),
+            "alpha_x4.png": (48, 60, 4),
+        }
+        expected.update(
+            {
+                "turned_x4.png": (60, 48, 3),
+                "print_x4.jpg": (48, 60, 3),
+                "scan_x4.tif": (48, 60, 3),
+                "photo_x4.JPG": (48, 60, 3),
+            }
+        )
         for name, shape in expected.items():
             assert pixels(output / name).shape == shape, name
         deep = cv2.imdecode(np.fromfile(output / "deep_x4.png", "uint8"), cv2.IMREAD_UNCHANGED)
@@ -234,8 +258,22 @@ class TestFlags:
         )
         assert result.returncode == 1 and "1.1 megapixels" in result.stderr
 
+    def test_alpha_without_blend_is_exit_status_2(self, pictures, trained, tmp_path):
+        result = run(pictures, "-o", tmp_path / "o", "--weights", trained, "--alpha", "0.5")
+        assert result.returncode == 2 and "--blend" in result.stderr
+        assert not (tmp_path / "o").exists()
+
     @pytest.mark.parametrize(
-        "flags", [["--quality", "0"], ["--tile", "0"], ["--alpha", "1.5"], ["--format", "gif"], ["--engine", "abacus"]]
+        "flags",
+        [
+            ["--suffix", "/../x"],
+            ["--output", ""],
+            ["--quality", "0"],
+            ["--tile", "0"],
+            ["--alpha", "1.5"],
+            ["--format", "gif"],
+            ["--engine", "abacus"],
+        ],
     )
     def test_wrong_values_are_exit_status_2(self, flags, pictures, trained, tmp_path):
         result = run(pictures, "-o", tmp_path / "o", "--weights", trained, *flags)

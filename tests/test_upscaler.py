@@ -165,13 +165,24 @@ def repeating(weights_file, monkeypatch):
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 100])
-def test_tiles_are_batched_as_the_memory_allows(repeating, at_once):
+def test_tiles_are_batched_as_the_memory_allows(repeating, at_once, monkeypatch):
+    monkeypatch.setattr(upscaler, "BATCH_ON_CPU", 10**9)
     lr = noise(90, 180)
     window = (10 + 2 * REACH) ** 2
     np.testing.assert_array_equal(repeating(at_once * window, tile=10)(lr), lr.repeat(4, 0).repeat(4, 1))
     counts = [shape[0] for shape in repeating.shapes]
     assert sum(counts) == 2 * 11
     assert set(counts[:-1]) <= {min(at_once, 22)} and counts[-1] <= at_once
+
+
+def test_on_a_cpu_smaller_tiles_never_take_more_memory(repeating):
+    lr, most = noise(90, 180), []
+    for tile in (100, 30, 10, 3):
+        repeating(10**9, tile=tile)(lr)
+        most.append(max(count * height * width for count, _, height, width in repeating.shapes))
+    assert most == sorted(most, reverse=True)
+    repeating(10**9, tile=1)(noise(2, 200))  # windows of 2×73: many fit into what is computed at once
+    assert max(shape[0] for shape in repeating.shapes) > 1
 
 
 @pytest.mark.parametrize(

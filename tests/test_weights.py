@@ -288,7 +288,7 @@ class TestUnusableFiles:
         assert message(load, tmp_path / "none.pdparams") == f"{tmp_path / 'none.pdparams'}: no such file"
 
     def test_a_folder_where_a_file_belongs(self, tmp_path):
-        assert message(read_pdparams, tmp_path).startswith(f"{tmp_path}: cannot be read (")
+        assert message(read_pdparams, tmp_path).startswith(f"{tmp_path}: not a file")
 
     def test_cut_off(self, generator_file, tmp_path):
         content = generator_file.read_bytes()

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import re
+import sys
 from importlib.metadata import PackageNotFoundError, distribution
 
 from models.errors import InputError
@@ -22,8 +23,9 @@ def choose_device(name=None) -> str:
     """
     if name is not None and not re.fullmatch(r"cpu|gpu(:\d+)?", name):
         raise InputError(f"--device {name}: it is cpu, gpu or gpu:N")
-    if name == "cpu" or (name is None and not _has_gpu_build()):
-        return "cpu"  # found without loading Paddle, which takes longer than upscaling a small picture
+    # Where Paddle is not loaded yet: that takes longer than upscaling a small picture.
+    if name == "cpu" or (name is None and "paddle" not in sys.modules and not _has_gpu_build()):
+        return "cpu"
     import paddle
 
     gpus = paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0

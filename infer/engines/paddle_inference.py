@@ -17,6 +17,11 @@ def bytes_per_pixel(precision: str) -> int:
     return {"fp32": 12000, "bf16": 16000, "fp16": 12000}[precision]
 
 
+def _cores() -> int:
+    # Where the system can tell them: those this process may use, in a container fewer than there are.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def load(program, precision: str, device: str):
     from paddle import inference
 
@@ -28,7 +33,8 @@ def load(program, precision: str, device: str):
     if device == "cpu":
         config.disable_gpu()
         config.enable_mkldnn()
-        config.set_cpu_math_library_num_threads(len(os.sched_getaffinity(0)))
+        config.set_mkldnn_cache_capacity(10)  # sizes of windows: by default what was prepared for each is kept
+        config.set_cpu_math_library_num_threads(_cores())
         if precision == "bf16":
             config.enable_mkldnn_bfloat16()
     else:
