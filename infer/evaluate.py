@@ -277,9 +277,24 @@ def for_figure(pictures: list, names: list) -> list:
     return [found[name] for name in names]
 
 
+def check_targets(arguments) -> None:
+    """Make the folders of the files to write; raise InputError or OSError now for what could not be written later."""
+    targets = [path for path in (arguments.csv, arguments.json, arguments.figure) if path]
+    for path in targets:
+        folder = Path(path).resolve().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.path.isdir(path) or not os.access(folder, os.W_OK):
+            raise InputError(f"{path} cannot be written: it is a folder, or in one that may not be written to")
+    if len({os.path.abspath(path) for path in targets}) < len(targets):
+        raise InputError("--csv, --json and --figure are different files: two of them have one name")
+    if arguments.figure and not arguments.figure.lower().endswith(".png"):
+        raise InputError(f"--figure {arguments.figure}: it is a PNG; give a name ending in .png")
+
+
 def main(arguments) -> None:
     if arguments.pictures and not arguments.figure:
         raise InputError("--pictures chooses what --figure draws: give --figure FILE too")
+    check_targets(arguments)
     pictures = pairs(arguments.hr, arguments.lr)
     wanted = for_figure(pictures, arguments.pictures) if arguments.figure else []
     for pair in pictures:

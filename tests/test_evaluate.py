@@ -412,3 +412,18 @@ class TestCommand:
             "SRResNet (paper)   32.05  0.9019         -        -      -",
             "SRGAN (paper)      29.40  0.8472         -        -      -",
         ]
+
+
+@pytest.mark.parametrize(
+    "flags, word",
+    [
+        (["--json", "."], "folder"),
+        (["--csv", "same", "--json", "./same"], "one name"),
+        (["--figure", "a.jpg"], ".png"),
+    ],
+)
+def test_a_file_that_could_not_be_written_is_named_before_measuring(hr_folder, tmp_path, monkeypatch, flags, word):
+    monkeypatch.chdir(tmp_path)
+    arguments = evaluate.parser().parse_args(["--hr", str(hr_folder), "--weights", "none.pdparams", *flags])
+    with pytest.raises(InputError, match=word):  # and not that there are no such weights
+        evaluate.main(arguments)
