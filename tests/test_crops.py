@@ -1,5 +1,8 @@
 """The crop pipeline: what is drawn, on what it depends, and what becomes of it on the device."""
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import cv2
 import numpy as np
 import paddle
@@ -79,10 +82,19 @@ def epoch_of(crops, epoch, workers=0):
     return [(lr.numpy(), hr.numpy()) for lr, hr in crops.batches(epoch, 2, workers)]
 
 
+def epoch_by_workers(workers):
+    return epoch_of(made(crops_per_image=3), 3, workers)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_change_nothing(workers):
-    crops = made(crops_per_image=3)
-    for (lr0, hr0), (lr1, hr1) in zip(epoch_of(crops, 3), epoch_of(crops, 3, workers)):
+    # In a process of its own: where OpenVINO has computed before, Paddle 2.6.2's worker processes leave the heap damaged.
+    # No command of the project has both.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        found = pool.submit(epoch_by_workers, workers).result()
+    expected = epoch_by_workers(0)
+    assert len(found) == len(expected)
+    for (lr0, hr0), (lr1, hr1) in zip(expected, found):
         np.testing.assert_array_equal(lr0, lr1)
         np.testing.assert_array_equal(hr0, hr1)
 
