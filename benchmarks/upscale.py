@@ -383,14 +383,15 @@ def header(name: str, rgb: np.ndarray, repeats: int) -> str:
     found = [f"{title} {_version(names)}" for title, names in PACKAGES.items() if _version(names)]
     height, width = rgb.shape[:2]
     return (
-        f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {_cpu()}, {len(os.sched_getaffinity(0))} cores, "
+        f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {cpu_name()}, {len(os.sched_getaffinity(0))} cores, "
         f"{cpu_bf16() or 'no instructions for bf16'}; Python {platform.python_version()}, {', '.join(found)}.\n"
         f"{name}, {width}×{height} pixels, to {SCALE * width}×{SCALE * height}; "
         f"seconds are the median of {repeats}, beside the least."
     )
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
+    """What the processor calls itself."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.machine())

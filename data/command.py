@@ -7,7 +7,8 @@ import sys
 
 from models.errors import InputError
 
-INTERRUPTED = 130  # 128 + SIGINT, the shell's convention for a command stopped by Ctrl-C
+INTERRUPTED = 128 + signal.SIGINT  # the shell's convention for a command stopped by Ctrl-C
+TERMINATED = 128 + signal.SIGTERM
 ERRORS = (InputError, OSError, MemoryError)  # what becomes one line, without a traceback
 
 
@@ -49,10 +50,12 @@ def exit_status(status: int):
 def run(arguments: argparse.Namespace, main) -> None:
     """Call `main(arguments)`; what a user can put right becomes one line on standard error and exit status 1.
 
-    Ctrl-C exits with 130. With `--debug` every error keeps its traceback.
+    Ctrl-C exits with 130, SIGTERM with 143. With `--debug` every error keeps its traceback.
     """
     # A shell script has what it starts in the background ignore Ctrl-C's signal; `kill -INT` is to stop that too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Half-written files are to be removed on the way out; Paddle's own handler would dump its stack instead.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         main(arguments)
     except KeyboardInterrupt:

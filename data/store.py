@@ -1,89 +1,270 @@
-"""The decoded pictures, read in place: every file is opened once, and none of it stays in memory."""
+"""The decoded pictures on disk: every file is decoded once, and read in place from then on."""
 
-import itertools
+import contextlib
+import hashlib
+import mmap
 import os
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import random
+import re
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from data.images import read_rgb
+from data.images import list_pictures, read_rgb
 from models.errors import InputError
+from models.files import replacing
 
-AT_ONCE = 16  # pictures decoded ahead of the one being written, which bounds the memory
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
+FOLDER = ".decoded"  # in the folder of the pictures
+OTHERWISE = "output/decoded"  # where a folder of pictures may not be written
+MAPPED_BYTES = 128 * 2**20  # of pictures mapped at once: what is touched of them counts as the process's memory
+MAPPED = 256  # pictures mapped at once: each takes a file descriptor, of which a process often has 1024
+DECODERS = 8  # threads, at most: each holds a picture some three times
+FORMAT = "1"  # to be changed when the same file would be decoded to other pixels
+
+# The format .npy, version 1.0 (NumPy's NEP 1), of uint8 [h,w,3]; compared as bytes, since NumPy's reader fails in many
+# ways on a damaged one.
+_START = 128  # where the pixels start
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00v\x00\{'descr': '\|u1', 'fortran_order': False, 'shape': \(([1-9]\d*), ([1-9]\d*), 3\), \} +\n"
+)
+_OWN_FILES = re.compile(r"[0-9a-f]{32}\.npy|\.\d+-[0-9a-f]{8}\.npy")  # the second are those of `replacing`
 
 
 class Store:
-    """Pictures as uint8 [h,w,3], 0..255, in a memory-mapped file without a name, which the system drops at exit.
+    """Pictures as uint8 [h,w,3], 0..255, each in a memory-mapped file of its own.
 
-    names: the pictures' file names. `store[i]` is a read-only view of picture i; nothing is copied.
+    names: the pictures' file names. folder: where the decoded ones are. `store[i]` is a read-only view of picture i:
+    nothing is copied, and it stays valid as long as it is held. Several threads may read at once. Neither the memory
+    nor the number of open files grows with the number of pictures.
+
+    Raises InputError at `store[i]` when the picture's decoded file has been removed or changed since.
     """
 
-    def __init__(self, names: list, shapes: list, file):
+    def __init__(self, folder: Path, names: list, files: list, shapes: list):
+        self.folder = folder
         self.names = names
+        self._files = files
         self._shapes = shapes
-        self._starts = np.cumsum([0] + [int(np.prod(shape)) for shape in shapes])
-        self._file = file  # kept open: the map is all that holds the pictures
-        self._bytes = np.memmap(file, dtype="uint8", mode="r")
+        self._maps = {}  # {i: picture}, the one used last at the end
+        self._mapped_bytes = 0
+        self._lock = threading.Lock()
 
     def __len__(self):
         return len(self.names)
 
     def __getitem__(self, i: int) -> np.ndarray:
-        return self._bytes[self._starts[i] : self._starts[i + 1]].reshape(self._shapes[i])
+        with self._lock:
+            picture = self._maps.pop(i, None)
+            if picture is None:
+                picture = self._map(i)
+                self._mapped_bytes += picture.nbytes
+            self._maps[i] = picture
+            while len(self._maps) > 1 and (self._mapped_bytes > MAPPED_BYTES or len(self._maps) > MAPPED):
+                # Forgotten, not closed: the last view of it unmaps it.
+                self._mapped_bytes -= self._maps.pop(next(iter(self._maps))).nbytes
+        return picture
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pictures: 3 a pixel."""
+        return sum(map(_size, self._shapes))
+
+    def _map(self, i: int) -> np.ndarray:
+        shape = self._shapes[i]
+        try:
+            with open(self._files[i], "rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (FileNotFoundError, ValueError):  # mmap's ValueError: the file is empty
+            mapped = b""
+        if len(mapped) != _START + _size(shape):
+            # To read beyond a file's end would kill the process.
+            raise InputError(f"{self._files[i]}, decoded from {self.names[i]}, was removed or changed: start again")
+        return np.frombuffer(mapped, np.uint8, offset=_START).reshape(shape)
 
 
-def decode(paths: list, min_side: int, folder, skip_bad: bool = False) -> Store:
-    """Decode every picture of `paths` once into a `Store`, with a progress bar.
+def open_store(folder, min_side: int, otherwise=OTHERWISE, skip_bad: bool = False) -> Store:
+    """Every picture of `folder`, decoded: what is not yet in its store, or was changed since, is decoded now.
 
-    min_side: the smallest side, in pixels, that a picture may have. folder: where the decoded bytes go, 3 a pixel
-    (800 pictures of DIV2K: about 7 GB).
+    The store is the folder `.decoded` in `folder`, a `.npy` file of 3 bytes a pixel for each picture (800 pictures of
+    DIV2K: about 7 GB), or, with a line that says so, a folder in `otherwise` where `folder` may not be written and its
+    store is not complete. Files appear whole or not at all, so that a build that was killed goes on where it was and
+    several processes may build at once. A picture counts as changed when its size or its time of modification is
+    another. Files that belong to no picture any more are removed, unless another process has the store open.
+
+    min_side: the smallest side, in pixels, that a picture may have.
     Raises InputError that lists every picture that cannot be decoded or is too small; with skip_bad they are left
-    out, by name, as long as any is good.
+    out, by name, as long as any is good. Raises OSError when the store cannot be written (disk full).
     """
+    folder = Path(folder)
+    sources = list_pictures(folder)
+    names = [_file_name(source) for source in sources]
+    with contextlib.ExitStack() as stack:
+        place = _place(folder, names, otherwise)
+        stack.enter_context(_held_open(place, set(names)))
+        files = [place / name for name in names]
+        good, problems = [], []
+        for source, file, found in zip(sources, files, _build(sources, files)):
+            if isinstance(found, InputError):
+                problems.append(str(found))
+                continue
+            height, width = found[:2]
+            if min(height, width) < min_side:
+                problems.append(f"{source}: {width}×{height} is smaller than the {min_side}×{min_side} crop")
+            else:
+                good.append((source.name, file, found))
+        _report(problems, len(sources), skip_bad)
+        store = Store(place, *map(list, zip(*good)))
+        weakref.finalize(store, stack.pop_all().close)
+    return store
+
+
+def _file_name(source: Path) -> str:
+    """The name of a picture's decoded file: another one when the picture has changed."""
     try:
-        os.makedirs(folder, exist_ok=True)
+        found = source.stat()
+        state = f"{found.st_size} {found.st_mtime_ns}"
+    except OSError:  # a broken link: decoding it says so
+        state = ""
+    return f"{_digest(os.fsencode(source.name), state.encode(), FORMAT.encode())}.npy"
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+
+
+def _size(shape: tuple) -> int:
+    return shape[0] * shape[1] * shape[2]
+
+
+def _place(folder: Path, names: list, otherwise) -> Path:
+    """The folder of the store, which is there."""
+    beside = folder / FOLDER
+    reason = _why_not_written(beside)
+    if not reason or all(_shape(beside / name) for name in names):
+        return beside
+    place = Path(otherwise) / _digest(os.fsencode(folder.resolve()))
+    try:
+        place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{str(folder)!r} cannot be used as the folder of the results ({error.strerror})") from None
-    file = tempfile.TemporaryFile(dir=folder, prefix=".pictures-")  # noqa: SIM115  lives as long as the store
-    names, shapes, problems = [], [], []
-    for path, result in tqdm(_each(paths, min_side), total=len(paths), desc="decoding", unit="picture"):
-        if isinstance(result, InputError):
-            problems.append(str(result))
-            continue
-        _write(file, result, folder)
-        names.append(path.name)
-        shapes.append(result.shape)
-    _report(problems, len(paths), skip_bad)
-    file.flush()
-    return Store(names, shapes, file)
+        raise InputError(
+            f"{folder} may not be written ({reason}) and {str(otherwise)!r} cannot be used instead as the folder of "
+            f"the decoded pictures ({error.strerror})"
+        ) from None
+    print(f"{folder} may not be written ({reason}): the decoded pictures go to {place}")
+    return place
 
 
-def _each(paths, min_side: int):
-    """(path, picture or InputError) in the order of `paths`, decoded in threads (Pillow's decoders release the GIL)."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(paths), AT_ONCE):
-            group = paths[start : start + AT_ONCE]
-            yield from zip(group, pool.map(_read, group, itertools.repeat(min_side)))
-
-
-def _read(path, min_side: int):
+def _why_not_written(beside: Path) -> str:
+    """Why files cannot be put into the store `beside` the pictures; "" where they can. Makes the folder."""
+    # Asked by the permission bits too: root may write everywhere, and yet a folder without them is not to be written.
+    if not beside.parent.stat().st_mode & 0o222:
+        return "nobody has the permission"
     try:
-        rgb = read_rgb(path)
+        beside.mkdir(exist_ok=True)
+    except OSError as error:
+        return error.strerror
+    if not beside.stat().st_mode & 0o222:
+        return f"nobody has the permission in {FOLDER}"
+    return "" if os.access(beside, os.W_OK | os.X_OK) else f"no permission in {FOLDER}"
+
+
+@contextlib.contextmanager
+def _held_open(place: Path, expected: set):
+    """Hold a store open, by a lock that others may share; before that, what is left over is removed if nobody does.
+
+    The system lets go of the lock when a process ends, however it ends. Where there is no such lock (Windows, some
+    network file systems) nothing is removed.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            _lock(descriptor, place, expected)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, place: Path, expected: set) -> None:
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove_left_over(place, expected)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def _remove_left_over(place: Path, expected: set) -> None:
+    for path in place.iterdir():
+        if _OWN_FILES.fullmatch(path.name) and path.name not in expected:
+            with contextlib.suppress(OSError):  # another user's: it costs room, nothing else
+                path.unlink()
+
+
+def _shape(file: Path):
+    """[h,w,3] of a decoded file, or None where it is not there or not whole."""
+    try:
+        with open(file, "rb") as opened:
+            header = _HEADER.fullmatch(opened.read(_START))
+            length = os.fstat(opened.fileno()).st_size
+    except OSError:
+        return None
+    shape = header and (int(header.group(1)), int(header.group(2)), 3)
+    return shape if shape and length == _START + _size(shape) else None
+
+
+def _build(sources: list, files: list) -> list:
+    """The shape of each decoded file or the InputError that says why there is none; what is missing is decoded."""
+    results = [_shape(file) for file in files]
+    missing = [i for i, shape in enumerate(results) if shape is None]
+    # In an order of its own, so that two processes that build at once share the work.
+    random.Random(os.getpid()).shuffle(missing)
+    with ThreadPoolExecutor(min(DECODERS, os.cpu_count() or 1)) as pool:  # Pillow's decoders release the GIL
+        waiting = {pool.submit(_decode, sources[i], files[i]): i for i in missing}
+        try:
+            for done in tqdm(as_completed(waiting), "decoding", len(missing), unit="picture", disable=not missing):
+                results[waiting[done]] = done.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+    return results
+
+
+def _decode(source: Path, file: Path):
+    """Decode a picture into its file, unless another process has just done so: its shape, or an InputError."""
+    shape = _shape(file)
+    if shape:
+        return shape
+    try:
+        rgb = np.ascontiguousarray(read_rgb(source))
     except InputError as error:
         return error
-    height, width = rgb.shape[:2]
-    if min(height, width) < min_side:
-        return InputError(f"{path}: {width}×{height} is smaller than the {min_side}×{min_side} crop")
-    return rgb
-
-
-def _write(file, rgb: np.ndarray, folder) -> None:
     try:
-        file.write(np.ascontiguousarray(rgb))
+        with replacing(file) as temporary, open(temporary, "wb") as written:
+            written.write(_header(rgb.shape))
+            written.write(rgb.data)  # `np.save` would lose the error's number
     except OSError as error:
-        raise OSError(error.errno, f"no room for the decoded pictures ({error.strerror})", str(folder)) from None
+        raise OSError(
+            error.errno,
+            f"the decoded pictures, 3 bytes a pixel, cannot be written ({os.strerror(error.errno)}); "
+            "those written before are kept",
+            str(file.parent),
+        ) from None
+    return rgb.shape
+
+
+def _header(shape: tuple) -> bytes:
+    fields = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
+    return b"\x93NUMPY\x01\x00v\x00" + fields.ljust(_START - 11).encode() + b"\n"
 
 
 def _report(problems: list, count: int, skip_bad: bool) -> None:
@@ -91,7 +272,7 @@ def _report(problems: list, count: int, skip_bad: bool) -> None:
         return
     listing = "\n  ".join([f"{len(problems)} of {count} pictures cannot be used:"] + problems)
     if not skip_bad:
-        raise InputError(f"{listing}\nmend or remove them, lower --hr-size, or go on without them: --skip-bad")
+        raise InputError(f"{listing}\nmend or remove them, or lower --hr-size, or train without them: --skip-bad")
     if len(problems) == count:
         raise InputError(f"{listing}\nnone is left to train on")
     print(f"left out: {listing}")

@@ -7,7 +7,7 @@ import numpy as np
 
 from data.degrade import bicubic
 from data.imresize import enlarge
-from infer.metrics import luma
+from data.metrics import luma
 from models.scale import SCALE
 
 DETAIL = 6  # the figure's detail has a sixth of the picture's shorter side

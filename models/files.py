@@ -2,8 +2,13 @@
 
 import contextlib
 import os
+import re
 import zlib
 from pathlib import Path
+
+import psutil
+
+_TEMPORARY = re.compile(r"\.(\d+)-[0-9a-f]{8}")  # and the ending: see `replacing`
 
 
 @contextlib.contextmanager
@@ -28,3 +33,25 @@ def replacing(path):
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def remove_leftovers(folder) -> None:
+    """Remove what processes that were killed while `replacing` a file left in `folder`; a living process's stays.
+
+    To be called before this process writes there.
+    """
+    for path in Path(folder).glob(".*-*"):
+        found = _TEMPORARY.match(path.name)
+        with contextlib.suppress(OSError):
+            if found and not _is_writer(int(found.group(1)), path.stat().st_mtime):
+                path.unlink()
+
+
+def _is_writer(pid: int, modified: float) -> bool:
+    """Whether another process of that number runs since before the file was written (numbers are used again)."""
+    try:
+        return pid != os.getpid() and psutil.Process(pid).create_time() <= modified
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

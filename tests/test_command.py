@@ -1,11 +1,16 @@
 """What every command shares: one line for what a user can put right, and the exit status."""
 
 import argparse
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from data import command
 from models.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def failing(error):
@@ -38,3 +43,18 @@ def test_debug_shows_the_traceback():
 def test_a_defect_of_the_program_keeps_its_traceback():
     with pytest.raises(KeyError):
         command.run(argparse.Namespace(debug=False), failing(KeyError("x")))
+
+
+def test_sigterm_exits_with_143_and_removes_what_is_half_written(tmp_path):
+    code = (
+        "import argparse, os, signal, sys; from data import command; from models.files import replacing\n"
+        "def main(arguments):\n"
+        "    with replacing(sys.argv[1]) as path:\n"
+        "        path.write_text('half')\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "command.run(argparse.Namespace(debug=False), main)"
+    )
+    line = [sys.executable, "-c", code, str(tmp_path / "a.txt")]
+    result = subprocess.run(line, cwd=ROOT, check=False, capture_output=True, encoding="utf-8", timeout=100)
+    assert (result.returncode, result.stderr) == (143, "")
+    assert list(tmp_path.iterdir()) == []

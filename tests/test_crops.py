@@ -1,15 +1,25 @@
 """The crop pipeline: what is drawn, on what it depends, and what becomes of it on the device."""
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import contextlib
+import itertools
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import cv2
 import numpy as np
 import paddle
 import pytest
 
+from data import crops as module
 from data.crops import Crops, destandardize, standardize
 from models.errors import InputError
+from tests import matlab
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Pictures(list):
@@ -20,119 +30,308 @@ class Pictures(list):
         self.names = names
 
 
+class Watched(Pictures):
+    """Counts the pictures that were asked for; raises an InputError for one of them."""
+
+    asked, bad = 0, None
+
+    def __getitem__(self, i):
+        self.asked += 1
+        if i == self.bad:
+            raise InputError(f"{self.names[i]} cannot be read")
+        return super().__getitem__(i)
+
+
 def coordinates(height, width, blue):
     """A picture whose red and green say where a pixel is, and whose blue says which picture it is."""
     y, x = np.mgrid[:height, :width]
     return np.stack([y, x, np.full_like(y, blue)], axis=-1).astype("uint8")
 
 
-def made(sizes=((40, 50), (60, 44), (48, 48)), **changes):
+def pictures_of(sizes, kind=Pictures):
+    pictures = [coordinates(height, width, blue) for blue, (height, width) in enumerate(sizes)]
+    return kind(pictures, [f"{i}.png" for i in range(len(sizes))])
+
+
+def made(sizes=((40, 50), (60, 44), (48, 48)), kind=Pictures, **changes):
     settings = {"hr_size": 24, "degradation": "bilinear", "crops_per_image": 1, "augment": False, "seed": 0, **changes}
-    pictures = [coordinates(h, w, blue) for blue, (h, w) in enumerate(sizes)]
-    return Crops(Pictures(pictures, [f"{i}.png" for i in range(len(sizes))]), **settings)
+    return Crops(pictures_of(sizes, kind), **settings)
 
 
-def test_a_crop_is_a_window_of_its_picture_and_lr_is_cv2s_resize_of_it():
-    crops = made()
-    for epoch in range(20):
-        for index, source in enumerate(crops.pictures):
-            lr, hr = crops[epoch, index]
-            assert hr.shape == (24, 24, 3) and hr.dtype == np.uint8
-            y, x = hr[0, 0, :2]
-            np.testing.assert_array_equal(hr, source[y : y + 24, x : x + 24])
-            np.testing.assert_array_equal(lr, cv2.resize(hr, (6, 6), interpolation=cv2.INTER_LINEAR))
+def epoch_of(crops, epoch=0, batch_size=1, **settings):
+    """(lr, hr) of all an epoch's crops, one after the other."""
+    batches = list(crops.batches(epoch, batch_size, **settings))
+    return [np.concatenate(pictures) for pictures in zip(*batches)]
 
 
-def test_every_offset_is_drawn_to_the_last_row_and_column():
-    crops = made(sizes=((26, 25),))
-    corners = {tuple(crops[epoch, 0][1][0, 0, :2]) for epoch in range(200)}
-    assert corners == {(y, x) for y in range(3) for x in range(2)}
+def places(crops, epoch=0):
+    """(picture, top, left) of an epoch's crops."""
+    return [(int(blue), int(top), int(left)) for top, left, blue in epoch_of(crops, epoch)[1][:, 0, 0]]
+
+
+def within_chance(counts, chances):
+    """Whether counts are as often as expected, within 5 standard deviations."""
+    total = sum(counts)
+    return all(abs(n - p * total) < 5 * (p * (1 - p) * total) ** 0.5 for n, p in zip(counts, chances))
+
+
+@pytest.mark.parametrize("hr_size", [4, 8, 24, 40])
+def test_a_crop_is_a_window_of_its_picture_and_lr_is_cv2s_resize_of_it(hr_size):
+    crops = made(crops_per_image=20, hr_size=hr_size)
+    for (picture, top, left), lr, hr in zip(places(crops), *epoch_of(crops, batch_size=3)):
+        np.testing.assert_array_equal(hr, crops.pictures[picture][top : top + hr_size, left : left + hr_size])
+        wanted = cv2.resize(hr, (hr_size // 4, hr_size // 4), interpolation=cv2.INTER_LINEAR)
+        np.testing.assert_array_equal(lr, wanted)
+
+
+def test_bicubic_lr_is_matlabs():
+    crops = Crops(Pictures([matlab.noise(30, 40)], ["a.png"]), 24, "bicubic", 6, True, 0)
+    for lr, hr in zip(*epoch_of(crops, batch_size=3)):
+        np.testing.assert_array_equal(lr, matlab.imresize(hr, 6, 6))
+
+
+def test_every_place_has_the_same_chance_to_the_last_row_and_column():
+    drawn = places(made(sizes=((26, 25),), crops_per_image=6000))
+    counts = [drawn.count((0, top, left)) for top in range(3) for left in range(2)]
+    assert sum(counts) == 6000 and within_chance(counts, [1 / 6] * 6)
+
+
+def test_numbers_epochs_seeds_and_names_draw_independently():
+    # Two tops are equal in 1 of 5 cases, whichever two crops of different draws are compared.
+    names = [f"{i}.png" for i in range(400)]
+
+    def tops(numbers=(0,), epoch=0, seed=0, names=names):
+        pictures = Pictures([coordinates(28, 24, 0)] * len(names), names)
+        crops = Crops(pictures, 24, "bilinear", max(numbers) + 1, False, seed)
+        order = crops._draws(epoch)
+        by_number = order[np.argsort(order[:, 0], kind="stable"), 1].reshape(len(names), -1)
+        return np.sort(by_number, axis=1) if len(numbers) > 1 else by_number[:, 0]
+
+    first = tops()
+    others = [tops(epoch=1), tops(seed=1), tops(epoch=2**31), tops(names=[f"x{i}.png" for i in range(400)])]
+    for one, two in itertools.combinations([first, *others], 2):
+        equal = int((one == two).sum())
+        assert within_chance([equal, 400 - equal], [0.2, 0.8])
+    pairs = tops(numbers=(0, 1))
+    equal = int((pairs[:, 0] == pairs[:, 1]).sum())
+    assert within_chance([equal, 400 - equal], [0.2, 0.8])
+
+
+def test_the_hash_is_splitmix64():
+    # The sequence of seed 1234567 that implementations of SplitMix64 are commonly checked by.
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
+    states = np.uint64(1234567) + np.arange(4, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    assert module._absorb(states, np.uint64(0)).tolist() == published
 
 
 def test_a_picture_of_the_crops_size_is_taken_whole():
     crops = made(sizes=((24, 24),))
-    np.testing.assert_array_equal(crops[0, 0][1], crops.pictures[0])
+    np.testing.assert_array_equal(epoch_of(crops)[1][0], crops.pictures[0])
+
+
+def test_a_picture_smaller_than_the_crop_is_refused_by_name():
+    with pytest.raises(ValueError, match="1.png is smaller than the 24×24 crop"):
+        made(sizes=((24, 24), (30, 23)))
 
 
 def test_augmentation_draws_all_eight_flips_and_turns_and_nothing_else():
-    crops = made(sizes=((24, 24),), augment=True)
+    crops = made(sizes=((24, 24),), augment=True, crops_per_image=4000)
     source = crops.pictures[0]
     turned = [np.rot90(source, k) for k in range(4)]
-    expected = {np.ascontiguousarray(p).tobytes() for t in turned for p in (t, t[:, ::-1])}
-    assert {crops[epoch, 0][1].tobytes() for epoch in range(200)} == expected
+    expected = [np.ascontiguousarray(p).tobytes() for t in turned for p in (t, t[:, ::-1])]
+    drawn = [hr.tobytes() for hr in epoch_of(crops, batch_size=8)[1]]
+    counts = [drawn.count(one) for one in expected]
+    assert sum(counts) == 4000 and within_chance(counts, [1 / 8] * 8)
 
 
-def test_crops_of_one_picture_and_epochs_differ():
-    crops = made(crops_per_image=4)
-    drawn = [crops[epoch, index][1].tobytes() for epoch in range(2) for index in range(0, 12, 3)]
-    assert len(set(drawn)) > 6
-    assert len(crops) == 12
+def test_a_turned_crop_comes_from_a_window_of_its_picture():
+    plain, turned = made(crops_per_image=10), made(crops_per_image=10, augment=True)
+    for before, after in zip(epoch_of(plain)[1], epoch_of(turned)[1]):
+        assert {bytes(pixel) for pixel in before.reshape(-1, 3)} == {bytes(pixel) for pixel in after.reshape(-1, 3)}
 
 
 def test_what_is_drawn_does_not_depend_on_the_other_pictures():
-    three, two = made(), made()
-    two.pictures = Pictures(three.pictures[1:], three.pictures.names[1:])
-    two = Crops(two.pictures, 24, "bilinear", 1, False, 0)
-    for epoch in range(5):
-        for index in range(2):
-            np.testing.assert_array_equal(two[epoch, index][1], three[epoch, index + 1][1])
+    three = made(crops_per_image=4)
+    two = Crops(Pictures(three.pictures[1:], three.pictures.names[1:]), 24, "bilinear", 4, False, 0)
+    for epoch in range(3):
+        assert places(two, epoch) == [place for place in places(three, epoch) if place[0] != 0]
 
 
-def epoch_of(crops, epoch, workers=0):
-    return [(lr.numpy(), hr.numpy()) for lr, hr in crops.batches(epoch, 2, workers)]
-
-
-def epoch_by_workers(workers):
-    return epoch_of(made(crops_per_image=3), 3, workers)
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_workers_change_nothing(workers):
-    # In a process of its own: where OpenVINO has computed before, Paddle 2.6.2's worker processes leave the heap damaged.
-    # No command of the project has both.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        found = pool.submit(epoch_by_workers, workers).result()
-    expected = epoch_by_workers(0)
-    assert len(found) == len(expected)
-    for (lr0, hr0), (lr1, hr1) in zip(expected, found):
-        np.testing.assert_array_equal(lr0, lr1)
-        np.testing.assert_array_equal(hr0, hr1)
+def test_what_is_drawn_stays_the_same_in_later_versions():
+    # A run that is resumed goes on with these crops: recorded when they were first drawn.
+    recorded = [(0, 8, 16), (2, 7, 7), (2, 9, 4), (1, 5, 3), (1, 18, 6), (0, 8, 17)]
+    assert places(made(crops_per_image=2, seed=7), 3) == recorded
 
 
 def test_seed_and_epoch_change_what_is_drawn_and_nothing_else_does():
-    first = np.stack([hr for _, hr in epoch_of(made(crops_per_image=2), 0)])
-    again = np.stack([hr for _, hr in epoch_of(made(crops_per_image=2), 0)])
-    np.testing.assert_array_equal(first, again)
-    for other in (epoch_of(made(crops_per_image=2), 1), epoch_of(made(crops_per_image=2, seed=1), 0)):
-        assert not np.array_equal(first, np.stack([hr for _, hr in other]))
+    first = places(made(crops_per_image=2))
+    assert first == places(made(crops_per_image=2))
+    for other in (places(made(crops_per_image=2), 1), places(made(crops_per_image=2, seed=1))):
+        assert sorted(first) != sorted(other)
 
 
-def test_batches_are_uint8_tensors_and_whole():
+def test_crops_of_one_picture_differ():
+    drawn = places(made(crops_per_image=4))
+    assert len(set(drawn)) > 8
+    assert len(made(crops_per_image=4)) == 12
+
+
+def test_batches_are_uint8_arrays_of_their_own_and_whole():
     crops = made(crops_per_image=3)
     batches = list(crops.batches(0, 4))
     assert len(batches) == crops.steps(4) == 2
     for lr, hr in batches:
-        assert lr.dtype == hr.dtype == paddle.uint8
-        assert list(lr.shape) == [4, 6, 6, 3] and list(hr.shape) == [4, 24, 24, 3]
+        assert lr.dtype == hr.dtype == np.uint8
+        assert lr.shape == (4, 6, 6, 3) and hr.shape == (4, 24, 24, 3)
+        assert lr.flags.c_contiguous and hr.flags.c_contiguous
+        assert lr.flags.writeable and hr.flags.writeable
+    one_by_one = [(lr.copy(), hr.copy()) for lr, hr in crops.batches(0, 4)]
+    for kept, copied in zip(batches, one_by_one):
+        np.testing.assert_array_equal(kept[0], copied[0])
+        np.testing.assert_array_equal(kept[1], copied[1])
 
 
 def test_an_epoch_takes_every_picture_once_in_another_order_each_time():
     crops = made(sizes=((24, 24),) * 6)
-    orders = [[int(hr[i, 0, 0, 2]) for _, hr in epoch_of(crops, epoch) for i in range(2)] for epoch in range(6)]
+    orders = [tuple(picture for picture, _, _ in places(crops, epoch)) for epoch in range(300)]
     assert all(sorted(order) == list(range(6)) for order in orders)
-    assert len({tuple(order) for order in orders}) > 1
+    for position in range(6):
+        counts = [sum(order[position] == picture for order in orders) for picture in range(6)]
+        assert within_chance(counts, [1 / 6] * 6)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_workers_change_nothing(workers):
+    crops = made(crops_per_image=20, augment=True)
+    for with_workers, without in zip(
+        epoch_of(crops, 3, 4, workers=workers), epoch_of(made(crops_per_image=20, augment=True), 3, 4, workers=0)
+    ):
+        np.testing.assert_array_equal(with_workers, without)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_goes_on_in_its_middle_without_making_what_is_left_out(workers):
+    crops = made(crops_per_image=8, kind=Watched)
+    whole = epoch_of(crops, 2, 4)
+    for start in (0, 1, 5, 6):
+        crops.pictures.asked = 0
+        batches = list(crops.batches(2, 4, workers, start))
+        assert len(batches) == 6 - start and crops.pictures.asked == 4 * (6 - start)
+        for i, batch in enumerate(batches, start):
+            for part, all_of_it in zip(batch, whole):
+                np.testing.assert_array_equal(part, all_of_it[4 * i : 4 * i + 4])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_processes_share_each_batch_without_overlap(count):
+    crops = made(crops_per_image=8, kind=Watched)
+    whole = list(crops.batches(1, 6))
+    shares = []
+    for rank in range(count):
+        crops.pictures.asked = 0
+        shares.append(list(crops.batches(1, 6, share=(rank, count))))
+        assert crops.pictures.asked == 24 // count
+    for step, batch in enumerate(whole):
+        for part in (0, 1):
+            for rank in range(count):
+                np.testing.assert_array_equal(shares[rank][step][part], batch[part][rank::count])
+
+
+def test_a_share_also_starts_in_the_middle():
+    crops = made(crops_per_image=8)
+    (lr, hr), *_ = crops.batches(1, 6, start=2, share=(1, 2))
+    np.testing.assert_array_equal(hr, list(crops.batches(1, 6))[2][1][1::2])
+    assert lr.shape[0] == 3
+
+
+def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_made():
+    with pytest.raises(InputError, match="batches of 4 crops .* 3 processes.*--batch-size must be a multiple of 3"):
+        made(crops_per_image=8).batches(0, 4, share=(0, 3))
+
+
+def threads_of_crops():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("crops")]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_few_batches_are_made_ahead(workers):
+    crops = made(crops_per_image=40, kind=Watched)
+    crops.pictures.asked = 0
+    with contextlib.closing(crops.batches(0, 2, workers)) as batches:
+        next(batches)
+        time.sleep(0.3)
+        assert 2 * 2 <= crops.pictures.asked <= 2 * (workers + 2), "the next is there already, and not many more"
+
+
+@pytest.mark.parametrize("end", ["closed", "forgotten", "used up"])
+def test_the_threads_end_with_the_iterator(end):
+    crops = made(crops_per_image=40)
+    batches = crops.batches(0, 2, 2)
+    next(batches)
+    assert threads_of_crops()
+    if end == "closed":
+        batches.close()
+    elif end == "used up":
+        assert len(list(batches)) == 59
+    else:
+        del batches
+    assert not threads_of_crops()
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_an_error_comes_out_in_its_turn_and_ends_the_threads(workers):
+    crops = made(sizes=((30, 30),) * 12, kind=Watched)
+    crops.pictures.bad = places(crops)[7][0]
+    batches = crops.batches(0, 2, workers)
+    for _ in range(3):
+        next(batches)
+    with pytest.raises(InputError, match=f"^{crops.pictures.bad}.png cannot be read$"):
+        next(batches)
+    assert not threads_of_crops()
+    with pytest.raises(StopIteration):
+        next(batches)
+
+
+SLOW = """
+import sys, time; sys.path.insert(0, sys.argv[1])
+from data.crops import Crops
+from tests.test_crops import Pictures, coordinates
+
+class Slow(Pictures):
+    def __getitem__(self, i):
+        time.sleep(0.01)
+        return super().__getitem__(i)
+
+crops = Crops(Slow([coordinates(30, 30, 0)] * 1000, [f"{i}.png" for i in range(1000)]), 24, "bilinear", 1, False, 0)
+for lr, hr in crops.batches(0, 4, 2):
+    print("ready", flush=True)
+"""
+
+
+def test_ctrl_c_ends_the_process_at_once():
+    line = [sys.executable, "-c", SLOW, str(ROOT)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        _, error = process.communicate(timeout=100)
+    assert "KeyboardInterrupt" in error and process.returncode == -signal.SIGINT
+    assert time.monotonic() - start < 8, "the whole epoch takes 10 seconds more"
 
 
 def test_too_few_crops_for_a_batch_says_what_would_do():
     with pytest.raises(InputError, match=r"too few for one batch of 32: --batch-size 3 or --crops-per-image 11 would"):
         made().steps(32)
+    with pytest.raises(InputError, match="too few"):
+        made().batches(0, 32)
     assert made(crops_per_image=11).steps(32) == 1
 
 
-def test_standardize_is_the_articles_formula_and_destandardize_undoes_it():
+@pytest.mark.parametrize("kind", [np.asarray, paddle.to_tensor])
+def test_standardize_is_the_articles_formula_and_destandardize_undoes_it(kind):
     levels = np.arange(256 * 3, dtype="int64").reshape(1, 16, 16, 3) % 256
-    x = standardize(paddle.to_tensor(levels.astype("uint8")))
-    assert list(x.shape) == [1, 3, 16, 16]
+    x = standardize(kind(levels.astype("uint8")))
+    assert list(x.shape) == [1, 3, 16, 16] and x.dtype == paddle.float32
     np.testing.assert_allclose(x.numpy(), (levels / 127.5 - 1).transpose(0, 3, 1, 2), atol=1e-6)
     np.testing.assert_array_equal(destandardize(x), levels)
 

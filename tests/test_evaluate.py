@@ -17,6 +17,7 @@ from matplotlib import pyplot as plt
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from data.imresize import enlarge
+from data.pairs import pairs
 from infer import Upscaler, evaluate
 from infer import figure as comparison
 from models.errors import InputError
@@ -50,7 +51,7 @@ def nearest(lr, plus=0):
 
 
 def measured(folder, methods, lr_folder=None):
-    return list(evaluate.measure(evaluate.pairs(folder, lr_folder), methods))
+    return list(evaluate.measure(pairs(folder, lr_folder), methods))
 
 
 def luma(rgb):
@@ -95,6 +96,21 @@ class TestMeasure:
         for seed, ((_, hr, _), lr) in enumerate(zip(results, seen[1:])):
             np.testing.assert_array_equal(hr, photograph(seed, 43, 50 + 4 * seed)[:40, : hr.shape[1]])
             np.testing.assert_array_equal(lr, matlab.imresize(hr, 10, hr.shape[1] // 4))
+
+    def test_lr_of_a_folder_is_taken_as_it_is(self, hr_folder, tmp_path):
+        lr_folder = tmp_path / "lr"
+        lr_folder.mkdir()
+        for seed, name in enumerate(NAMES):
+            write(lr_folder / name, matlab.noise(10, 12 + seed))
+        seen = []
+        measured(hr_folder, {"x": lambda lr: seen.append(lr) or nearest(lr)}, lr_folder)
+        for width, lr in zip((12, 12, 13, 14), seen):
+            np.testing.assert_array_equal(lr, matlab.noise(10, width))
+
+    def test_the_smallest_picture_can_be_measured(self, tmp_path):
+        write(tmp_path / "a.png", photograph(0, 23, 20))
+        ((result, _, _),) = measured(tmp_path, {"x": nearest})
+        assert (result["width"], result["height"]) == (20, 20)
 
     def test_bicubic_is_matlabs(self):
         lr = matlab.noise(7, 9)
@@ -211,50 +227,6 @@ def test_the_same_weights_twice_are_refused():
         evaluate.labels(["out/g.pdparams", "out/../out/g.pdparams"])
 
 
-class TestPairs:
-    @pytest.fixture
-    def lr_folder(self, tmp_path):
-        """LR pictures of all three, named in the three ways there are."""
-        folder = tmp_path / "lr"
-        folder.mkdir()
-        for seed, name in enumerate(["a.png", "bx4.png", "照片 cx4.bmp"]):
-            write(folder / name, matlab.noise(10, 12 + seed))
-        return folder
-
-    def test_lr_goes_by_name(self, hr_folder, lr_folder):
-        write(lr_folder / "another.png", matlab.noise(3, 3))
-        names = [(hr.name, lr.name) for hr, lr in evaluate.pairs(hr_folder, lr_folder)]
-        assert names == [("a.png", "a.png"), ("b.bmp", "bx4.png"), ("照片 c.png", "照片 cx4.bmp")]
-
-    def test_lr_is_taken_as_it_is(self, hr_folder, lr_folder):
-        seen = []
-        measured(hr_folder, {"x": lambda lr: seen.append(lr) or nearest(lr)}, lr_folder)
-        for width, lr in zip((12, 12, 13, 14), seen):
-            np.testing.assert_array_equal(lr, matlab.noise(10, width))
-
-    def test_a_missing_one_is_named_with_its_size(self, hr_folder, lr_folder):
-        (lr_folder / "bx4.png").unlink()
-        with pytest.raises(InputError, match=r"lr lacks the LR picture of .*b\.bmp.*b\.bmp or bx4\.bmp, 13x10 pixels"):
-            evaluate.pairs(hr_folder, lr_folder)
-
-    def test_two_of_one_are_refused(self, hr_folder, lr_folder):
-        write(lr_folder / "ax4.png", matlab.noise(10, 12))
-        with pytest.raises(InputError, match=r"a\.png: a\.png and ax4\.png"):
-            evaluate.pairs(hr_folder, lr_folder)
-
-    def test_a_misshapen_one_is_named_with_the_size_expected(self, hr_folder, lr_folder):
-        write(lr_folder / "a.png", matlab.noise(12, 10))
-        with pytest.raises(InputError, match=r"lr/a\.png has 10x12 pixels; expected 12x10"):
-            evaluate.read_pair(*evaluate.pairs(hr_folder, lr_folder)[0])
-
-    def test_the_smallest_picture(self, tmp_path):
-        write(tmp_path / "a.png", photograph(0, 23, 20))
-        measured(tmp_path, {"x": nearest})
-        write(tmp_path / "a.png", photograph(0, 19, 40))
-        with pytest.raises(InputError, match=r"a\.png is too small .*40x16.*20 or more"):
-            evaluate.read_pair(tmp_path / "a.png", None)
-
-
 @pytest.mark.parametrize("folder, srgan", [("Set5", 29.40), ("SET14/HR", 26.02), ("x/bsd100/image_SRF_4", 25.16)])
 def test_the_papers_figures_of_its_sets(tmp_path, folder, srgan):
     (tmp_path / folder).mkdir(parents=True)
@@ -325,11 +297,11 @@ class TestFigure:
         assert three[0] == 3 * one[0] and three[1] == one[1] > 1000
 
     def test_choice(self, hr_folder):
-        pictures = evaluate.pairs(hr_folder)
+        pictures = pairs(hr_folder)
         assert evaluate.for_figure(pictures, ["照片 c", "a.png"]) == ["照片 c.png", "a.png"]
         assert evaluate.for_figure(pictures, None) == NAMES
         write(hr_folder / "d.png", photograph(0, 24, 24))
-        assert evaluate.for_figure(evaluate.pairs(hr_folder), None) == ["a.png", "b.bmp", "d.png"]
+        assert evaluate.for_figure(pairs(hr_folder), None) == ["a.png", "b.bmp", "d.png"]
         with pytest.raises(InputError, match="--pictures d.bmp: .*hr has no picture of that name"):
             evaluate.for_figure(pictures, ["a", "d.bmp"])
 

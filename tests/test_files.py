@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.files import replacing
+from models.files import remove_leftovers, replacing
 
 ROOT = Path(__file__).resolve().parents[1]
 FULL_DISK = """
@@ -114,3 +114,35 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(tmp_path):
     assert done.stdout.startswith(f"OSError {path} [Errno {errno.EFBIG}] cannot write it")
     assert names(tmp_path) == ["a.bin"]
     assert path.read_bytes() == b"old"
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
+    code = (
+        "import os, signal, sys; from models.files import replacing\n"
+        "with replacing(sys.argv[1]) as path:\n"
+        "    path.write_text('half')\n"
+        "    print('written', flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL) if sys.argv[2] == 'die' else sys.stdin.read()"
+    )
+    for name in (".hidden", ".12-notes.txt", "12-01234567.txt"):
+        (tmp_path / name).write_text("mine")
+    line = [sys.executable, "-c", code, str(tmp_path / "a.txt")]
+    subprocess.run([*line, "die"], cwd=ROOT, check=False, timeout=100)
+    with subprocess.Popen([*line, "wait"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert len(names(tmp_path)) == 5
+        remove_leftovers(tmp_path)
+        assert len(names(tmp_path)) == 4
+        process.stdin.close()
+    assert names(tmp_path) == [".12-notes.txt", ".hidden", "12-01234567.txt", "a.txt"]
+
+
+def test_a_number_that_another_process_has_taken_over_protects_nothing(tmp_path):
+    """The file is older than this test's parent process, whose number it bears."""
+    path = tmp_path / f".{os.getppid()}-01234567.txt"
+    path.write_text("half")
+    remove_leftovers(tmp_path)
+    assert path.exists()
+    os.utime(path, (1e9, 1e9))
+    remove_leftovers(tmp_path)
+    assert not path.exists()

@@ -1,3 +1,5 @@
+"""`data/prepare.py`: pictures decoded beside themselves, and the sample."""
+
 import os
 import subprocess
 import sys
@@ -78,6 +80,57 @@ def test_a_file_in_the_folders_place(tmp_path):
     assert (tmp_path / "taken").read_text() == "kept"
 
 
-def test_sample_is_required_and_help_shows_the_usage(tmp_path):
-    assert "--sample" in run(cwd=tmp_path).stderr
-    assert "    python data/prepare.py --sample DIR" in run("--help", cwd=tmp_path).stdout
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder of three PNG files: {name: uint8 [h,w,3]}."""
+    folder = tmp_path / "Fotos für morgen"
+    folder.mkdir()
+    pictures = {f"{i}.png": np.random.RandomState(i).randint(0, 256, (20 + i, 30, 3)).astype("uint8") for i in range(3)}
+    for name, rgb in pictures.items():
+        (folder / name).write_bytes(cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes())
+    return folder, pictures
+
+
+def test_pictures_are_decoded_beside_themselves(photographs, tmp_path):
+    folder, pictures = photographs
+    for said in ("decoding", ""):  # a bar the first time, and the second time nothing is to be done
+        done = run(folder, cwd=tmp_path, PYTHONUTF8="1")
+        assert done.returncode == 0 and said in done.stderr and bool(said) == bool(done.stderr)
+        size = sum(rgb.nbytes for rgb in pictures.values())
+        assert done.stdout == f"3 pictures, {size} bytes decoded, in {folder / '.decoded'}\n"
+    decoded = sorted((np.load(path) for path in (folder / ".decoded").iterdir()), key=len)
+    for found, wanted in zip(decoded, pictures.values()):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_where_the_pictures_may_not_be_written_they_go_to_output(photographs, tmp_path):
+    folder, _ = photographs
+    folder.chmod(0o555)
+    done = run(folder, cwd=tmp_path, PYTHONUTF8="1")
+    folder.chmod(0o755)
+    assert done.returncode == 0 and not (folder / ".decoded").exists()
+    assert "may not be written" in done.stdout.splitlines()[0]
+    assert len(list((tmp_path / "output" / "decoded").glob("*/*.npy"))) == 3
+
+
+def test_pictures_that_cannot_be_decoded_are_named_and_the_others_are_kept(photographs, tmp_path):
+    folder, _ = photographs
+    (folder / "1.png").write_bytes(b"not a picture")
+    done = run(folder, cwd=tmp_path, PYTHONUTF8="1")
+    assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
+    assert "error: 1 of 3 pictures cannot be used:" in done.stderr and str(folder / "1.png") in done.stderr
+    assert len(list((folder / ".decoded").iterdir())) == 2
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    done = run(tmp_path / "nowhere", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path / 'nowhere'} is not there; expected a folder of pictures\n"
+
+
+def test_one_thing_is_to_be_done_and_help_shows_the_usage(tmp_path):
+    for arguments in ((), (tmp_path, "--sample", tmp_path)):
+        done = run(*arguments, cwd=tmp_path)
+        assert done.returncode == 2 and "--sample" in done.stderr
+    shown = run("--help", cwd=tmp_path).stdout
+    assert "    python data/prepare.py DIR" in shown and "    python data/prepare.py --sample DIR" in shown

@@ -41,7 +41,9 @@ def test_curves_draw_one_panel_a_loss(tmp_path):
     sizes = {}
     for count in (1, 5):
         names = ["d_loss", "g_loss", "mse", "vgg", "adv"][:count]
-        samples.write_curves(tmp_path / "c.png", [{name: 1.0 / (e + 1) for name in names} for e in range(3)])
+        samples.write_curves(
+            tmp_path / "c.png", [{"epoch": e, **{name: 1.0 / (e + 1) for name in names}} for e in range(3)]
+        )
         sizes[count] = cv2.imread(str(tmp_path / "c.png")).shape
     assert sizes[5][1] == 5 * sizes[1][1]
 

@@ -1,91 +1,391 @@
-"""The decoded pictures: read once, all bad ones named at once, nothing left behind."""
+"""The decoded pictures: decoded once, whole or not there, shared between processes, read in place."""
 
+import os
+import signal
 import subprocess
 import sys
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from data.store import decode
+from data import store
+from data.store import open_store
 from models.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
+COUNT = 40
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, locks a folder")
+
+
+def noise(seed, height, width):
+    return np.random.RandomState(seed).randint(0, 256, (height, width, 3)).astype("uint8")
+
+
+def write_png(path, rgb):
+    path.write_bytes(cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes())
+
+
+def make_photographs(folder, count=COUNT, height=20, width=30):
+    """PNG files, each a row higher than the last, and their pixels: {path: uint8 [h,w,3]}."""
+    folder.mkdir()
+    pictures = {folder / f"{i:02d}.png": noise(i, height + i, width) for i in range(count)}
+    for path, rgb in pictures.items():
+        write_png(path, rgb)
+    return pictures
 
 
 @pytest.fixture
 def photographs(tmp_path):
-    """Forty PNG files (more than are decoded at once) of several sizes, and what OpenCV reads in them."""
-    folder = tmp_path / "照片 photos"
-    folder.mkdir()
-    pictures = {}
-    for i in range(40):
-        bgr = np.random.RandomState(i).randint(0, 256, (20 + i, 30, 3)).astype("uint8")
-        path = folder / f"{i:02d}.png"
-        path.write_bytes(cv2.imencode(".png", bgr)[1].tobytes())
-        pictures[path] = bgr[:, :, ::-1]
-    return pictures
+    return make_photographs(tmp_path / "照片 photos")
 
 
-def test_pictures_are_kept_in_order_as_they_are(photographs, tmp_path):
-    store = decode(list(photographs), 20, tmp_path / "out")
-    assert len(store) == 40
-    assert store.names == [path.name for path in photographs]
+def folder_of(photographs):
+    return next(iter(photographs)).parent
+
+
+def decoded(folder):
+    """{name: (inode, time)} of all that is in a store: what is decoded anew has another."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in (folder / ".decoded").iterdir()}
+
+
+def as_a_process(code, *arguments, **settings):
+    """A Python process that runs `code` with `store` and `Path` imported."""
+    head = "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from data import store\n"
+    line = [sys.executable, "-c", head + textwrap.dedent(code), str(ROOT), *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(line, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8", **settings)
+
+
+def test_pictures_are_kept_in_order_as_they_are(photographs):
+    pictures = open_store(folder_of(photographs), 20)
+    assert len(pictures) == COUNT
+    assert pictures.names == [path.name for path in photographs]
+    assert pictures.nbytes == sum(rgb.nbytes for rgb in photographs.values())
     for i, wanted in enumerate(photographs.values()):
-        np.testing.assert_array_equal(store[i], wanted)
+        np.testing.assert_array_equal(pictures[i], wanted)
 
 
-def test_the_pictures_are_views_of_a_file_that_has_no_name(photographs, tmp_path):
-    store = decode(list(photographs), 20, tmp_path / "out")
-    assert not store[3].flags.writeable and not store[3].flags.owndata
-    assert list((tmp_path / "out").iterdir()) == []
+def test_a_decoded_file_is_a_npy_file_that_is_read_in_place(photographs):
+    folder = folder_of(photographs)
+    pictures = open_store(folder, 20)
+    assert not pictures[3].flags.writeable and not pictures[3].flags.owndata
+    loaded = [np.load(path) for path in pictures.folder.iterdir()]
+    assert pictures.folder == folder / ".decoded" and len(loaded) == COUNT
+    for found, wanted in zip(sorted(loaded, key=len), photographs.values()):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_second_time_nothing_is_decoded(photographs, capfd):
+    folder = folder_of(photographs)
+    open_store(folder, 20)
+    assert "decoding" in capfd.readouterr().err
+    before = decoded(folder)
+    pictures = open_store(folder, 20)
+    assert decoded(folder) == before
+    assert capfd.readouterr() == ("", "")
+    np.testing.assert_array_equal(pictures[7], photographs[folder / "07.png"])
+
+
+def test_only_what_was_changed_is_decoded_anew_and_what_is_left_over_goes(photographs):
+    folder = folder_of(photographs)
+    open_store(folder, 20)
+    before = decoded(folder)
+    changed, touched, removed, added = (folder / name for name in ("03.png", "08.png", "11.png", "50.png"))
+    write_png(changed, noise(100, 25, 25))
+    os.utime(touched, ns=(0, 0))
+    removed.unlink()
+    write_png(added, noise(101, 26, 26))
+    (folder / ".decoded" / "mine.npy").write_bytes(b"not of the store")
+    pictures = open_store(folder, 20)
+    after = decoded(folder)
+    assert len(before.items() & after.items()) == COUNT - 3 and len(after) == COUNT + 1
+    assert "mine.npy" in after
+    assert pictures.names == sorted({path.name for path in photographs} - {"11.png"} | {"50.png"})
+    np.testing.assert_array_equal(pictures[3], noise(100, 25, 25))
+    np.testing.assert_array_equal(pictures[pictures.names.index("50.png")], noise(101, 26, 26))
+    np.testing.assert_array_equal(pictures[8], photographs[touched])
+
+
+DAMAGES = {
+    "short": lambda content: content[:-1],
+    "long": lambda content: content + b"\0",
+    "empty": lambda content: b"",
+    "header only": lambda content: content[:128],
+    "half a header": lambda content: content[:64],
+    "another type": lambda content: content.replace(b"'|u1'", b"'|i1'"),
+    "another order": lambda content: content.replace(b"False", b"True "),
+    "another shape": lambda content: content.replace(b"30, 3)", b"90, 1)"),
+    "no shape": lambda content: content.replace(b"30, 3)", b"30, 3 "),
+    "zeros": lambda content: bytes(len(content)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_made_anew(photographs, damage):
+    folder = folder_of(photographs)
+    open_store(folder, 20)
+    before = decoded(folder)
+    victim = sorted((folder / ".decoded").iterdir())[5]
+    content = victim.read_bytes()
+    assert DAMAGES[damage](content) != content
+    victim.write_bytes(DAMAGES[damage](content))
+    pictures = open_store(folder, 20)
+    assert victim.read_bytes() == content
+    assert {name for name, state in decoded(folder).items() if state != before[name]} == {victim.name}
+    for i, wanted in enumerate(photographs.values()):
+        np.testing.assert_array_equal(pictures[i], wanted)
 
 
 def spoil(photographs):
     paths = list(photographs)
     paths[3].write_bytes(b"not a picture")
     paths[7].write_bytes(paths[7].read_bytes()[:100])
-    return paths, [paths[3], paths[7], paths[0]]  # the last is 30×20, smaller than the crop
+    paths[9].unlink()
+    paths[9].symlink_to("nowhere.png")
+    return paths, [paths[3], paths[7], paths[9], paths[0]]  # the last is 30×20, smaller than the crop
 
 
-def test_all_bad_pictures_are_named_in_one_message(photographs, tmp_path):
+@pytest.mark.parametrize("attempt", ["the first time", "the second time"])
+def test_all_bad_pictures_are_named_in_one_message(photographs, attempt):
     paths, bad = spoil(photographs)
+    folder = folder_of(photographs)
+    if attempt == "the second time":
+        open_store(folder, 20, skip_bad=True)
     with pytest.raises(InputError) as raised:
-        decode(paths, 21, tmp_path / "out")
+        open_store(folder, 21)
     message = str(raised.value)
-    assert "3 of 40 pictures" in message and "--skip-bad" in message
+    assert "4 of 40 pictures" in message and "--skip-bad" in message
     assert all(str(path) in message for path in bad)
-    assert f"{bad[2]}: 30×20 is smaller than the 21×21 crop" in message
+    assert f"{paths[0]}: 30×20 is smaller than the 21×21 crop" in message
     assert str(paths[1]) not in message
+    assert len(decoded(folder)) == 37, "what is good is there already when the others are mended"
 
 
-def test_skip_bad_goes_on_without_them_and_says_so(photographs, tmp_path, capsys):
+def test_skip_bad_goes_on_without_them_and_says_so(photographs, capsys):
     paths, bad = spoil(photographs)
-    store = decode(paths, 21, tmp_path / "out", skip_bad=True)
-    assert len(store) == 37 and not {path.name for path in bad} & set(store.names)
-    np.testing.assert_array_equal(store[0], photographs[paths[1]])
+    pictures = open_store(folder_of(photographs), 21, skip_bad=True)
+    assert len(pictures) == 36 and not {path.name for path in bad} & set(pictures.names)
+    np.testing.assert_array_equal(pictures[0], photographs[paths[1]])
     printed = capsys.readouterr().out
     assert all(str(path) in printed for path in bad)
 
 
-def test_skip_bad_with_none_left_is_an_error(photographs, tmp_path):
+def test_skip_bad_with_none_left_is_an_error(photographs):
     with pytest.raises(InputError, match="none is left"):
-        decode(list(photographs), 1000, tmp_path / "out", skip_bad=True)
+        open_store(folder_of(photographs), 1000, skip_bad=True)
 
 
-def test_a_full_disk_is_an_error_that_names_the_folder(photographs, tmp_path):
+@pytest.fixture
+def not_to_be_written(photographs):
+    """A folder without write permission for anyone, which a test as root could write all the same."""
+    folder = folder_of(photographs)
+    yield folder
+    folder.chmod(0o755)
+
+
+def test_where_the_folder_may_not_be_written_the_store_is_elsewhere(photographs, not_to_be_written, tmp_path, capsys):
+    folder = not_to_be_written
+    folder.chmod(0o555)
+    pictures = open_store(folder, 20, tmp_path / "out" / "decoded")
+    assert not (folder / ".decoded").exists()
+    assert pictures.folder.parent == tmp_path / "out" / "decoded" and len(list(pictures.folder.iterdir())) == COUNT
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 1 and str(folder) in said[0] and str(pictures.folder) in said[0]
+    np.testing.assert_array_equal(pictures[5], photographs[folder / "05.png"])
+
+
+def test_two_folders_share_the_other_place_without_removing_each_others(photographs, not_to_be_written, tmp_path):
+    other = tmp_path / "other"
+    make_photographs(other, count=3)
+    places = []
+    for _ in range(2):
+        for folder in (not_to_be_written, other):
+            folder.chmod(0o555)
+            places.append(open_store(folder, 20, tmp_path / "out").folder)
+    other.chmod(0o755)
+    assert places[:2] == places[2:] and places[0] != places[1]
+    assert [len(list(place.iterdir())) for place in places[:2]] == [COUNT, 3]
+
+
+def test_a_complete_store_is_used_where_nothing_may_be_written_any_more(
+    photographs, not_to_be_written, tmp_path, capsys
+):
+    open_store(not_to_be_written, 20)
+    not_to_be_written.chmod(0o555)
+    pictures = open_store(not_to_be_written, 20, tmp_path / "out")
+    assert pictures.folder == not_to_be_written / ".decoded" and not (tmp_path / "out").exists()
+    assert capsys.readouterr().out == ""
+
+
+def test_something_in_the_stores_place_and_nothing_to_write_to_instead(photographs, tmp_path):
+    (folder_of(photographs) / ".decoded").write_text("mine")
+    place = open_store(folder_of(photographs), 20, tmp_path / "out").folder
+    assert place.parent == tmp_path / "out"
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="may not be written .*file.* cannot be used instead"):
+        open_store(folder_of(photographs), 20, tmp_path / "file")
+    assert (folder_of(photographs) / ".decoded").read_text() == "mine"
+
+
+def test_a_full_disk_is_an_error_that_names_the_folder_and_keeps_what_is_there(photographs):
     # A limit on the size of files stands in for the disk: the kernel refuses the write just so.
-    code = (
-        "import resource, sys; sys.path.insert(0, sys.argv[1]);"
-        "from pathlib import Path; from data.store import decode;"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
-        "decode(sorted(Path(sys.argv[2]).iterdir()), 20, sys.argv[3])"
+    folder = folder_of(photographs)
+    write_png(folder / "00.png", noise(0, 100, 100))
+    code = """
+        import resource
+        folder, limit = Path(sys.argv[2]), int(sys.argv[3])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        store.open_store(folder, 20)
+    """
+    open_store(folder, 20)
+    before = decoded(folder)
+    write_png(folder / "01.png", noise(1, 100, 100))
+    process = as_a_process(code, folder, 20000)
+    _, error = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "OSError" in error and "3 bytes a pixel, cannot be written (File too large)" in error
+    assert f"'{folder / '.decoded'}'" in error
+    after = decoded(folder)
+    assert len(after) == COUNT - 1 and after.items() <= before.items(), "the changed picture's alone is gone"
+
+
+def whole_files(place):
+    """The store's files, each of which NumPy must be able to read."""
+    names = [path.name for path in place.iterdir() if not path.name.startswith(".")]
+    for name in names:
+        assert np.load(place / name).ndim == 3
+    return names
+
+
+@linux
+def test_a_build_that_is_killed_goes_on_where_it_was(tmp_path):
+    # Three megabytes each: killed at these moments, some are decoded, some half written.
+    photographs = make_photographs(tmp_path / "photos", count=24, height=1000, width=1000)
+    folder = tmp_path / "photos"
+    for enough in (1, 4, 8):
+        process = as_a_process("store.open_store(sys.argv[2], 20)", folder, start_new_session=True)
+        while process.poll() is None and len(list((folder / ".decoded").glob("[!.]*"))) < enough:
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert enough <= len(whole_files(folder / ".decoded")) < 24
+    (folder / ".decoded" / ".123-0123abcd.npy").write_bytes(b"half")
+    before = decoded(folder)
+    pictures = open_store(folder, 20)
+    after = decoded(folder)
+    assert len(after) == 24 and not [name for name in after if name.startswith(".")]
+    assert {name: state for name, state in before.items() if not name.startswith(".")}.items() <= after.items()
+    for i, wanted in enumerate(photographs.values()):
+        np.testing.assert_array_equal(pictures[i], wanted)
+
+
+@linux
+def test_processes_that_build_at_once_all_get_every_picture(tmp_path):
+    photographs = make_photographs(tmp_path / "photos", height=200, width=200)
+    code = """
+        import hashlib
+        sys.stdin.readline()
+        pictures = store.open_store(sys.argv[2], 20)
+        print(*[hashlib.md5(picture.tobytes()).hexdigest() for picture in pictures])
+    """
+    for _ in range(2):  # the second time they find it complete
+        processes = [as_a_process(code, tmp_path / "photos") for _ in range(3)]
+        for process in processes:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        answers = [process.communicate(timeout=100) for process in processes]
+        assert [process.returncode for process in processes] == [0, 0, 0], answers
+        assert len({answer[0] for answer in answers}) == 1
+        assert len(decoded(tmp_path / "photos")) == COUNT
+    pictures = open_store(tmp_path / "photos", 20)
+    for i, wanted in enumerate(photographs.values()):
+        np.testing.assert_array_equal(pictures[i], wanted)
+
+
+@linux
+def test_nothing_is_removed_while_another_process_has_the_store_open(photographs):
+    folder = folder_of(photographs)
+    process = as_a_process(
+        "pictures = store.open_store(sys.argv[2], 20); print(len(pictures), flush=True); sys.stdin.readline()", folder
     )
-    folder = next(iter(photographs)).parent
-    line = [sys.executable, "-c", code, str(ROOT), str(folder), str(tmp_path / "out")]
-    result = subprocess.run(line, check=False, capture_output=True, encoding="utf-8")
-    assert result.returncode == 1
-    assert "OSError" in result.stderr and "no room for the decoded pictures" in result.stderr
-    assert str(tmp_path / "out") in result.stderr
-    assert list((tmp_path / "out").iterdir()) == []
+    assert process.stdout.readline() == f"{COUNT}\n"
+    os.utime(folder / "03.png", ns=(0, 0))
+    temporary = folder / ".decoded" / f".{process.pid}-0123abcd.npy"
+    temporary.write_bytes(b"half")
+    open_store(folder, 20)
+    assert len(decoded(folder)) == COUNT + 2 and temporary.exists(), "the file from before the change is in use"
+    process.communicate("end\n")
+    open_store(folder, 20)
+    assert len(decoded(folder)) == COUNT and not temporary.exists()
+
+
+def open_files():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@linux
+def test_few_pictures_are_mapped_at_once_and_a_view_stays_valid(photographs, monkeypatch):
+    monkeypatch.setattr(store, "MAPPED", 5)
+    pictures = open_store(folder_of(photographs), 20)
+    before = open_files()
+    held = pictures[0]
+    for i, wanted in enumerate(photographs.values()):
+        np.testing.assert_array_equal(pictures[i], wanted)
+    assert pictures[0] is not held, "it was mapped anew"
+    assert pictures[0] is pictures[0], "what was used last stays mapped"
+    assert open_files() <= before + 6
+    np.testing.assert_array_equal(held, photographs[folder_of(photographs) / "00.png"])
+
+
+@linux
+def test_memory_does_not_grow_with_the_pictures(tmp_path):
+    # 60 MB of pictures, 8 of them mapped at once.
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(60):
+        write_png(folder / f"{i}.png", np.full((580 + i, 580, 3), i, "uint8"))
+    code = """
+        import psutil
+        store.MAPPED_BYTES = 8 * 2**20
+        pictures = store.open_store(sys.argv[2], 20)
+        before = psutil.Process().memory_info().rss
+        total = sum(int(picture[0, 0, 0]) + int(picture.max()) for _ in range(2) for picture in pictures)
+        print(total, pictures.nbytes, psutil.Process().memory_info().rss - before)
+    """
+    answer, error = as_a_process(code, folder).communicate(timeout=100)
+    assert error.count("Error") == 0, error
+    total, size, grown = map(int, answer.split())
+    assert total == 4 * sum(range(60)) and size > 60_000_000
+    assert grown < 20_000_000
+
+
+def test_threads_may_read_at_once(photographs, monkeypatch):
+    monkeypatch.setattr(store, "MAPPED_BYTES", 10_000)  # three or four pictures
+    pictures = open_store(folder_of(photographs), 20)
+    wanted = list(photographs.values())
+
+    def wrong(seed):
+        order = np.random.RandomState(seed).randint(0, COUNT, 500)
+        return sum(not np.array_equal(pictures[int(i)], wanted[i]) for i in order)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(wrong, range(4))) == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("damage", ["removed", "cut", "empty"])
+def test_a_file_that_goes_away_while_it_is_in_use_is_named(photographs, damage):
+    folder = folder_of(photographs)
+    pictures = open_store(folder, 20)
+    for path in pictures.folder.iterdir():
+        if damage == "removed":
+            path.unlink()
+        else:
+            os.truncate(path, 300 if damage == "cut" else 0)
+    with pytest.raises(InputError, match=r"\.npy, decoded from 04\.png, was removed or changed: start again"):
+        pictures[4]

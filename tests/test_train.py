@@ -20,18 +20,12 @@ from models import weights
 from models.errors import InputError
 from models.generator import Generator
 from tests import golden
-from train import flags, pretrain_g, run_json, train_gan
+from tests.training import SMALL, command_line, run, write_photographs
+from train import flags, parallel, pretrain_g, run_json, train_gan
 from train.recipe import RECIPES
 
-ROOT = Path(__file__).resolve().parents[1]
-SMALL = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "1"]
 EPOCH_INIT = r"\[\*\] Epoch_init: \[ {0}/ {1}\] time: \d+\.\d{{4}}s, mse: \d+\.\d{{8}}\n"
 EPOCH = r"\[\*\] Epoch: \[ {0}/ {1}\] time: \d+\.\d{{4}}s, d_loss: \d+\.\d{{8}} g_loss: \d+\.\d{{8}} \(mse: \d"
-
-
-def run(script, *arguments, cwd=ROOT, **kwargs):
-    line = [sys.executable, str(ROOT / "train" / script)] + [str(a) for a in arguments]
-    return subprocess.run(line, cwd=cwd, capture_output=True, encoding="utf-8", check=False, timeout=600, **kwargs)
 
 
 def fails(result, status, *words):
@@ -43,13 +37,8 @@ def fails(result, status, *words):
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
-    """Four pictures with some structure; one has a non-ASCII name and a space."""
     folder = tmp_path_factory.mktemp("data") / "photographs"
-    folder.mkdir()
-    for i, name in enumerate(["a.png", "b.jpg", "c.bmp", "照片 d.png"]):
-        small = np.random.RandomState(i).randint(0, 256, (6, 7, 3)).astype("uint8")
-        bgr = cv2.resize(small, (40 + i, 36), interpolation=cv2.INTER_CUBIC)
-        (folder / name).write_bytes(cv2.imencode(name[-4:], bgr)[1].tobytes())
+    write_photographs(folder)
     return folder
 
 
@@ -78,7 +67,14 @@ def test_stage_1_prints_the_articles_lines(stage1):
 def test_stage_1_leaves_samples_figure_curve_and_weights(stage1):
     names = {path.name for path in stage1[1].iterdir() if not path.name.startswith(("srgan", "epoch_1"))}
     expected = {f"epoch_init_{epoch}_{kind}.jpg" for epoch in (1, 2) for kind in ("G", "4", "16")}
-    expected |= {"pretrain_g.pdparams", "pretrain_g_figure.png", "pretrain_g_losses.png", "run.json"}
+    expected |= {
+        "pretrain_g.pdparams",
+        "pretrain_g_figure.png",
+        "pretrain_g_losses.png",
+        "run.json",
+        "log.csv",
+        "checkpoints",
+    }
     assert names == expected
     for name in ("epoch_init_2_G.jpg", "epoch_init_2_16.jpg"):
         assert cv2.imread(str(stage1[1] / name)).shape == (16, 16, 3)
@@ -270,7 +266,7 @@ def test_a_device_that_is_not_there_is_an_error(photographs, tmp_path):
     fails(result, 1, "gpu:99", "--device cpu")
     for name in ("tpu", "cpu:5", "gpu:x"):
         with pytest.raises(InputError, match=f"--device {name}: it is cpu, gpu or gpu:N"):
-            flags.set_device(name, seed=0)
+            parallel.start(name)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x80\x04cos\nsystem\n."])
@@ -307,9 +303,9 @@ def test_a_full_disk_is_an_error_and_what_was_saved_stays(stage1, photographs, t
         "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (3000000, 3000000));"
         "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    line = [sys.executable, "-c", code, str(ROOT / "train" / "pretrain_g.py"), "--data", str(photographs)]
-    line += ["--output", str(tmp_path), "--epochs", "1", *SMALL]
-    result = subprocess.run(line, capture_output=True, encoding="utf-8", check=False, timeout=600)
+    command = command_line("pretrain_g.py", "--data", photographs, "--output", tmp_path, "--epochs", 1, *SMALL)
+    command[1:1] = ["-c", code]
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=600)
     fails(result, 1, str(tmp_path / "pretrain_g.pdparams"), "what was there before is kept")
     assert (tmp_path / "pretrain_g.pdparams").read_bytes() == good
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
@@ -317,21 +313,15 @@ def test_a_full_disk_is_an_error_and_what_was_saved_stays(stage1, photographs, t
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_ctrl_c_stops_within_a_step_and_keeps_the_last_saved_weights(photographs, tmp_path, workers):
-    line = [
-        sys.executable,
-        str(ROOT / "train" / "pretrain_g.py"),
-        "--data",
-        str(photographs),
-        "--output",
-        str(tmp_path),
-    ]
-    line += ["--epochs", "1000", "--hr-size", "16", "--batch-size", "2", "--crops-per-image", "50"]
-    line += ["--workers", str(workers)]
+    command = command_line(
+        "pretrain_g.py", "--data", photographs, "--output", tmp_path, "--epochs", 1000, "--hr-size", 16
+    )
+    command += ["--batch-size", "2", "--crops-per-image", "50", "--workers", str(workers)]
     # A terminal sends Ctrl-C to the whole group, workers too; what a script starts in the background begins with the
     # signal ignored.
     settings = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
     with subprocess.Popen(
-        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", **settings
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", **settings
     ) as process:
         saved = tmp_path / "pretrain_g.pdparams"
         while not saved.exists() and process.poll() is None:
@@ -340,7 +330,7 @@ def test_ctrl_c_stops_within_a_step_and_keeps_the_last_saved_weights(photographs
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Traceback" not in errors and "stopped by Ctrl-C" in errors and str(saved) in errors
+    assert "Traceback" not in errors and "stopped by Ctrl-C" in errors and str(tmp_path / "checkpoints") in errors
     weights.load_generator(saved)
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 

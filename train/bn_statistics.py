@@ -12,7 +12,8 @@ from models.layers import BN_MOMENTUM
 BATCHES = 16
 
 
-def _is_statistic(name: str) -> bool:
+def is_statistic(name: str) -> bool:
+    """Whether a network's variable of that name is a moving mean or variance; in Paddle those are parameters too."""
     return name.endswith(("._mean", "._variance"))
 
 
@@ -25,7 +26,7 @@ def re_estimated(generator, crops, epoch: int, batch_size: int) -> Generator:
     """
     copy = Generator()
     copy.set_state_dict(generator.state_dict())
-    statistics = [value for name, value in copy.state_dict().items() if _is_statistic(name)]
+    statistics = [value for name, value in copy.state_dict().items() if is_statistic(name)]
     for value in statistics:
         value.set_value(paddle.zeros_like(value))
     draws = itertools.chain.from_iterable(crops.batches(e, batch_size) for e in itertools.count(epoch))

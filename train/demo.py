@@ -7,6 +7,7 @@ not rise. The discriminator's 89 million weights make a step of stage 2 slow on 
 """
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data import command
 from data.prepare import write_sample
 from models.errors import InputError
+from train import checkpoint
 from train.flags import VGG19_PATHS
 
 OUTPUT = Path("output/demo")
@@ -51,6 +53,7 @@ def vgg_flags() -> list:
 
 def main(arguments) -> None:
     start = time.time()
+    shutil.rmtree(OUTPUT / checkpoint.FOLDER, ignore_errors=True)  # of the last demonstration: this one starts anew
     write_sample(PHOTOGRAPHS)
     stage1 = run("pretrain_g.py", STAGE1)
     stage2 = run("train_gan.py", STAGE2 + vgg_flags())

@@ -2,22 +2,26 @@
 
 import argparse
 import dataclasses
+import os
 import re
+import sys
 from pathlib import Path
 
 import paddle
 
 from data import command
-from data.crops import Crops
-from data.images import list_pictures
-from data.store import decode
+from data.crops import DEFAULT_WORKERS, Crops
+from data.store import open_store
 from models.errors import InputError
-from train.device import add_device_flag, choose_device
+from train import parallel
+from train.device import add_device_flag
 from train.recipe import RECIPES, Recipe
+from train.saving import SHARE
 
 DATA_FOLDERS = ("data/DIV2K/DIV2K_train_HR", "/home/aistudio/srdata/DIV2K_train_HR")  # the second is the article's
 VGG19_PATHS = ("VGG19_pretrained", "weights/VGG19_pretrained.pdparams")  # the first is the article's
 OUTPUT = "output"
+SAVE_EVERY_MINUTES = 10
 INIT = {"pretrain": "random ones", "gan": "pretrain_g.pdparams in --output, stage 1's result"}
 
 
@@ -48,16 +52,65 @@ def parser(description: str, stage: str) -> argparse.ArgumentParser:
         help="whose numbers hold where a flag does not change them (default: article)",
     )
     for field in dataclasses.fields(Recipe):
-        if field.name == f"{stage}_epochs":
-            _add_recipe_flag(result, "--epochs", field)
-        elif not field.name.endswith("_epochs"):
+        prefix, _, rest = field.name.partition("_")
+        if prefix not in INIT:
             _add_recipe_flag(result, "--" + field.name.replace("_", "-"), field)
+        elif prefix == stage:
+            _add_recipe_flag(result, "--" + rest, field)
     add_device_flag(result)
-    result.add_argument(
-        "--workers", metavar="N", type=command.count, default=0, help="processes that make crops (default: 0)"
-    )
     result.add_argument("--skip-bad", action="store_true", help="go on without pictures that cannot be used")
+    result.add_argument(
+        "--workers",
+        metavar="N",
+        type=command.count,
+        default=DEFAULT_WORKERS,
+        help=f"threads that make crops ahead; 0 makes them between the steps (default: {DEFAULT_WORKERS})",
+    )
+    _add_long_run_flags(result)
     return result
+
+
+def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("long runs")
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the newest whole checkpoint in --output; from the beginning where there is none yet",
+    )
+    group.add_argument(
+        "--new-recipe",
+        action="store_true",
+        help="with --resume: go on with the numbers of this command line where the checkpoint's are others",
+    )
+    group.add_argument(
+        "--save-every-minutes",
+        metavar="M",
+        type=minutes,
+        default=SAVE_EVERY_MINUTES,
+        help="minutes between checkpoints within an epoch; 0: one after every step (default: "
+        f"{SAVE_EVERY_MINUTES}; the end of an epoch has one too, unless that took over {SHARE:.0%} of the time)",
+    )
+    group.add_argument(
+        "--valid", metavar="DIR", help="folder of HR pictures to measure PSNR and SSIM on (default: none)"
+    )
+    group.add_argument(
+        "--valid-every", metavar="N", type=command.positive, help="epochs between (default: those of --sample-every)"
+    )
+    group.add_argument(
+        "--visualdl", action="store_true", help="write scalars and samples for VisualDL to visualdl/ in --output"
+    )
+    parallel.add_backend_flag(group)
+
+
+def minutes(text: str) -> float:
+    """argparse type: a number of minutes, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return value
 
 
 def _add_recipe_flag(parser: argparse.ArgumentParser, flag: str, field) -> None:
@@ -69,7 +122,8 @@ def _add_recipe_flag(parser: argparse.ArgumentParser, flag: str, field) -> None:
         shown = _spell(defaults["article"])
     metavar = {bool: "on|off", str: "NAME", int: "N", float: "X"}[field.type]
     help_text = f"{field.metadata['help']} (default: {shown})".replace("%", "%%")
-    parser.add_argument(flag, dest=field.name, type=kind, metavar=metavar, help=help_text)
+    switch = {"nargs": "?", "const": True} if field.type is bool else {}
+    parser.add_argument(flag, dest=field.name, type=kind, metavar=metavar, help=help_text, **switch)
 
 
 def _spell(value) -> str:
@@ -84,13 +138,35 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
             RECIPES[arguments.recipe], **{name: value for name, value in given.items() if value is not None}
         )
     except ValueError as error:
-        parser.error("--" + re.sub("^(pretrain|gan)-epochs", "epochs", str(error)))
+        parser.error("--" + re.sub(f"^({'|'.join(INIT)})-", "", str(error)))
+
+
+def start(arguments: argparse.Namespace, recipe: Recipe) -> None:
+    """Join the other processes of the run, if it has any, and compute on `--device` from the recipe's seed on.
+
+    Raises InputError if that device is not there, or the batch cannot be divided among the processes.
+    """
+    paddle.set_device(parallel.start(arguments.device, arguments.backend))
+    if not parallel.is_main():
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  one log for all processes; errors go to standard error
+    parts = parallel.count() * recipe.grad_accumulate
+    if recipe.batch_size % parts:
+        raise InputError(
+            f"--batch-size {recipe.batch_size} cannot be divided into {parallel.count()} processes × "
+            f"{recipe.grad_accumulate} parts (--grad-accumulate): give a multiple of {parts}"
+        )
+    paddle.seed(recipe.seed)
 
 
 def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
     """Find, decode and check the training pictures. Raises InputError for what is not there or cannot be used."""
     folder = arguments.data or first_existing(DATA_FOLDERS, "the training pictures", "python data/download.py div2k")
-    pictures = decode(list_pictures(folder), recipe.hr_size, arguments.output, arguments.skip_bad)
+    # Process 0 decodes what is not decoded yet, the others then find it.
+    if not parallel.is_main():
+        parallel.meet()
+    pictures = open_store(folder, recipe.hr_size, Path(arguments.output) / "decoded", arguments.skip_bad)
+    if parallel.is_main():
+        parallel.meet()
     crops = Crops(
         pictures,
         hr_size=recipe.hr_size,
@@ -104,15 +180,6 @@ def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
         f"{len(pictures)} pictures of {folder}: {steps} steps of {recipe.batch_size} an epoch, on {paddle.get_device()}"
     )
     return crops
-
-
-def set_device(name, seed: int) -> None:
-    """Compute on `cpu`, `gpu` or `gpu:N` (None: the GPU where Paddle has one), with weights drawn from `seed`.
-
-    Raises InputError if that device is not there.
-    """
-    paddle.set_device(choose_device(name))
-    paddle.seed(seed)
 
 
 def first_existing(paths, what: str, remedy: str) -> str:

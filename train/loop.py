@@ -1,7 +1,9 @@
-"""One training run: epochs, progress, log lines, samples, weights."""
+"""One training run: epochs, progress, log lines, samples, validation, checkpoints."""
 
+import contextlib
 import dataclasses
 import math
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,101 +14,272 @@ from tqdm import tqdm
 from data.crops import Crops, standardize
 from models import weights
 from models.errors import InputError
-from train import samples
+from models.generator import Generator
+from train import health, log_csv, parallel, run_json, samples, validation
 from train.bn_statistics import re_estimated
+from train.ema import Ema
 from train.recipe import Recipe
+from train.saving import Saver
+from train.schedule import learning_rate
+from train.stop import Stop, Stopped
+
+LOG = "log.csv"
 
 
 @dataclasses.dataclass
 class Stage:
     """What the two stages do differently.
 
-    name: of the result's files. prefix: of the samples' files. epochs: the last epoch's number.
+    name: of the result's files. command: as `run.json` calls it. prefix: of the samples' files. recipe_prefix: of its own fields in the recipe.
     log_line: the article's line, to be filled with the epoch, the last epoch, seconds and the losses' means.
-    step: (lr, hr), float [N,3,·,·] in [-1,1], to {loss: scalar tensor}; updates the networks.
+    step: (lr, hr, number of the step in the run), float [N,3,·,·] in [-1,1], to {loss: number}; updates the networks.
+    networks: {name: network}, `generator` among them. optimizers: {name of its network: optimizer}.
     also_saved: {file name: network} saved beside the generator.
     """
 
     name: str
+    command: str
     prefix: str
-    epochs: int
+    recipe_prefix: str
     log_line: str
     step: Callable
+    networks: dict
+    optimizers: dict
     also_saved: dict
 
 
-def train(stage: Stage, generator, crops: Crops, recipe: Recipe, output, workers: int) -> None:
-    """Run a stage to its end. Writes into `output`: weights every epoch, samples, at the end figure and curves.
+def train(stage: Stage, crops: Crops, recipe: Recipe, precision, arguments) -> None:
+    """Run a stage to its end: from its beginning or, with `--resume`, from where it was.
 
-    Raises InputError at a loss or weights that are not finite numbers; what was saved before stays.
+    precision: a `train.precision.Precision`, that of `stage.step`. arguments: what `train.flags.parser` parsed.
+    Writes into `--output`: weights, a row of log.csv and mostly a checkpoint every epoch, samples, at the end figure and
+    curves. Raises InputError at a loss or weights that are not finite numbers; what was saved before stays. SIGINT and
+    SIGTERM end the process after the step under way, with a checkpoint and exit status 130 or 143.
     """
-    output = Path(output)
-    saved = output / f"{stage.name}.pdparams"
-    if saved.exists():
-        print(f"{saved} is there already: the first epoch's weights will replace it")
-    try:
-        history, pictures = _run_epochs(stage, generator, crops, recipe, output, saved, workers)
-    except KeyboardInterrupt:
-        print(f"\n{_kept(saved)}", file=sys.stderr)
-        raise
-    samples.write_figure(output / f"{stage.name}_figure.png", *pictures)
-    samples.write_curves(output / f"{stage.name}_losses.png", history)
-    print(f"done: {saved}, {stage.name}_figure.png and {stage.name}_losses.png beside it")
+    run = _Run(stage, crops, recipe, precision, arguments)
+    if parallel.is_main():
+        run_json.write(stage.command, arguments, recipe)
+    if run.progress.epoch > run.epochs:
+        print(f"this run has ended already: {run.saved}. A larger --epochs goes on")
+        return
+    with Stop(alone=parallel.count() == 1) as stop:
+        try:
+            run.to_the_end(stop)
+        except Stopped as stopped:
+            run.saver.save(run.progress)
+            parallel.meet()  # the launcher ends all of them when one has ended
+            by = "Ctrl-C" if stopped.signum == signal.SIGINT else "SIGTERM"
+            print(f"stopped by {by} {run.where()}; saved in {run.saver.folder}: go on with --resume", file=sys.stderr)
+            sys.exit(128 + stopped.signum)
+    print(f"done: {run.saved}, {stage.name}_figure.png and {stage.name}_losses.png beside it")
 
 
-def _kept(saved: Path) -> str:
-    return f"the last saved weights are in {saved}" if saved.exists() else "nothing was saved yet"
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
-def _run_epochs(
-    stage: Stage, generator, crops: Crops, recipe: Recipe, output: Path, saved: Path, workers: int
-) -> tuple:
-    """Every epoch: ([{loss: mean}], the last epoch's sample as LR, HR and SR, uint8)."""
-    # The PSNR of a run is that of these crops.
-    fixed_lr, fixed_hr = (crop.numpy() for crop in next(iter(crops.batches(0, recipe.batch_size))))
-    history = []
-    for epoch in range(stage.epochs + 1):
-        start = time.time()
-        means, lr, hr = _run_epoch(stage, crops, recipe, epoch, workers, saved)
-        history.append(means)
-        print(stage.log_line.format(epoch=epoch, epochs=stage.epochs, time=time.time() - start, **means), flush=True)
+class _Run:
+    """A run under way: what is trained on what, and how far it is."""
 
-        is_last = epoch == stage.epochs
-        is_sample = epoch != 0 and epoch % recipe.sample_every == 0
-        shown = generator
-        if epoch == 0 or is_sample or is_last:
-            shown = re_estimated(generator, crops, epoch, recipe.batch_size)
-            psnr = samples.mean_psnr(samples.upscale(shown, fixed_lr), fixed_hr)
-            print(f"    sample PSNR: {psnr:.2f} dB (mean of {len(fixed_lr)} crops, epoch {epoch})", flush=True)
-        if is_sample or is_last:
-            pictures = (lr[0], hr[0], samples.upscale(shown, lr[:1])[0])
-        if is_sample:
-            samples.write_samples(output, f"{stage.prefix}_{epoch}", *pictures)
-        weights.save(shown, saved)
-        for file, network in stage.also_saved.items():
-            weights.save(network, output / file)
-    return history, pictures
+    def __init__(self, stage: Stage, crops: Crops, recipe: Recipe, precision, arguments):
+        self.stage, self.crops, self.recipe, self.arguments = stage, crops, recipe, arguments
+        self.output = Path(arguments.output)
+        self.saved = self.output / f"{stage.name}.pdparams"
+        self.generator = stage.networks["generator"]
+        self.epochs = getattr(recipe, f"{stage.recipe_prefix}_epochs")
+        self.schedule = getattr(recipe, f"{stage.recipe_prefix}_schedule")
+        self.steps = crops.steps(recipe.batch_size)
+        self.valid = validation.pictures(arguments.valid) if arguments.valid else []
+        log_csv.check(self.output / LOG)
+        self.ema = Ema(self.generator, recipe.ema) if recipe.ema else None
+        self.saver = Saver(stage, self.ema, precision, crops, recipe, arguments)
+        self.progress = self.saver.resume() if arguments.resume else self.saver.begin()
+        if self.saved.exists() and not self.progress.history:
+            print(f"{self.saved} is there already: the first epoch's weights will replace it")
+        self.visualdl = self._open_visualdl()
+        # The PSNR of a run's samples is that of these crops.
+        self.fixed_lr, self.fixed_hr = self._batch(0, 0)
 
+    def _open_visualdl(self):
+        if not (self.arguments.visualdl and parallel.is_main()):
+            return None
+        from train.visualdl_log import VisualDL  # an optional package
 
-def _run_epoch(stage: Stage, crops: Crops, recipe: Recipe, epoch: int, workers: int, saved: Path) -> tuple:
-    """All steps of an epoch: ({loss: mean}, lr and hr of the last batch, uint8)."""
-    steps = crops.steps(recipe.batch_size)
-    totals = {}
-    with tqdm(total=steps, desc=f"epoch {epoch}/{stage.epochs}", unit="step") as bar:
-        for done, (lr, hr) in enumerate(crops.batches(epoch, recipe.batch_size, workers), 1):
-            losses = {name: float(loss) for name, loss in stage.step(standardize(lr), standardize(hr)).items()}
-            _check(losses, epoch, done, saved)
-            for name, loss in losses.items():
-                totals[name] = totals.get(name, 0.0) + loss
-            bar.set_postfix({name: f"{total / done:.3g}" for name, total in totals.items()}, refresh=False)
-            bar.update()
-    return {name: total / steps for name, total in totals.items()}, lr.numpy(), hr.numpy()
+        return VisualDL(self.output / "visualdl" / self.stage.name, self.progress.epoch)
 
+    def _batch(self, epoch: int, step: int) -> tuple:
+        """One batch of an epoch: (lr, hr), uint8 [N,·,·,3]."""
+        with contextlib.closing(self.crops.batches(epoch, self.recipe.batch_size, workers=0, start=step)) as batches:
+            return next(batches)
 
-def _check(losses: dict, epoch: int, step: int, saved: Path) -> None:
-    bad = [name for name, loss in losses.items() if not math.isfinite(loss)]
-    if bad:
-        raise InputError(
-            f"{', '.join(bad)} is no finite number at epoch {epoch}, step {step}: training stopped, {_kept(saved)}. "
-            "Try a smaller --learning-rate"
+    def where(self) -> str:
+        return f"in epoch {self.progress.epoch}, after {self.progress.step} of {self.steps} steps"
+
+    def to_the_end(self, stop: Stop) -> None:
+        if self.stage.recipe_prefix == "gan" and not self.progress.start:
+            self._measure_start(stop)
+        while self.progress.epoch <= self.epochs:
+            self._run_steps(stop)
+            self._end_epoch(stop)
+
+    def _run_steps(self, stop: Stop) -> None:
+        """The steps of the present epoch that are not done yet."""
+        progress = self.progress
+        share = (parallel.rank(), parallel.count())
+        batches = self.crops.batches(
+            progress.epoch, self.recipe.batch_size, self.arguments.workers, start=progress.step, share=share
         )
+        start = time.monotonic() - progress.seconds
+        with contextlib.closing(batches), self._bar() as bar:
+            for lr, hr in batches:
+                asked = self._run_step(lr, hr, stop)
+                progress.seconds = time.monotonic() - start
+                means = {name: f"{total / progress.step:.3g}" for name, total in progress.totals.items()}
+                bar.set_postfix({name: means[name] for name in means if "gradient" not in name}, refresh=False)
+                bar.update()
+                if asked:
+                    raise Stopped(asked)
+                if self.saver.is_due_within_epoch():
+                    self.saver.save(progress)
+
+    def _bar(self) -> tqdm:
+        title = f"epoch {self.progress.epoch}/{self.epochs}"
+        return tqdm(
+            total=self.steps, initial=self.progress.step, desc=title, unit="step", disable=not parallel.is_main()
+        )
+
+    def _learning_rate(self, number: int) -> float:
+        """That of step `number` of the run."""
+        return learning_rate(self.schedule, self.recipe.learning_rate, number, self.steps * (self.epochs + 1))
+
+    def _run_step(self, lr, hr, stop: Stop) -> int:
+        """One step on uint8 crops; returns the signal by which this process or another was asked to stop, else 0."""
+        progress = self.progress
+        number = progress.epoch * self.steps + progress.step
+        for optimizer in self.stage.optimizers.values():
+            optimizer.set_lr(self._learning_rate(number))
+        losses = self.stage.step(standardize(lr), standardize(hr), number)
+        means = parallel.mean({**{name: float(loss) for name, loss in losses.items()}, "stop": float(stop.signum > 0)})
+        asked = means.pop("stop") > 0
+        progress.step += 1
+        self._check(means)
+        if self.ema:
+            self.ema.update(self.generator)
+        for name, value in means.items():
+            progress.totals[name] = progress.totals.get(name, 0.0) + value
+        return (stop.signum or signal.SIGTERM) if asked else 0
+
+    def _check(self, means: dict) -> None:
+        bad = [name for name, value in means.items() if not math.isfinite(value)]
+        if bad:
+            kept = f"the last saved weights are in {self.saved}" if self.saved.exists() else "nothing was saved yet"
+            raise InputError(
+                f"{', '.join(bad)} is no finite number at epoch {self.progress.epoch}, step {self.progress.step}: training "
+                f"stopped, {kept}. Try a smaller --learning-rate (from the last checkpoint: --resume --new-recipe)"
+            )
+
+    def _end_epoch(self, stop: Stop) -> None:
+        """The figures, pictures, weights and checkpoint of an epoch whose steps are done; then the next one is due."""
+        progress = self.progress
+        for network in self.stage.networks.values():
+            parallel.average_statistics(network)
+        parallel.check_identical(self.stage.networks)
+        rate = self._learning_rate((progress.epoch + 1) * self.steps - 1)
+        row = {"epoch": progress.epoch, "seconds": progress.seconds, "learning_rate": rate}
+        row.update({name: total / self.steps for name, total in progress.totals.items()})
+        self._print_losses(row)
+        is_last = progress.epoch == self.epochs
+        is_best = parallel.is_main() and self._show(row, is_last, stop)
+        progress.history.append(row)
+        progress.epoch, progress.step, progress.seconds, progress.totals = progress.epoch + 1, 0, 0.0, {}
+        if parallel.is_main():
+            self._report(is_last)
+        if is_best or is_last or self.saver.is_due_after_epoch():
+            self._save()
+
+    def _print_losses(self, row: dict) -> None:
+        print(self.stage.log_line.format(epochs=self.epochs, time=row["seconds"], **row), flush=True)
+        if "d_hr" in row:
+            print(
+                "    judged real: {d_hr:.3f} of HR, {d_sr:.3f} of SR; gradient norms: G {g_gradient:.3g}, D "
+                "{d_gradient:.3g}".format(**row),
+                flush=True,
+            )
+
+    def _show(self, row: dict, is_last: bool, stop: Stop) -> bool:
+        """Save the generator's weights, where it is time measure them and write samples; whether they are the best yet.
+
+        What is measured goes into `row`.
+        """
+        epoch, trained = self.progress.epoch, self.ema.generator if self.ema else self.generator
+        is_sample = epoch != 0 and epoch % self.recipe.sample_every == 0
+        is_valid = self.valid and (epoch % (self.arguments.valid_every or self.recipe.sample_every) == 0 or is_last)
+        if not (epoch == 0 or is_sample or is_valid or is_last):
+            weights.save(trained, self.saved)
+            return False
+        shown = re_estimated(trained, self.crops, epoch, self.recipe.batch_size // self.recipe.grad_accumulate)
+        row.update(self._measure(shown, is_valid, f"epoch {epoch}", stop))
+        weights.save(shown, self.saved)
+        if is_sample or is_last:
+            self._write_pictures(shown, is_sample, is_last)
+        best = self.progress.best.get("valid_psnr", -math.inf)
+        if row.get("valid_psnr", -math.inf) <= best:
+            return False
+        self.progress.best = row
+        weights.save(shown, self.output / f"{self.stage.name}_best.pdparams")
+        return True
+
+    def _measure(self, generator: Generator, is_valid: bool, of: str, stop: Stop) -> dict:
+        """PSNR of the run's sample crops and, if asked for, PSNR and SSIM of the validation pictures."""
+        psnr = samples.mean_psnr(samples.upscale(generator, self.fixed_lr), self.fixed_hr)
+        print(f"    sample PSNR: {psnr:.2f} dB (mean of {len(self.fixed_lr)} crops, {of})", flush=True)
+        measured = {"sample_psnr": psnr}
+        if is_valid:
+            # Alone: the other processes of a run cannot be asked to stop here too.
+            between = {"between": stop.check} if parallel.count() == 1 else {}
+            measured.update(validation.measure(generator, self.valid, **between))
+            print(
+                "    valid: {valid_psnr:.2f} dB, SSIM {valid_ssim:.4f} on Y (mean of {0} pictures)".format(
+                    len(self.valid), **measured
+                ),
+                flush=True,
+            )
+        return measured
+
+    def _measure_start(self, stop: Stop) -> None:
+        """What stage 2 starts from, with the statistics it came with."""
+        if parallel.is_main():
+            self.generator.eval()
+            self.progress.start = self._measure(self.generator, bool(self.valid), "stage 1's generator", stop)
+            self.generator.train()
+
+    def _write_pictures(self, generator: Generator, is_sample: bool, is_last: bool) -> None:
+        lr, hr = self._batch(self.progress.epoch, self.steps - 1)
+        pictures = (lr[0], hr[0], samples.upscale(generator, lr[:1])[0])
+        if is_sample:
+            samples.write_samples(self.output, f"{self.stage.prefix}_{self.progress.epoch}", *pictures)
+            if self.visualdl:
+                self.visualdl.pictures(dict(zip(("lr", "hr", "sr"), pictures)), self.progress.epoch)
+        if is_last:
+            samples.write_figure(self.output / f"{self.stage.name}_figure.png", *pictures)
+
+    def _report(self, is_last: bool) -> None:
+        """The history so far: log.csv, warnings, VisualDL, curves."""
+        history = self.progress.history
+        try:
+            log_csv.write(self.output / LOG, self.stage.name, history)
+        except InputError as error:  # somebody has changed it: no reason to end a run of days
+            _warn(str(error))
+        warmed_up = history[-(-self.recipe.d_warmup // self.steps) :]  # until then D is to win
+        for text in health.warnings(warmed_up, self.progress.start):
+            _warn(text)
+        if self.visualdl:
+            self.visualdl.scalars(history[-1], history[-1]["epoch"])
+        if is_last or "sample_psnr" in history[-1]:
+            samples.write_curves(self.output / f"{self.stage.name}_losses.png", history)
+
+    def _save(self) -> None:
+        self.saver.save(self.progress)
+        if parallel.is_main():
+            for file, network in self.stage.also_saved.items():
+                weights.save(network, self.output / file)

@@ -1,4 +1,7 @@
-"""The losses: content (mean squared error), VGG (perceptual), adversarial. All are scalars, means over the batch."""
+"""The losses: content (mean squared error), VGG (perceptual), adversarial.
+
+All are float32 scalars, means over the batch, whatever precision the networks computed in.
+"""
 
 import paddle
 import paddle.nn.functional as F
@@ -11,7 +14,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 def content(sr, hr):
     """Mean squared error between SR and HR, both [N,3,h,w] in [-1,1]."""
-    return F.mse_loss(sr, hr)
+    return F.mse_loss(_float32(sr), hr)
 
 
 def vgg_picture(picture, normalize: bool):
@@ -35,16 +38,26 @@ def perceptual(vgg19, sr, hr, layer: str, normalize: bool):
     """
     with paddle.no_grad():
         wanted = vgg19.features(vgg_picture(hr, normalize), layer)
-    return F.mse_loss(vgg19.features(vgg_picture(sr, normalize), layer), wanted)
+    return F.mse_loss(_float32(vgg19.features(vgg_picture(sr, normalize), layer)), _float32(wanted))
 
 
 def adversarial(sr_logits):
     """-log D(G(LR)) from D's logits [N,1]: does not vanish when D wins (the article's and the paper's choice)."""
+    sr_logits = _float32(sr_logits)
     return F.binary_cross_entropy_with_logits(sr_logits, paddle.ones_like(sr_logits))
 
 
-def discrimination(hr_logits, sr_logits):
-    """(-log D(HR) - log(1 - D(G(LR)))) / 2 from D's logits [N,1]; the half is the article's author's."""
-    real = F.binary_cross_entropy_with_logits(hr_logits, paddle.ones_like(hr_logits))
+def discrimination(hr_logits, sr_logits, label_smoothing: float = 0.0):
+    """(-log D(HR) - log(1 - D(G(LR)))) / 2 from D's logits [N,1]; the half is the article's author's.
+
+    label_smoothing: HR's label is 1 less this much; SR's stays 0 (one-sided: Salimans et al., arXiv 1606.03498,
+    section 3.4).
+    """
+    hr_logits, sr_logits = _float32(hr_logits), _float32(sr_logits)
+    real = F.binary_cross_entropy_with_logits(hr_logits, paddle.full_like(hr_logits, 1 - label_smoothing))
     fake = F.binary_cross_entropy_with_logits(sr_logits, paddle.zeros_like(sr_logits))
     return (real + fake) / 2
+
+
+def _float32(x):
+    return x if x.dtype == paddle.float32 else x.astype("float32")

@@ -16,29 +16,33 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data import command
 from models.generator import Generator
 from models.weights import load_generator
-from train import flags, run_json
+from train import flags
 from train.loop import Stage, train
+from train.precision import Precision
 from train.steps import adam, pretrain_step
-
-NAME = "pretrain_g"
 
 
 def main(arguments) -> None:
     recipe = flags.recipe_of(arguments, PARSER)
-    flags.set_device(arguments.device, recipe.seed)
+    flags.start(arguments, recipe)
     generator = load_generator(arguments.init) if arguments.init else Generator()
     crops = flags.open_crops(arguments, recipe)
+    precision = Precision(recipe.amp)
     optimizer = adam(generator, recipe)
     stage = Stage(
-        name=NAME,
+        name="pretrain_g",
+        command="pretrain_g",
         prefix="epoch_init",
-        epochs=recipe.pretrain_epochs,
+        recipe_prefix="pretrain",
         log_line="[*] Epoch_init: [{epoch:2d}/{epochs:2d}] time: {time:4.4f}s, mse: {mse:.8f}",
-        step=lambda lr, hr: pretrain_step(generator, optimizer, lr, hr),
+        step=lambda lr, hr, _: pretrain_step(
+            generator, optimizer, lr, hr, recipe.grad_accumulate, precision, health=True
+        ),
+        networks={"generator": generator},
+        optimizers={"generator": optimizer},
         also_saved={},
     )
-    run_json.write(NAME, arguments, recipe)
-    train(stage, generator, crops, recipe, arguments.output, arguments.workers)
+    train(stage, crops, recipe, precision, arguments)
 
 
 PARSER = flags.parser(__doc__, "pretrain")

@@ -5,6 +5,7 @@ import math
 
 from data.degrade import DEGRADATIONS
 from models.vgg19 import LAYERS
+from train.schedule import SCHEDULES
 
 
 def _field(default, help: str):
@@ -21,13 +22,18 @@ class Recipe:
 
     pretrain_epochs: int = _field(50, "stage 1 runs epochs 0 to N, as the article counts")
     gan_epochs: int = _field(2000, "stage 2 runs epochs 0 to N, as the article counts")
-    batch_size: int = _field(32, "crops a step")
+    batch_size: int = _field(32, "crops a step, on all devices together")
+    grad_accumulate: int = _field(1, "parts that a step's crops are computed in, one after the other, to save memory")
     learning_rate: float = _field(1e-3, "Adam's step size")
+    pretrain_schedule: str = _field("constant", "stage 1's learning rate over the run: constant, step or cosine")
+    gan_schedule: str = _field("constant", "stage 2's learning rate over the run: constant, step or cosine")
     beta1: float = _field(0.9, "Adam's decay of the first moment, 0 to 1")
     hr_size: int = _field(384, "side of the HR crop in pixels, a multiple of 4; the LR crop is a quarter of it")
     degradation: str = _field("bilinear", "how LR is made: bilinear (cv2.resize) or bicubic (MATLAB's imresize)")
     crops_per_image: int = _field(1, "random crops a picture and epoch")
     augment: bool = _field(False, "random flips and quarter turns of the crops")
+    ema: float = _field(0.0, "share that the generator's moving average keeps at each step, 0.999 say; 0: no average")
+    amp: bool = _field(False, "mixed precision: fp16 on a GPU, bf16 on a CPU where Paddle has it")
     sample_every: int = _field(10, "epochs between sample pictures")
     seed: int = _field(0, "seed of the initial weights and of every crop")
     mse_weight: float = _field(1.0, "stage 2: weight of the mean squared error in the generator's loss")
@@ -35,17 +41,25 @@ class Recipe:
     adv_weight: float = _field(1e-3, "stage 2: weight of the adversarial loss")
     vgg_layer: str = _field("pool5", "stage 2: VGG19's layer, pool5, conv5_4 (VGG54), conv2_2 (VGG22) or another")
     vgg_normalize: bool = _field(False, "stage 2: ImageNet normalization of what VGG19 sees, instead of [-1,1]")
+    d_warmup: int = _field(0, "stage 2: steps at its start in which the discriminator alone learns")
+    label_smoothing: float = _field(0.0, "stage 2: D learns 1 - X for HR instead of 1 (0.1, say)")
 
     def __post_init__(self):
-        for name in ("pretrain_epochs", "gan_epochs", "seed", "mse_weight", "vgg_weight", "adv_weight"):
+        for name in ("pretrain_epochs", "gan_epochs", "seed", "mse_weight", "vgg_weight", "adv_weight", "d_warmup"):
             self._demand(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("batch_size", "crops_per_image", "sample_every"):
+        for name in ("batch_size", "grad_accumulate", "crops_per_image", "sample_every"):
             self._demand(name, getattr(self, name) >= 1, "1 or more")
         for name in ("learning_rate", "mse_weight", "vgg_weight", "adv_weight"):
             self._demand(name, math.isfinite(getattr(self, name)), "a finite number")
         self._demand("seed", self.seed < 2**32, "less than 2^32")
         self._demand("learning_rate", self.learning_rate > 0, "more than 0")
-        self._demand("beta1", 0 <= self.beta1 < 1, "at least 0 and less than 1")
+        for name in ("beta1", "ema", "label_smoothing"):
+            self._demand(name, 0 <= getattr(self, name) < 1, "at least 0 and less than 1")
+        for name in ("pretrain_schedule", "gan_schedule"):
+            self._demand(name, getattr(self, name) in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
+        self._demand(
+            "grad_accumulate", self.batch_size % self.grad_accumulate == 0, f"a divisor of batch-size {self.batch_size}"
+        )
         self._demand("hr_size", self.hr_size >= 4 and self.hr_size % 4 == 0, "a multiple of 4, 4 or more")
         self._demand("degradation", self.degradation in DEGRADATIONS, f"one of {', '.join(DEGRADATIONS)}")
         self._demand("vgg_layer", self.vgg_layer in LAYERS, f"one of {', '.join(LAYERS)}")
@@ -59,12 +73,14 @@ RECIPES = {
     # The article's trainer, as its author published it.
     "article": Recipe(),
     # The paper (arXiv 1609.04802, section 3.2), for DIV2K's 800 pictures: 50 steps an epoch make its 10^6 updates of
-    # stage 1 and its 2·10^5 of stage 2. 0.006 is its 1/12.75 on the features, squared.
+    # stage 1 and its 2·10^5 of stage 2, the second half of which at a tenth of the learning rate. 0.006 is its 1/12.75
+    # on the features, squared.
     "paper": Recipe(
         pretrain_epochs=20000,
         gan_epochs=4000,
         batch_size=16,
         learning_rate=1e-4,
+        gan_schedule="step",
         hr_size=96,
         degradation="bicubic",
         augment=True,

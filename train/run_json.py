@@ -31,18 +31,23 @@ def write(stage: str, arguments: argparse.Namespace, recipe: Recipe) -> None:
         "recipe": dataclasses.asdict(recipe),
         "flags": {name: value for name, value in vars(arguments).items() if not hasattr(recipe, name)},
         "device": paddle.get_device(),
-        "versions": {
-            "python": platform.python_version(),
-            "paddle": paddle.__version__,
-            "numpy": np.__version__,
-            "opencv": cv2.__version__,
-            "platform": platform.platform(),
-        },
+        "versions": versions(),
         "command": sys.argv,
     }
     run.update(_other_stage(path, stage))
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+
+
+def versions() -> dict:
+    """{name: version} of what a run's numbers depend on."""
+    return {
+        "python": platform.python_version(),
+        "paddle": paddle.__version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "platform": platform.platform(),
+    }
 
 
 def _other_stage(path: Path, stage: str) -> dict:

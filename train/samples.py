@@ -1,5 +1,6 @@
 """The pictures of a run: samples, the article's three-picture figure, the loss curves; and the samples' PSNR."""
 
+import itertools
 from pathlib import Path
 
 import matplotlib
@@ -15,6 +16,8 @@ matplotlib.use("Agg")  # no screen is needed
 from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
+NO_CURVES = ("epoch", "seconds", "learning_rate")
+
 AT_ONCE = 4  # pictures upscaled at once: bounds the memory, changes nothing
 
 
@@ -23,8 +26,7 @@ def upscale(generator, lr: np.ndarray) -> np.ndarray:
     parts = []
     with paddle.no_grad():
         for start in range(0, len(lr), AT_ONCE):
-            batch = paddle.to_tensor(lr[start : start + AT_ONCE])
-            parts.append(destandardize(generator(standardize(batch))))
+            parts.append(destandardize(generator(standardize(lr[start : start + AT_ONCE]))))
     return np.concatenate(parts)
 
 
@@ -50,11 +52,19 @@ def write_figure(path, lr: np.ndarray, hr: np.ndarray, sr: np.ndarray) -> None:
 
 
 def write_curves(path, history: list) -> None:
-    """One curve a loss over the epochs. history: a dict {loss: mean of the epoch} for each epoch."""
-    names = list(history[0])
-    figure, axes = plt.subplots(1, len(names), figsize=(3.6 * len(names), 3), squeeze=False)
-    for axis, name in zip(axes[0], names):
-        axis.plot(range(len(history)), [means[name] for means in history], marker="." if len(history) < 50 else None)
+    """One curve a figure of the run over the epochs. history: a dict {name: mean of the epoch} for each epoch.
+
+    What was measured in some epochs only has a point for each of these.
+    """
+    names = [name for name in dict.fromkeys(itertools.chain(*history)) if name not in NO_CURVES]
+    columns = min(len(names), 5)
+    rows = -(-len(names) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(3.6 * columns, 3 * rows), squeeze=False)
+    for axis in axes.flat[len(names) :]:
+        axis.axis("off")
+    for axis, name in zip(axes.flat, names):
+        points = [(row["epoch"], row[name]) for row in history if name in row]
+        axis.plot(*zip(*points), marker="." if len(points) < 50 else None)
         axis.set_title(name)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -2,9 +2,12 @@
 
 import contextlib
 
+import paddle
+import paddle.nn.functional as F
 from paddle.optimizer import Adam
 
-from train import losses
+from train import losses, parallel
+from train.precision import FP32
 
 
 def adam(network, recipe) -> Adam:
@@ -25,44 +28,121 @@ def frozen(network):
             parameter.stop_gradient = False
 
 
-def _update(optimizer, loss) -> None:
-    loss.backward()
-    optimizer.step()
-    optimizer.clear_grad(set_to_zero=False)
-
-
-def pretrain_step(generator, optimizer, lr, hr) -> dict:
+def pretrain_step(generator, optimizer, lr, hr, parts: int = 1, precision=FP32, health: bool = False) -> dict:
     """Stage 1: one update of G on the content loss.
 
-    lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]. Returns {'mse'}, a scalar tensor.
+    lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]. parts: the N crops are computed in so many parts, which changes what
+    batch norm sees and saves memory. precision: a `train.precision.Precision`.
+    Returns {'mse'}, a scalar tensor; with `health` also {'g_gradient'}, the norm of G's gradient.
     """
-    mse = losses.content(generator(lr), hr)
-    _update(optimizer, mse)
-    return {"mse": mse.detach()}
+    terms = []
+    for lr_part, hr_part in _parts(parts, lr, hr):
+        with precision.autocast():
+            mse = losses.content(generator(lr_part), hr_part)
+        precision.backward(mse / parts)
+        terms.append({"mse": mse.detach()})
+    return {**_mean(terms), **_update(optimizer, generator, precision, "g_gradient" if health else None)}
 
 
-def gan_step(generator, discriminator, vgg19, g_optimizer, d_optimizer, lr, hr, recipe) -> dict:
-    """Stage 2: one update of D, then one of G against the updated D. SR is computed once and serves both.
+def gan_step(
+    generator,
+    discriminator,
+    vgg19,
+    g_optimizer,
+    d_optimizer,
+    lr,
+    hr,
+    recipe,
+    precision=FP32,
+    g_learns: bool = True,
+    health: bool = False,
+) -> dict:
+    """Stage 2: one update of D, then one of G against the updated D.
 
     lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]; vgg19 may be None (its loss is then left out and 0); recipe: a
-    `train.recipe.Recipe`, of which the loss weights, `vgg_layer` and `vgg_normalize` are read.
-    Returns {'d_loss', 'g_loss', 'mse', 'vgg', 'adv'}, scalar tensors; g_loss is the weighted sum of the last three.
+    `train.recipe.Recipe`, of which the loss weights, `vgg_layer`, `vgg_normalize`, `label_smoothing` and
+    `grad_accumulate` are read; precision: a `train.precision.Precision`; g_learns: False leaves G's weights as they are.
+    SR is computed once and serves both, except where the crops are computed in parts (`grad_accumulate`): keeping the
+    graph of every part's SR would take the memory that the parts save.
+    Returns {'d_loss', 'g_loss', 'mse', 'vgg', 'adv'}, scalar tensors; g_loss is the weighted sum of the last three. With
+    `health` also {'d_hr', 'd_sr'}, D's mean probability before its update that HR and SR are real, and {'d_gradient',
+    'g_gradient'}, the norms of the gradients.
     D's update leaves no gradient in G, and G's none in D or VGG19.
     """
-    sr = generator(lr)
-    d_loss = losses.discrimination(discriminator(hr), discriminator(sr.detach()))
-    _update(d_optimizer, d_loss)
+    parts = _parts(recipe.grad_accumulate, lr, hr)
+    srs, terms = [], []
+    for lr_part, hr_part in parts:
+        with precision.autocast():
+            with paddle.set_grad_enabled(g_learns and len(parts) == 1):
+                sr = generator(lr_part)
+            hr_logits, sr_logits = discriminator(hr_part), discriminator(sr.detach())
+            d_loss = losses.discrimination(hr_logits, sr_logits, recipe.label_smoothing)
+        precision.backward(d_loss / len(parts))
+        srs.append(sr)
+        terms.append({"d_loss": d_loss.detach()})
+        if health:
+            terms[-1].update(d_hr=_probability(hr_logits), d_sr=_probability(sr_logits))
+    result = {**_mean(terms), **_update(d_optimizer, discriminator, precision, "d_gradient" if health else None)}
 
+    terms = []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(frozen(discriminator))
-        mse = losses.content(sr, hr)
-        adv = losses.adversarial(discriminator(sr))
-        g_loss = recipe.mse_weight * mse + recipe.adv_weight * adv
-        vgg = mse.detach() * 0
-        if vgg19 is not None:
-            stack.enter_context(frozen(vgg19))
-            vgg = losses.perceptual(vgg19, sr, hr, recipe.vgg_layer, recipe.vgg_normalize)
-            g_loss = g_loss + recipe.vgg_weight * vgg
-        _update(g_optimizer, g_loss)
-    terms = {"d_loss": d_loss, "g_loss": g_loss, "mse": mse, "vgg": vgg, "adv": adv}
-    return {name: loss.detach() for name, loss in terms.items()}
+        for network in (discriminator, vgg19):
+            if network is not None:
+                stack.enter_context(frozen(network))
+        stack.enter_context(paddle.set_grad_enabled(g_learns))
+        for (lr_part, hr_part), known in zip(parts, srs):
+            with precision.autocast():
+                sr = known if len(parts) == 1 else generator(lr_part)
+                g_terms = _g_losses(discriminator, vgg19, sr, hr_part, recipe)
+            if g_learns:
+                precision.backward(g_terms["g_loss"] / len(parts))
+            terms.append({name: loss.detach() for name, loss in g_terms.items()})
+    result.update(_mean(terms))
+    if g_learns:
+        result.update(_update(g_optimizer, generator, precision, "g_gradient" if health else None))
+    elif health:
+        result["g_gradient"] = paddle.zeros([])
+    return result
+
+
+def _g_losses(discriminator, vgg19, sr, hr, recipe) -> dict:
+    """G's loss on [N,3,h,w] pictures and its terms: {'g_loss', 'mse', 'vgg', 'adv'}."""
+    mse = losses.content(sr, hr)
+    adv = losses.adversarial(discriminator(sr))
+    g_loss = recipe.mse_weight * mse + recipe.adv_weight * adv
+    vgg = mse.detach() * 0
+    if vgg19 is not None:
+        vgg = losses.perceptual(vgg19, sr, hr, recipe.vgg_layer, recipe.vgg_normalize)
+        g_loss = g_loss + recipe.vgg_weight * vgg
+    return {"g_loss": g_loss, "mse": mse, "vgg": vgg, "adv": adv}
+
+
+def _parts(count: int, lr, hr) -> list:
+    """[(lr, hr)] of equal parts of a batch. Raises ValueError if it cannot be divided so."""
+    if lr.shape[0] % count:
+        raise ValueError(f"{lr.shape[0]} crops cannot be computed in {count} equal parts")
+    return [(lr, hr)] if count == 1 else list(zip(paddle.split(lr, count), paddle.split(hr, count)))
+
+
+def _mean(terms: list) -> dict:
+    return terms[0] if len(terms) == 1 else {name: sum(term[name] for term in terms) / len(terms) for name in terms[0]}
+
+
+def _probability(logits):
+    return F.sigmoid(logits.detach().astype("float32")).mean()
+
+
+def _update(optimizer, network, precision, norm_name) -> dict:
+    """One step of `optimizer` along the gradients of `network`, averaged over the processes: {norm_name: their norm}.
+
+    {} where norm_name is None.
+    """
+    parallel.average_gradients(network.parameters())
+    precision.unscale(optimizer)
+    norms = {}
+    if norm_name:
+        squares = [(parameter.grad**2).sum() for parameter in network.parameters() if parameter.grad is not None]
+        norms[norm_name] = paddle.stack(squares).sum().sqrt()
+    precision.step(optimizer)
+    optimizer.clear_grad(set_to_zero=False)
+    return norms

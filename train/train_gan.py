@@ -18,11 +18,10 @@ from models.discriminator import Discriminator
 from models.errors import InputError
 from models.vgg19_weights import load_vgg19
 from models.weights import load_generator
-from train import flags, run_json
+from train import flags
 from train.loop import Stage, train
+from train.precision import Precision
 from train.steps import adam, gan_step
-
-NAME = "train_gan"
 
 
 def stage1_result(arguments) -> Path:
@@ -56,24 +55,33 @@ def warn_without_content(recipe, vgg19) -> None:
 
 def main(arguments) -> None:
     recipe = flags.recipe_of(arguments, PARSER)
-    flags.set_device(arguments.device, recipe.seed)
+    flags.start(arguments, recipe)
     generator = load_generator(stage1_result(arguments))
     vgg19 = vgg19_of(arguments)
     warn_without_content(recipe, vgg19)
     crops = flags.open_crops(arguments, recipe)
     discriminator = Discriminator(recipe.hr_size)
+    precision = Precision(recipe.amp)
     g_optimizer, d_optimizer = adam(generator, recipe), adam(discriminator, recipe)
+
+    def step(lr, hr, number: int) -> dict:
+        g_learns = number >= recipe.d_warmup
+        networks = (generator, discriminator, vgg19)
+        return gan_step(*networks, g_optimizer, d_optimizer, lr, hr, recipe, precision, g_learns, health=True)
+
     stage = Stage(
         name="srgan_g",
+        command="train_gan",
         prefix="epoch",
-        epochs=recipe.gan_epochs,
+        recipe_prefix="gan",
         log_line="[*] Epoch: [{epoch:2d}/{epochs:2d}] time: {time:4.4f}s, d_loss: {d_loss:.8f} g_loss: {g_loss:.8f} "
         "(mse: {mse:.8f} vgg: {vgg:.8f} adv: {adv:.8f})",
-        step=lambda lr, hr: gan_step(generator, discriminator, vgg19, g_optimizer, d_optimizer, lr, hr, recipe),
+        step=step,
+        networks={"generator": generator, "discriminator": discriminator},
+        optimizers={"generator": g_optimizer, "discriminator": d_optimizer},
         also_saved={"srgan_d.pdparams": discriminator},
     )
-    run_json.write(NAME, arguments, recipe)
-    train(stage, generator, crops, recipe, arguments.output, arguments.workers)
+    train(stage, crops, recipe, precision, arguments)
 
 
 PARSER = flags.parser(__doc__, "gan")

@@ -1,0 +1,64 @@
+"""The pictures of a benchmark: HR, cut as the field cuts it, and the LR that goes with it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from data.degrade import bicubic
+from data.images import list_pictures, read_rgb
+from data.metrics import WINDOW
+from models.errors import InputError
+from models.scale import SCALE
+
+SHAVE = SCALE  # pixels along each border that are not measured
+SMALLEST = -(-(WINDOW + 2 * SHAVE) // SCALE) * SCALE  # side of an HR picture that SSIM's window still fits into
+
+
+def pairs(hr_folder, lr_folder=None) -> list:
+    """[(HR file, LR file)] of the pictures in `hr_folder`, sorted by name; the LR file is None without `lr_folder`.
+
+    The LR picture of NAME.EXT is called NAME or NAMEx4, with any ending. Raises InputError naming what is missing.
+    """
+    hr_paths = list_pictures(hr_folder)
+    if lr_folder is None:
+        return [(path, None) for path in hr_paths]
+    lr_paths = list_pictures(lr_folder)
+    return [(path, _lr_of(path, lr_paths, Path(lr_folder))) for path in hr_paths]
+
+
+def _lr_of(hr_path: Path, lr_paths: list, lr_folder: Path) -> Path:
+    found = [path for path in lr_paths if path.stem in (hr_path.stem, f"{hr_path.stem}x{SCALE}")]
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise InputError(f"{lr_folder} has two LR pictures of {hr_path}: {names}; remove one")
+    if not found:
+        height, width = _cut(read_rgb(hr_path)).shape[:2]
+        expected = (
+            f"{hr_path.name} or {hr_path.stem}x{SCALE}{hr_path.suffix}, {width // SCALE}x{height // SCALE} pixels"
+        )
+        raise InputError(f"{lr_folder} lacks the LR picture of {hr_path}: expected {expected}")
+    return found[0]
+
+
+def read_pair(hr_path: Path, lr_path) -> tuple:
+    """HR, cut to multiples of 4, and LR, a quarter of its size, RGB uint8; where `lr_path` is None LR is made from HR.
+
+    Raises InputError, naming the file, for a picture that cannot be read, is too small or is not of the size expected.
+    """
+    hr = _cut(read_rgb(hr_path))
+    height, width = hr.shape[:2]
+    if min(height, width) < SMALLEST:
+        found = f"{width}x{height} pixels (cut to multiples of {SCALE})"
+        raise InputError(f"{hr_path} is too small to be measured: {found}; expected {SMALLEST} or more a side")
+    if lr_path is None:
+        return hr, bicubic(hr, SCALE)
+    lr = read_rgb(lr_path)
+    if lr.shape[:2] != (height // SCALE, width // SCALE):
+        expected = f"{width // SCALE}x{height // SCALE}, a quarter of {hr_path}"
+        raise InputError(f"{lr_path} has {lr.shape[1]}x{lr.shape[0]} pixels; expected {expected}")
+    return hr, lr
+
+
+def _cut(rgb: np.ndarray) -> np.ndarray:
+    height, width = (side // SCALE * SCALE for side in rgb.shape[:2])
+    return rgb[:height, :width]

@@ -1,0 +1,233 @@
+"""Checkpoint files: whole or refused, the newest found, the optimizers' state restored by Paddle's own rules."""
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from models.errors import InputError
+from train import checkpoint
+
+ROOT = Path(__file__).resolve().parents[1]
+ARRAYS = {
+    "generator/head_conv.weight": np.random.RandomState(0).randn(4, 3, 3, 3).astype("float32"),
+    "generator/head_conv.bias": np.zeros(4, "float32"),
+}
+NOTE = {"progress": {"epoch": 3, "step": 2}, "text": "照片"}
+
+
+def equal(found, wanted):
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_what_is_saved_is_read_back_and_is_an_ordinary_numpy_archive(tmp_path):
+    path = checkpoint.path_of(tmp_path / "new" / "folder", 12, 3)
+    assert path.name == "epoch_000012_step_000003.npz"
+    checkpoint.save(path, ARRAYS, NOTE)
+    arrays, note = checkpoint.load(path)
+    equal(arrays, ARRAYS)
+    assert note == {"format": 1, **NOTE}
+    with np.load(path) as archive:
+        equal({name: archive[name] for name in archive.files if name != "note"}, ARRAYS)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_every_damaged_byte_is_found_or_changes_nothing(tmp_path):
+    """A byte in 800 places of the file: no read gives other arrays or another note."""
+    path = checkpoint.path_of(tmp_path, 1, 0)
+    checkpoint.save(path, ARRAYS, NOTE)
+    whole = path.read_bytes()
+    positions = np.random.RandomState(0).permutation(len(whole))[:800]
+    found = 0
+    for position in positions:
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << (position % 8)
+        path.write_bytes(damaged)
+        try:
+            arrays, note = checkpoint.load(path)
+        except InputError as error:
+            assert str(path) in str(error)
+            found += 1
+        else:
+            equal(arrays, ARRAYS)
+            assert note == {"format": 1, **NOTE}
+    assert found > 600  # the rest are dates and the like in the archive's directory
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, -1, -100])
+def test_a_cut_file_is_refused(tmp_path, length):
+    path = checkpoint.path_of(tmp_path, 1, 0)
+    checkpoint.save(path, ARRAYS, NOTE)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(InputError, match="damaged, or no checkpoint"):
+        checkpoint.load(path)
+
+
+def test_a_hostile_archive_runs_nothing(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    path = checkpoint.path_of(tmp_path, 1, 0)
+    for member in (
+        {"note": np.array([Hostile()], object)},
+        {"note": np.array([1]), "x": np.array([Hostile()], object)},
+    ):
+        np.savez(path, **member)
+        with pytest.raises(InputError, match="damaged, or no checkpoint"):
+            checkpoint.load(path)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:  # an array said to be larger than any memory
+        header = (
+            b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (10000000000000,), }"
+        )
+        archive.writestr("note.npy", header.ljust(127) + b"\n")
+    path.write_bytes(content.getvalue())
+    with pytest.raises(InputError, match="damaged, or no checkpoint"):
+        checkpoint.load(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_another_format_is_said(tmp_path, monkeypatch):
+    path = checkpoint.path_of(tmp_path, 1, 0)
+    monkeypatch.setattr(checkpoint, "FORMAT", 7)
+    checkpoint.save(path, ARRAYS, NOTE)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="a checkpoint of format 7; this version of the project reads format 1"):
+        checkpoint.load(path)
+
+
+def test_what_is_not_finite_is_not_saved(tmp_path):
+    path = checkpoint.path_of(tmp_path, 1, 0)
+    with pytest.raises(InputError, match=r"1 variables are not finite numbers \(generator/head_conv.bias, …\)"):
+        checkpoint.save(path, {**ARRAYS, "generator/head_conv.bias": np.full(4, np.nan, "float32")}, NOTE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def save_at(folder, *places):
+    for epoch, step in places:
+        checkpoint.save(checkpoint.path_of(folder, epoch, step), ARRAYS, {"place": [epoch, step]})
+
+
+def test_the_newest_is_by_epoch_and_step_as_numbers(tmp_path):
+    assert checkpoint.newest(tmp_path / "not there") is None
+    save_at(tmp_path, (9, 0), (999999, 3), (1000000, 2), (1000000, 0))
+    (tmp_path / "notes.txt").write_text("mine")
+    assert checkpoint.newest(tmp_path)[2]["place"] == [1000000, 2]
+    assert [path.name[6:-4] for path in checkpoint.listed(tmp_path)] == [
+        "1000000_step_000002", "1000000_step_000000", "999999_step_000003", "000009_step_000000",
+    ]  # fmt: skip
+
+
+def test_damaged_ones_are_passed_over_by_name_and_set_aside(tmp_path, capsys):
+    save_at(tmp_path, (1, 0), (2, 0), (3, 0))
+    for epoch in (2, 3):
+        path = checkpoint.path_of(tmp_path, epoch, 0)
+        path.write_bytes(path.read_bytes()[:500])
+    path, arrays, note = checkpoint.newest(tmp_path)
+    assert path == checkpoint.path_of(tmp_path, 1, 0) and note["place"] == [1, 0]
+    equal(arrays, ARRAYS)
+    said = capsys.readouterr().err
+    assert "epoch_000003_step_000000.npz: damaged" in said and "epoch_000002_step_000000.npz: damaged" in said
+    assert checkpoint.listed(tmp_path) == [path]
+    assert len(list(tmp_path.glob("*.damaged"))) == 2
+
+
+def test_where_all_are_damaged_they_stay_and_it_is_an_error(tmp_path):
+    save_at(tmp_path, (1, 0))
+    checkpoint.path_of(tmp_path, 1, 0).write_bytes(b"")
+    with pytest.raises(InputError, match="none of its 1 checkpoints is whole"):
+        checkpoint.newest(tmp_path)
+    assert checkpoint.path_of(tmp_path, 1, 0).exists()
+
+
+def test_the_last_three_and_the_best_are_kept(tmp_path):
+    save_at(tmp_path, *((epoch, 0) for epoch in range(8)))
+    checkpoint.prune(tmp_path, checkpoint.path_of(tmp_path, 2, 0))
+    assert [int(path.name[6:12]) for path in checkpoint.listed(tmp_path)] == [7, 6, 5, 2]
+    checkpoint.prune(tmp_path, None)
+    assert [int(path.name[6:12]) for path in checkpoint.listed(tmp_path)] == [7, 6, 5]
+
+
+def test_a_full_disk_is_an_error_and_the_checkpoint_before_stays(tmp_path):
+    save_at(tmp_path, (1, 0))
+    # A limit on the size of files stands in for the disk: the kernel refuses the write just so.
+    code = (
+        "import resource, sys; sys.path.insert(0, sys.argv[1]); from train import checkpoint; import numpy as np;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
+        "checkpoint.save(checkpoint.path_of(sys.argv[2], 2, 0), {'x': np.zeros(100000, 'float32')}, {})"
+    )
+    line = [sys.executable, "-c", code, str(ROOT), str(tmp_path)]
+    result = subprocess.run(line, check=False, capture_output=True, encoding="utf-8")
+    assert "OSError" in result.stderr and "epoch_000002_step_000000.npz" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch_000001_step_000000.npz"]
+    assert checkpoint.newest(tmp_path)[2]["place"] == [1, 0]
+
+
+# ---------------------------------------------------------------------------------------- networks and optimizers
+
+
+def small_network():
+    return nn.Sequential(nn.Conv2D(3, 4, 3), nn.BatchNorm2D(4), nn.Conv2D(4, 1, 1))
+
+
+def learn(network, optimizer, steps, start):
+    for step in range(start, start + steps):
+        x = paddle.to_tensor(np.random.RandomState(step).randn(2, 3, 6, 6).astype("float32"))
+        (network(x) ** 2).mean().backward()
+        optimizer.step()
+        optimizer.clear_grad()
+
+
+def test_a_network_and_its_adam_go_on_as_if_they_had_never_stopped():
+    """Against Paddle going on by itself, in the same process, where every name of Paddle's differs."""
+    network = small_network()
+    adam = paddle.optimizer.Adam(1e-2, parameters=network.parameters())
+    learn(network, adam, 3, start=0)
+    arrays = {**checkpoint.network_arrays("g", network), **checkpoint.optimizer_arrays("g", adam, network)}
+    assert "g/0.weight" in arrays and "optimizer/g/0.weight/moment1_0" in arrays
+    assert len(arrays) == 4 + 4 + 4 * 6, "weights and statistics; two moments and two powers for each weight"
+    other = small_network()
+    other_adam = paddle.optimizer.Adam(1e-2, parameters=other.parameters())
+    checkpoint.restore_network("g", other, arrays, "here")
+    checkpoint.restore_optimizer("g", other_adam, other, arrays, "here")
+    learn(network, adam, 3, start=3)
+    learn(other, other_adam, 3, start=3)
+    equal(checkpoint.network_arrays("g", other), checkpoint.network_arrays("g", network))
+
+
+def test_an_optimizer_that_has_not_begun_has_no_state():
+    network = small_network()
+    adam = paddle.optimizer.Adam(1e-2, parameters=network.parameters())
+    assert checkpoint.optimizer_arrays("g", adam, network) == {}
+    checkpoint.restore_optimizer("g", adam, network, {}, "here")
+    learn(network, adam, 1, start=0)
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda arrays: arrays.pop("g/0.weight"), r"it lacks g/0.weight, of shape \[4, 3, 3, 3\]"),
+        (lambda arrays: arrays.update({"g/2.bias": np.zeros(2, "f4")}), r"g/2.bias is float32 \[2\]; this run's is .* \[1\]"),
+        (lambda arrays: arrays.update({"g/2.bias": np.zeros(1, "f8")}), r"g/2.bias is float64 \[1\]"),
+        (lambda arrays: arrays.update({"optimizer/g/2.bias/moment1_0": np.zeros(3, "f4")}), r"optimizer/g/2.bias/moment1_0 is float32 \[3\]"),
+    ],
+)  # fmt: skip
+def test_arrays_of_another_network_are_named(spoil, message):
+    network = small_network()
+    adam = paddle.optimizer.Adam(1e-2, parameters=network.parameters())
+    learn(network, adam, 1, start=0)
+    arrays = {**checkpoint.network_arrays("g", network), **checkpoint.optimizer_arrays("g", adam, network)}
+    spoil(arrays)
+    with pytest.raises(InputError, match=f"^here: {message}"):
+        checkpoint.restore_network("g", network, arrays, "here")
+        checkpoint.restore_optimizer("g", adam, network, arrays, "here")

@@ -1,0 +1,240 @@
+"""A run: what it goes on from and what it refuses, which checkpoints and weights it keeps, what it measures and says."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+import models.discriminator
+import models.generator
+from infer import evaluate
+from models import weights
+from models.errors import InputError
+from tests import training
+from train import health, pretrain_g, train_gan
+
+RUN = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "100"]
+STAGE1 = "pretrain_g"
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "photographs"
+    training.write_photographs(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    """Networks of the same kinds that take milliseconds."""
+    monkeypatch.setattr(models.discriminator, "CHANNELS", (4,) * 8)
+    monkeypatch.setattr(models.generator, "RESIDUAL_BLOCKS", 1)
+
+
+@pytest.fixture
+def train(photographs, tmp_path):
+    def run(module, *flags):
+        line = ["--data", str(photographs), "--output", str(tmp_path), *RUN, *map(str, flags)]
+        module.main(module.PARSER.parse_args(line))
+
+    return run
+
+
+def checkpoint_epochs(output, stage=STAGE1):
+    return [int(name[6:12]) for name in training.checkpoints(output, stage)]
+
+
+# --------------------------------------------------------------------------------------------------------- going on
+
+
+def test_resume_with_nothing_there_is_a_new_run(train, tmp_path, capsys):
+    train(pretrain_g, "--epochs", 0, "--resume")
+    assert "no checkpoint in" in capsys.readouterr().out
+    assert checkpoint_epochs(tmp_path) == [1]
+
+
+def test_a_new_run_is_refused_where_one_could_be_gone_on_from(train, tmp_path):
+    train(pretrain_g, "--epochs", 0)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(InputError, match=r"an earlier run's.*--resume.*--output.*remove"):
+        train(pretrain_g, "--epochs", 0)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert checkpoint_epochs(tmp_path) == [1]
+
+
+def test_a_run_that_has_ended_stays_as_it_is_and_more_epochs_go_on(train, tmp_path, capsys):
+    train(pretrain_g, "--epochs", 1)
+    before = training.checkpoints(tmp_path, STAGE1)
+    train(pretrain_g, "--epochs", 1, "--resume")
+    assert "this run has ended already" in capsys.readouterr().out
+    assert list(training.checkpoints(tmp_path, STAGE1)) == list(before)
+    train(pretrain_g, "--epochs", 2, "--resume")
+    assert max(checkpoint_epochs(tmp_path)) == 3
+    assert [row[1] for row in training.log(tmp_path)] == ["epoch", "0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    "changed, said",
+    [
+        (["--learning-rate", "0.01"], "learning-rate 0.001 there, 0.01 here"),
+        (["--batch-size", "4"], "batch-size 2 there, 4 here"),
+        (["--schedule", "cosine"], "pretrain-schedule constant there, cosine here"),
+    ],
+)
+def test_another_recipe_is_refused_unless_told_to(train, tmp_path, capsys, changed, said):
+    train(pretrain_g, "--epochs", 0)
+    with pytest.raises(InputError) as refused:
+        train(pretrain_g, "--epochs", 2, "--resume", *changed)
+    assert said in str(refused.value) and "--new-recipe" in str(refused.value)
+    assert checkpoint_epochs(tmp_path) == [1]
+    train(pretrain_g, "--epochs", 2, "--resume", "--new-recipe", *changed)
+    printed = capsys.readouterr().out
+    assert "going on with another recipe: " in printed and said in printed
+    assert max(checkpoint_epochs(tmp_path)) == 3
+
+
+def test_where_the_rate_follows_the_runs_length_its_length_is_the_recipes(train):
+    train(pretrain_g, "--epochs", 1, "--schedule", "cosine")
+    with pytest.raises(InputError, match="pretrain-epochs 1 there, 3 here"):
+        train(pretrain_g, "--epochs", 3, "--resume", "--schedule", "cosine")
+
+
+def test_other_pictures_are_refused_unless_told_to(train, photographs, tmp_path):
+    train(pretrain_g, "--epochs", 0)
+    (tmp_path / "others").mkdir()
+    for path in photographs.glob("[!.]*"):
+        (tmp_path / "others" / f"x{path.name}").write_bytes(path.read_bytes())
+    others = ["--epochs", 1, "--resume", "--data", str(tmp_path / "others")]
+    with pytest.raises(InputError, match=r"4 pictures there, 4 \(or others\) here"):
+        train(pretrain_g, *others)
+    train(pretrain_g, *others, "--new-recipe")
+    assert max(checkpoint_epochs(tmp_path)) == 2
+
+
+def test_other_networks_are_refused_even_so(train, tmp_path, monkeypatch):
+    train(pretrain_g, "--epochs", 0)
+    train(train_gan, "--epochs", 0, "--no-vgg")
+    with pytest.raises(
+        InputError, match=r"srgan_g/epoch_000001_step_000000.npz: discriminator/convs.7.weight is float32"
+    ):
+        monkeypatch.setattr(models.discriminator, "CHANNELS", (4,) * 7 + (5,))
+        train(train_gan, "--epochs", 1, "--no-vgg", "--resume")
+
+
+def test_a_damaged_checkpoint_is_passed_over(train, tmp_path, capsys):
+    train(pretrain_g, "--epochs", 3)
+    wanted = training.checkpoints(tmp_path, STAGE1)
+    newest = tmp_path / "checkpoints" / STAGE1 / f"{max(wanted)}.npz"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    train(pretrain_g, "--epochs", 3, "--resume")
+    said = capsys.readouterr()
+    assert f"{newest}: damaged" in said.err and "going on from" in said.out
+    training.assert_same(training.checkpoints(tmp_path, STAGE1)[newest.stem], wanted[newest.stem])
+
+
+def test_what_a_killed_run_left_half_written_is_removed(train, tmp_path):
+    folder = tmp_path / "checkpoints" / STAGE1
+    folder.mkdir(parents=True)
+    (folder / ".999999999-01234567.npz").write_bytes(b"half")  # no process has that number
+    train(pretrain_g, "--epochs", 0, "--resume")
+    assert [path.name for path in folder.iterdir()] == ["epoch_000001_step_000000.npz"]
+
+
+def test_a_checkpoint_without_what_it_needs_is_named(train, tmp_path):
+    train(pretrain_g, "--epochs", 0)
+    (path,) = (tmp_path / "checkpoints" / STAGE1).iterdir()
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    for spoil in (lambda note: note.pop("progress"), lambda note: note["progress"].update(mine=1)):
+        note = json.loads(arrays["note"].tobytes())
+        spoil(note)
+        np.savez(path, **{**arrays, "note": np.frombuffer(json.dumps(note).encode(), "uint8")})
+        with pytest.raises(InputError, match="epoch_000001_step_000000.npz: no checkpoint of this project"):
+            train(pretrain_g, "--epochs", 1, "--resume")
+
+
+# ------------------------------------------------------------------------------------------------- what is measured
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("valid")
+    for i in range(2):
+        small = np.random.RandomState(i).randint(0, 256, (6, 7, 3)).astype("uint8")
+        bgr = cv2.resize(small, (45 + i, 38), interpolation=cv2.INTER_CUBIC)
+        (folder / f"{i}.png").write_bytes(cv2.imencode(".png", bgr)[1].tobytes())
+    return folder
+
+
+def test_validation_is_evaluates_measure_and_the_best_is_kept(train, tmp_path, valid, capsys):
+    train(pretrain_g, "--epochs", 6, "--valid", valid, "--valid-every", 2, "--learning-rate", 0.02)
+    header, *rows = training.log(tmp_path)
+    measured = {int(row[1]): float(row[header.index("valid_psnr")]) for row in rows if row[header.index("valid_psnr")]}
+    assert sorted(measured) == [0, 2, 4, 6]
+    best = max(measured, key=measured.get)
+    assert f"valid: {measured[best]:.2f} dB, SSIM" in capsys.readouterr().out
+
+    # The kept weights have that figure by the evaluation command, which shares no code with training but the measure.
+    figures = {}
+    for name in ("pretrain_g_best", "pretrain_g"):
+        target = tmp_path / f"{name}.json"
+        line = ["--hr", str(valid), "--weights", str(tmp_path / f"{name}.pdparams"), "--json", str(target)]
+        evaluate.main(evaluate.parser().parse_args([*line, "--engine", "eager"]))
+        means = json.loads(target.read_text(encoding="utf-8"))["means"]
+        figures[name] = next(value["psnr_y"] for label, value in means.items() if label != "bicubic")
+    assert figures["pretrain_g_best"] == pytest.approx(measured[best], abs=1e-3)
+    assert figures["pretrain_g"] == pytest.approx(measured[6], abs=1e-3)
+    kept = checkpoint_epochs(tmp_path)
+    assert best + 1 in kept and set(kept) - {best + 1} >= {7} and len(kept) <= 4
+
+
+def test_a_valid_folder_that_cannot_be_measured_on_is_named_before_training(train, tmp_path, photographs):
+    (tmp_path / "valid").mkdir()
+    (tmp_path / "valid" / "bad.png").write_bytes(b"text")
+    with pytest.raises(InputError, match="bad.png"):
+        train(pretrain_g, "--epochs", 1, "--valid", tmp_path / "valid")
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_the_weights_for_users_are_the_moving_average(train, tmp_path):
+    train(pretrain_g, "--epochs", 2, "--ema", 0.99)
+    arrays = training.checkpoints(tmp_path, STAGE1)["epoch_000003_step_000000"]
+    found = weights.read_pdparams(tmp_path / "pretrain_g.pdparams")
+    for name in ("out_conv.weight", "head_bn.bias"):
+        np.testing.assert_array_equal(found[name], arrays[f"ema/{name}"])
+        assert not np.array_equal(found[name], arrays[f"generator/{name}"])
+
+
+def test_stage_2_begins_with_what_stage_1_reached_and_its_warnings_are_said_once(train, tmp_path, capsys, monkeypatch):
+    train(pretrain_g, "--epochs", 3)
+    monkeypatch.setattr(health, "D_HR", -1.0)  # every D has won
+    monkeypatch.setattr(health, "D_SR", 2.0)
+    capsys.readouterr()
+    train(train_gan, "--epochs", 2, "--no-vgg")
+    said = capsys.readouterr()
+    assert "stage 1's generator)" in said.out
+    assert said.out.count("judged real") == 3
+    assert said.err.count("warning: D has won") == 1
+    train(train_gan, "--epochs", 4, "--no-vgg", "--resume")
+    said = capsys.readouterr()
+    assert "D has won" not in said.err and "stage 1's generator)" not in said.out
+
+
+def test_while_d_warms_up_g_stays_as_it_is(train, tmp_path):
+    train(pretrain_g, "--epochs", 0)
+    train(train_gan, "--epochs", 1, "--no-vgg", "--d-warmup", 4)  # of 2 × 2 steps
+    arrays = training.checkpoints(tmp_path, "srgan_g")["epoch_000002_step_000000"]
+    before = training.checkpoints(tmp_path, STAGE1)["epoch_000001_step_000000"]
+    assert not [name for name in arrays if name.startswith("optimizer/generator")]
+    for name, array in before.items():
+        if name.startswith("generator") and not name.endswith(("_mean", "_variance")):
+            np.testing.assert_array_equal(arrays[name], array)
+
+
+def test_the_schedule_reaches_the_optimizer_and_the_log(train, tmp_path):
+    train(pretrain_g, "--epochs", 3, "--schedule", "step")
+    header, *rows = training.log(tmp_path)
+    assert [float(row[header.index("learning_rate")]) for row in rows] == [1e-3, 1e-3, 1e-4, 1e-4]

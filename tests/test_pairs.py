@@ -1,0 +1,81 @@
+"""A benchmark's pictures: which LR belongs to which HR, and what cannot be measured."""
+
+import cv2
+import numpy as np
+import pytest
+
+from data.pairs import pairs, read_pair
+from models.errors import InputError
+from tests import matlab
+
+NAMES = ["a.png", "b.bmp", "照片 c.png"]
+
+
+def write(path, rgb):
+    path.write_bytes(cv2.imencode(path.suffix, rgb[:, :, ::-1])[1].tobytes())
+
+
+@pytest.fixture
+def hr_folder(tmp_path):
+    """Three pictures whose sides are no multiples of 4."""
+    folder = tmp_path / "hr"
+    folder.mkdir()
+    for i, name in enumerate(NAMES):
+        write(folder / name, matlab.noise(43, 50 + 4 * i))
+    return folder
+
+
+@pytest.fixture
+def lr_folder(tmp_path):
+    """LR pictures of all three, named in the three ways there are."""
+    folder = tmp_path / "lr"
+    folder.mkdir()
+    for i, name in enumerate(["a.png", "bx4.png", "照片 cx4.bmp"]):
+        write(folder / name, matlab.noise(10, 12 + i))
+    return folder
+
+
+def test_without_an_lr_folder_hr_is_cut_and_lr_is_matlabs(hr_folder):
+    found = pairs(hr_folder)
+    assert [(hr.name, lr) for hr, lr in found] == [(name, None) for name in NAMES]
+    for i, pair in enumerate(found):
+        hr, lr = read_pair(*pair)
+        np.testing.assert_array_equal(hr, matlab.noise(43, 50 + 4 * i)[:40, : 48 + 4 * i])
+        np.testing.assert_array_equal(lr, matlab.imresize(hr, 10, 12 + i))
+
+
+def test_lr_goes_by_name(hr_folder, lr_folder):
+    write(lr_folder / "another.png", matlab.noise(3, 3))
+    names = [(hr.name, lr.name) for hr, lr in pairs(hr_folder, lr_folder)]
+    assert names == [("a.png", "a.png"), ("b.bmp", "bx4.png"), ("照片 c.png", "照片 cx4.bmp")]
+
+
+def test_lr_is_taken_as_it_is(hr_folder, lr_folder):
+    for i, pair in enumerate(pairs(hr_folder, lr_folder)):
+        np.testing.assert_array_equal(read_pair(*pair)[1], matlab.noise(10, 12 + i))
+
+
+def test_a_missing_one_is_named_with_its_size(hr_folder, lr_folder):
+    (lr_folder / "bx4.png").unlink()
+    with pytest.raises(InputError, match=r"lr lacks the LR picture of .*b\.bmp.*b\.bmp or bx4\.bmp, 13x10 pixels"):
+        pairs(hr_folder, lr_folder)
+
+
+def test_two_of_one_are_refused(hr_folder, lr_folder):
+    write(lr_folder / "ax4.png", matlab.noise(10, 12))
+    with pytest.raises(InputError, match=r"a\.png: a\.png and ax4\.png"):
+        pairs(hr_folder, lr_folder)
+
+
+def test_a_misshapen_one_is_named_with_the_size_expected(hr_folder, lr_folder):
+    write(lr_folder / "a.png", matlab.noise(12, 10))
+    with pytest.raises(InputError, match=r"lr/a\.png has 10x12 pixels; expected 12x10"):
+        read_pair(*pairs(hr_folder, lr_folder)[0])
+
+
+def test_the_smallest_picture(tmp_path):
+    write(tmp_path / "a.png", matlab.noise(23, 20))
+    assert read_pair(tmp_path / "a.png", None)[0].shape == (20, 20, 3)
+    write(tmp_path / "a.png", matlab.noise(19, 40))
+    with pytest.raises(InputError, match=r"a\.png is too small .*40x16.*20 or more"):
+        read_pair(tmp_path / "a.png", None)

@@ -1,0 +1,139 @@
+"""Nothing of a run is lost: stopped, killed and resumed runs end as those that were left alone, bit for bit."""
+
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+from models import weights
+from tests import training
+
+STAGES = {"pretrain_g.py": "pretrain_g", "train_gan.py": "srgan_g"}
+# Four epochs of sixteen steps.
+RUN = ["--hr-size", 16, "--batch-size", 2, "--crops-per-image", 8, "--sample-every", 2, "--epochs", 3, "--augment"]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "photographs"
+    training.write_photographs(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def init(photographs, tmp_path_factory):
+    """A stage 1 of tiny networks, for stage 2 to start from."""
+    output = tmp_path_factory.mktemp("init")
+    result = training.run(
+        "pretrain_g.py", "--data", photographs, "--output", output, *RUN[:-3], "--epochs", 0, tiny=True
+    )
+    assert result.returncode == 0, result.stderr
+    return output / "pretrain_g.pdparams"
+
+
+@pytest.fixture(scope="module")
+def flags(photographs, init):
+    """{command: its flags}; stage 2 with a moving average and a schedule, so that these are resumed too."""
+    common = ["--data", photographs, *RUN]
+    extra = ["--init", init, "--no-vgg", "--ema", 0.9, "--schedule", "cosine", "--d-warmup", 3]
+    return {"pretrain_g.py": common, "train_gan.py": [*common, *extra]}
+
+
+@pytest.fixture(scope="module")
+def straight(flags, tmp_path_factory):
+    """{command: the folder of a run that was left alone}."""
+    outputs = {}
+    for script in STAGES:
+        outputs[script] = tmp_path_factory.mktemp("straight")
+        result = training.run(script, "--output", outputs[script], *flags[script], tiny=True)
+        assert result.returncode == 0, result.stderr
+    return outputs
+
+
+def assert_ends_alike(found, wanted, script):
+    """Every variable of the last checkpoint, the weights for users, the log but for its seconds."""
+    stage = STAGES[script]
+    last = max(training.checkpoints(wanted, stage))
+    training.assert_same(training.checkpoints(found, stage)[last], training.checkpoints(wanted, stage)[last])
+    training.assert_same(*(weights.read_pdparams(output / f"{stage}.pdparams") for output in (found, wanted)))
+    assert training.log(found) == training.log(wanted)
+
+
+def stop_within(script, output, flags, signum, epoch):
+    """Start, and send a signal in the midst of an epoch; (exit status, standard error)."""
+    with training.start(script, "--output", output, *flags, tiny=True) as process:
+        read = training.wait_for(process, f"epoch {epoch}/3:".encode())
+        process.send_signal(signum)
+        return process.wait(100), (read + process.stderr.read()).decode()
+
+
+@pytest.mark.parametrize("script", STAGES)
+@pytest.mark.parametrize("signum, workers", [(signal.SIGINT, 2), (signal.SIGTERM, 0)])
+def test_a_stopped_run_goes_on_to_the_same_end(script, signum, workers, flags, straight, tmp_path):
+    """4 epochs straight (with one worker), against a stop in the third epoch and another number of workers."""
+    status, said = stop_within(script, tmp_path, [*flags[script], "--workers", workers], signum, 2)
+    assert status == {signal.SIGINT: 130, signal.SIGTERM: 143}[signum]
+    assert "Traceback" not in said and "go on with --resume" in said
+    newest = max(training.checkpoints(tmp_path, STAGES[script]))
+    assert newest.startswith("epoch_000002_step_0000"), newest
+    result = training.run(script, "--output", tmp_path, *flags[script], "--resume", "--workers", workers, tiny=True)
+    assert result.returncode == 0, result.stderr
+    assert f"{newest}.npz" in result.stdout
+    assert_ends_alike(tmp_path, straight[script], script)
+
+
+def test_two_epochs_and_two_more_are_four(flags, straight, tmp_path):
+    two = [*flags["pretrain_g.py"], "--epochs", 1]
+    assert training.run("pretrain_g.py", "--output", tmp_path, *two, tiny=True).returncode == 0
+    four = training.run("pretrain_g.py", "--output", tmp_path, *flags["pretrain_g.py"], "--resume", tiny=True)
+    assert four.returncode == 0, four.stderr
+    found, wanted = (training.checkpoints(o, "pretrain_g") for o in (tmp_path, straight["pretrain_g.py"]))
+    training.assert_same(found[max(found)], wanted[max(wanted)])
+
+
+def kill_and_resume(script, output, flags, kills, seed, seen):
+    """Start with --resume and SIGKILL at a random moment of training, over and over; then to the end."""
+    draw = random.Random(seed)
+    folder = output / "checkpoints" / STAGES[script]
+    for _ in range(kills):
+        with training.start(script, "--output", output, *flags, "--resume", tiny=True) as process:
+            drain = threading.Thread(target=process.stdout.read)
+            drain.start()
+            training.wait_for(process, b"step/s")
+            time.sleep(draw.uniform(0, 0.7))
+            is_running = process.poll() is None
+            process.kill()
+            process.communicate()
+            drain.join()
+        seen["killed"] += is_running
+        # What `replacing` writes to before it renames: the process died while it saved.
+        seen["while saving"] += is_running and any(path.name.startswith(".") for path in folder.glob("*"))
+        for name, arrays in training.checkpoints(output, STAGES[script]).items():
+            assert arrays, name
+    result = training.run(script, "--output", output, *flags, "--resume", tiny=True)
+    seen["last"].append(result)
+
+
+def test_killed_at_random_moments_a_run_ends_as_if_it_had_not_been(flags, tmp_path):
+    """Both stages, side by side, 16 times each: every restart goes on from a whole checkpoint."""
+    epochs = ["--crops-per-image", 2, "--epochs", 99, "--sample-every", 1000]
+    seen = {"killed": 0, "while saving": 0, "last": []}
+    threads = []
+    for seed, script in enumerate(STAGES):
+        arguments = (script, tmp_path / script, [*flags[script], *epochs, "--save-every-minutes", 0], 17, seed, seen)
+        threads.append(threading.Thread(target=kill_and_resume, args=arguments))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [result.returncode for result in seen["last"]] == [0, 0], [result.stderr[-2000:] for result in seen["last"]]
+    assert seen["killed"] >= 30 and seen["while saving"] > 0, seen
+    for script, stage in STAGES.items():
+        alone = tmp_path / f"alone {script}"
+        result = training.run(script, "--output", alone, *flags[script], *epochs, tiny=True)
+        assert result.returncode == 0, result.stderr
+        assert_ends_alike(tmp_path / script, alone, script)
+        left = [path.name for path in (tmp_path / script / "checkpoints" / stage).iterdir()]
+        assert len(left) == 3 and not any(name.startswith(".") for name in left), left

@@ -1,0 +1,145 @@
+"""Mixed precision of the training. Paddle has it on GPUs only: there are stand-ins here, and float16's scaling on the CPU."""
+
+import contextlib
+import json
+import math
+import warnings
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+import pytest
+from paddle import nn
+
+from models.errors import InputError
+from train import precision
+from train.precision import FP32, Precision
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A stand-in for a GPU, on which convolutions come out in the type that autocast was asked for; returns the asked."""
+    asked = []
+    conv2d = F.conv2d
+
+    @contextlib.contextmanager
+    def auto_cast(**settings):
+        asked.append(settings)
+        monkeypatch.setattr(F, "conv2d", lambda *args: conv2d(*args).astype(settings["dtype"]))
+        yield
+        monkeypatch.setattr(F, "conv2d", conv2d)
+
+    monkeypatch.setattr(paddle, "get_device", lambda: "gpu:0")
+    monkeypatch.setattr(paddle.amp, "auto_cast", auto_cast)
+    return asked
+
+
+@pytest.fixture
+def trained():
+    """A network of one weight 1.0 that is multiplied with its input, and its optimizer with step 0.5."""
+    network = nn.Linear(1, 1, weight_attr=nn.initializer.Constant(1.0), bias_attr=False)
+    return network, paddle.optimizer.SGD(0.5, parameters=network.parameters())
+
+
+def step(of: Precision, network, optimizer, x: float) -> tuple:
+    """A training step on the loss weight · x: (the gradient after unscaling, the weight after the step)."""
+    with of.autocast():
+        loss = network(paddle.to_tensor([[x]])).sum()
+    of.backward(loss)
+    of.unscale(optimizer)
+    gradient = network.weight.grad.item()
+    of.step(optimizer)
+    optimizer.clear_grad(set_to_zero=False)
+    return gradient, network.weight.item()
+
+
+def test_without_amp_all_is_float32_and_nothing_is_scaled(trained):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with FP32.autocast():
+            assert F.conv2d(paddle.ones([1, 1, 1, 1]), paddle.ones([1, 1, 1, 1])).dtype == paddle.float32
+        assert step(FP32, *trained, x=0.25) == (0.25, 0.875)
+    assert FP32.state() == {}
+
+
+def test_on_a_cpu_paddle_has_no_mixed_precision_and_the_user_is_told():
+    with pytest.raises(InputError, match="--amp: Paddle .* has no mixed precision on cpu; leave it out"):
+        Precision(amp=True)
+
+
+def test_a_gpu_without_mixed_precision_is_refused(gpu, monkeypatch):
+    monkeypatch.setattr(paddle.amp, "auto_cast", lambda **_: contextlib.nullcontext())  # as Paddle's, but for a warning
+    with pytest.raises(InputError, match="on gpu:0; leave it out"):
+        Precision(amp=True)
+
+
+def test_on_a_gpu_it_is_o1_in_float16(gpu):
+    on_gpu = Precision(amp=True)
+    assert on_gpu.dtype == "float16"
+    del gpu[:]
+    with on_gpu.autocast():
+        pass
+    assert gpu == [{"level": "O1", "dtype": "float16"}]
+
+
+def test_bfloat16_is_not_scaled(gpu, monkeypatch, trained):
+    monkeypatch.setattr(paddle, "get_device", lambda: "cpu")
+    on_cpu = Precision(amp=True)
+    assert on_cpu.dtype == "bfloat16"
+    assert step(on_cpu, *trained, x=0.25) == (0.25, 0.875)
+    assert on_cpu.state() == {}
+
+
+def test_small_gradients_do_not_vanish_in_float16(gpu):
+    """1e-8 is 0 in float16; on its way back to the weight the gradient here goes through it."""
+    weight = paddle.to_tensor([2.0], stop_gradient=False)
+    weight_optimizer = paddle.optimizer.SGD(1.0, parameters=[weight])
+    on_gpu = Precision(amp=True)
+    half = paddle.cast(weight, "float16")
+    on_gpu.backward(paddle.cast(half, "float32").sum() * 1e-8)
+    on_gpu.unscale(weight_optimizer)
+    np.testing.assert_allclose(weight.grad.item(), 1e-8, rtol=1e-3)
+
+
+def test_the_update_is_that_of_the_unscaled_gradient(gpu, trained):
+    assert step(Precision(amp=True), *trained, x=0.25) == (0.25, 0.875)
+
+
+@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan, 3e38])
+def test_after_an_overflow_weights_stay_and_the_scale_is_halved(gpu, trained, bad):
+    on_gpu = Precision(amp=True)
+    assert step(on_gpu, *trained, x=bad) == (0.0, 1.0)
+    assert on_gpu.state() == {"scale": 2.0**15, "steps": 0}
+    assert step(on_gpu, *trained, x=0.25) == (0.25, 0.875)
+    assert on_gpu.state() == {"scale": 2.0**15, "steps": 1}
+
+
+def test_the_scale_grows_after_steps_without_overflow(gpu, trained, monkeypatch):
+    monkeypatch.setattr(precision, "GROWS_AFTER", 3)
+    on_gpu = Precision(amp=True)
+    scales = []
+    for x in (0.0, 0.0, math.nan, 0.0, 0.0, 0.0, 0.0):
+        step(on_gpu, *trained, x=x)
+        scales.append(on_gpu.scale / 2**15)
+    assert scales == [2, 2, 1, 1, 1, 2, 2]
+
+
+def test_gradients_that_no_scale_helps_end_the_run(gpu, trained):
+    on_gpu = Precision(amp=True)
+    with pytest.raises(InputError, match="--amp: the gradients"):
+        for _ in range(100):
+            step(on_gpu, *trained, x=math.nan)
+    assert trained[0].weight.item() == 1.0
+
+
+def test_a_run_goes_on_from_its_state(gpu, trained):
+    first = Precision(amp=True)
+    for x in (0.0, math.inf, 0.0):
+        step(first, *trained, x=x)
+    second = Precision(amp=True)
+    second.load_state(json.loads(json.dumps(first.state())))
+    assert second.state() == first.state() == {"scale": 2.0**15, "steps": 1}
+    second.load_state({})  # of a run in float32
+    assert second.state() == first.state()
+    FP32.load_state(first.state())
+    assert step(FP32, *trained, x=0.25) == (0.25, 0.875)

@@ -1,0 +1,172 @@
+"""What VisualDL is given: read back with its own reader, and by a stand-in where the package is missing."""
+
+import io
+import struct
+import sys
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.errors import InputError
+from tests import matlab
+from train import log_csv
+from train.visualdl_log import VisualDL
+
+SHOWN = {
+    "seconds": ("run/seconds", 12.5),
+    "learning_rate": ("run/learning_rate", 0.5),
+    "mse": ("loss/mse", 0.25),
+    "vgg": ("loss/vgg", 2.0),
+    "adv": ("loss/adv", 3.0),
+    "g_loss": ("loss/g_loss", 4.0),
+    "d_loss": ("loss/d_loss", 5.0),
+    "d_hr": ("discriminator/d_hr", 0.75),
+    "d_sr": ("discriminator/d_sr", 0.125),
+    "g_gradient": ("gradient/g_gradient", 6.0),
+    "d_gradient": ("gradient/d_gradient", 7.0),
+    "sample_psnr": ("psnr/sample", 20.5),
+    "valid_psnr": ("psnr/valid", 30.5),
+    "valid_ssim": ("ssim/valid", 0.875),
+}
+ROW = {"stage": "srgan_g", "epoch": 3, **{name: value for name, (_, value) in SHOWN.items()}}
+
+
+def test_every_figure_of_the_log_is_shown():
+    assert ["stage", "epoch", *SHOWN] == list(log_csv.COLUMNS)
+
+
+class TestCalls:
+    """With a stand-in for the package."""
+
+    @pytest.fixture
+    def calls(self, monkeypatch):
+        found = []
+
+        class LogWriter:
+            def __init__(self, **arguments):
+                found.append(("LogWriter", arguments))
+
+            def __getattr__(self, name):
+                return lambda **arguments: found.append((name, arguments))
+
+        monkeypatch.setitem(sys.modules, "visualdl", types.SimpleNamespace(LogWriter=LogWriter))
+        return found
+
+    def test_figures(self, calls, tmp_path):
+        log = VisualDL(tmp_path / "visualdl")
+        log.scalars(ROW, 3)
+        ((_, opened), *scalars, (last, _)) = calls
+        assert opened["logdir"] == str(tmp_path / "visualdl") and "vdlrecords" in opened["file_name"]
+        assert {name for name, _ in scalars} == {"add_scalar"} and {call["step"] for _, call in scalars} == {3}
+        assert {call["tag"]: call["value"] for _, call in scalars} == dict(SHOWN.values())
+        assert last == "flush"
+
+    def test_what_is_missing_is_left_out(self, calls, tmp_path):
+        VisualDL(tmp_path).scalars({"epoch": 0, "mse": 0.0, "sample_psnr": None}, 0)
+        assert calls[1:-1] == [("add_scalar", {"tag": "loss/mse", "value": 0.0, "step": 0})]
+
+    def test_pictures_and_the_end(self, calls, tmp_path):
+        log = VisualDL(tmp_path)
+        lr = matlab.noise(4, 5)
+        log.pictures({"lr": lr}, 7)
+        log.close()
+        (name, call), *rest = calls[1:]
+        np.testing.assert_array_equal(call.pop("img"), lr)
+        assert (name, call) == ("add_image", {"tag": "sample/lr", "step": 7})
+        assert rest == [("flush", {}), ("close", {})]
+
+
+def test_without_the_package_the_error_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "visualdl", None)  # what importing it then raises is an ImportError
+    with pytest.raises(InputError, match=r"--visualdl needs .*pip install -r requirements-visualdl\.txt"):
+        VisualDL(tmp_path / "visualdl")
+    assert not (tmp_path / "visualdl").exists()
+
+
+class TestFile:
+    """With the package itself."""
+
+    @pytest.fixture(autouse=True)
+    def package(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))  # importing it writes there
+        pytest.importorskip("visualdl", reason="the package visualdl is not installed")
+
+    @staticmethod
+    def shown(folder):
+        """{kind: {tag: [records]}} of the file that VisualDL takes in that folder."""
+        from visualdl import LogReader
+        from visualdl.utils.string_util import encode_tag
+
+        reader = LogReader(logdir=str(folder))
+        ((run, file),) = reader.logs(update=True).items()
+        assert run == str(folder)
+        data = LogReader(file_path=f"{run}/{file}").log_data
+        return {kind: {encode_tag(tag): records for tag, records in tags.items()} for kind, tags in data.items()}
+
+    def epochs(self, folder):
+        return {tag: [record.id for record in records] for tag, records in self.shown(folder)["scalar"].items()}
+
+    def test_figures(self, tmp_path):
+        log = VisualDL(tmp_path / "new" / "srgan_g")
+        log.scalars(ROW, 3)
+        # Read before it is closed: a killed run leaves what it had.
+        scalars = self.shown(tmp_path / "new" / "srgan_g")["scalar"]
+        log.close()
+        assert {tag: [(r.id, r.value) for r in records] for tag, records in scalars.items()} == {
+            tag: [(3, value)] for tag, value in SHOWN.values()
+        }
+
+    def test_pictures_have_their_colours(self, tmp_path):
+        pictures = {"lr": matlab.noise(5, 7), "sr": matlab.noise(20, 28), "black": np.zeros((4, 4, 3), np.uint8)}
+        for rgb in pictures.values():
+            rgb.flags.writeable = False
+        log = VisualDL(tmp_path)
+        log.pictures(pictures, 10)
+        log.close()
+        images = self.shown(tmp_path)["image"]
+        assert set(images) == {f"sample/{name}" for name in pictures}
+        for name, rgb in pictures.items():
+            (record,) = images[f"sample/{name}"]
+            assert record.id == 10
+            np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(record.image.encoded_image_string))), rgb)
+
+    def written(self, folder, epochs, first):
+        log = VisualDL(folder, first)
+        for epoch in epochs:
+            log.scalars({"mse": 1 / (1 + epoch), "d_hr": 0.5}, epoch)
+            log.pictures({"sr": matlab.noise(4, 4)}, epoch)
+        log.close()
+
+    def test_a_resumed_run_goes_on_without_gap_or_repetition(self, tmp_path):
+        self.written(tmp_path, range(5), 0)
+        self.written(tmp_path, range(3, 7), 3)  # the epochs 3 and 4 were not in the checkpoint
+        self.written(tmp_path, range(7, 9), 7)
+        assert self.epochs(tmp_path) == {"loss/mse": list(range(9)), "discriminator/d_hr": list(range(9))}
+        assert [record.id for record in self.shown(tmp_path)["image"]["sample/sr"]] == list(range(9))
+        assert len(list(tmp_path.glob("vdlrecords*"))) == 1
+
+    def test_a_new_run_replaces_the_old_one(self, tmp_path):
+        self.written(tmp_path, range(5), 0)
+        self.written(tmp_path, range(2), 0)
+        assert self.epochs(tmp_path)["loss/mse"] == [0, 1]
+
+    @pytest.mark.parametrize(
+        "tail",
+        [b"\x07", struct.pack("<Q", 100) + b"\x01", bytes(4096), struct.pack("<Q", 3) + b"\xff" * 9, b"\xff" * 99],
+        ids=["in a length", "in a record", "zeros", "no record", "no length"],
+    )
+    def test_a_torn_end_is_cut_off(self, tmp_path, tail):
+        self.written(tmp_path, range(3), 0)
+        with open(tmp_path / "vdlrecords.log", "ab") as file:
+            file.write(tail)
+        self.written(tmp_path, range(3, 5), 3)
+        assert self.epochs(tmp_path)["loss/mse"] == list(range(5))
+
+    def test_two_stages_are_two_runs(self, tmp_path):
+        from visualdl import LogReader
+
+        for stage in ("pretrain_g", "srgan_g"):
+            self.written(tmp_path / stage, range(2), 0)
+        assert sorted(LogReader(logdir=str(tmp_path)).runs()) == [str(tmp_path / s) for s in ("pretrain_g", "srgan_g")]

@@ -1,0 +1,82 @@
+"""The training commands, run as a user runs them, on small crops of small pictures, and what they leave."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "1"]
+
+# The commands with networks of the same kinds that are a hundred times smaller, for tests that need many steps.
+TINY = """
+import runpy, sys
+sys.path.insert(0, {root!r})
+import models.discriminator, models.generator
+models.discriminator.CHANNELS = (4,) * 8
+models.generator.RESIDUAL_BLOCKS = 1
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def write_photographs(folder: Path) -> None:
+    """Four pictures with some structure; one has a non-ASCII name and a space."""
+    folder.mkdir()
+    for i, name in enumerate(["a.png", "b.jpg", "c.bmp", "照片 d.png"]):
+        small = np.random.RandomState(i).randint(0, 256, (6, 7, 3)).astype("uint8")
+        bgr = cv2.resize(small, (40 + i, 36), interpolation=cv2.INTER_CUBIC)
+        (folder / name).write_bytes(cv2.imencode(name[-4:], bgr)[1].tobytes())
+
+
+def command_line(script: str, *arguments, tiny: bool = False) -> list:
+    start = ["-c", TINY.format(root=str(ROOT))] if tiny else []
+    return [sys.executable, *start, str(ROOT / "train" / script), *map(str, arguments)]
+
+
+def run(script: str, *arguments, tiny: bool = False, cwd=ROOT, **kwargs):
+    """Run a training command to its end; tiny: with networks a hundred times smaller."""
+    settings = {"cwd": cwd, "capture_output": True, "encoding": "utf-8", "timeout": 600, **kwargs}
+    return subprocess.run(command_line(script, *arguments, tiny=tiny), check=False, **settings)
+
+
+def start(script: str, *arguments, tiny: bool = False) -> subprocess.Popen:
+    """Start a training command whose output is read from its `stderr` and `stdout`, bytes."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command_line(script, *arguments, tiny=tiny), cwd=ROOT, **pipes)
+
+
+def wait_for(process: subprocess.Popen, text: bytes) -> bytes:
+    """Read the process's standard error until `text` has come, or to its end; what was read."""
+    read = b""
+    while text not in read:
+        part = os.read(process.stderr.fileno(), 65536)
+        if not part:
+            break
+        read += part
+    return read
+
+
+def checkpoints(output, stage: str) -> dict:
+    """{name: {variable: array}} of a run's checkpoints, by NumPy alone."""
+    found = {}
+    for path in sorted((Path(output) / "checkpoints" / stage).glob("epoch_*.npz")):
+        with np.load(path) as archive:
+            found[path.stem] = {name: archive[name] for name in archive.files if name != "note"}
+    return found
+
+
+def assert_same(found: dict, wanted: dict) -> None:
+    """Both of {variable: array}, bit for bit."""
+    assert found.keys() == wanted.keys()
+    different = [name for name, array in wanted.items() if array.tobytes() != found[name].tobytes()]
+    assert not different, different
+
+
+def log(output, without=("seconds",)) -> list:
+    """The rows of log.csv, as text, without the columns that differ from run to run."""
+    lines = [text.split(",") for text in (Path(output) / "log.csv").read_text(encoding="utf-8").splitlines()]
+    return [[cell for cell, name in zip(cells, lines[0]) if name not in without] for cells in lines]

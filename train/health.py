@@ -1,0 +1,52 @@
+"""The balance of generator and discriminator, judged from a run's figures."""
+
+# D has won where on average it is this sure of HR and this little deceived by SR, for so many epochs in a row.
+D_HR, D_SR = 0.99, 0.01
+EPOCHS = 3
+
+DROP = 3.0  # dB under stage 1's PSNR
+
+
+def warnings(history: list, stage1_psnr: dict) -> list:
+    """The texts that the last epoch makes due and none before it did: each comes once in a run, a resumed one too.
+
+    history: a dict {figure: number} for each epoch from the first, named as in `train.log_csv`. Besides `epoch` those
+    read are `d_hr` and `d_sr`, the means of D's probabilities, 0..1, and `valid_psnr`, in its absence `sample_psnr`, in
+    dB; where they are missing nothing is due. stage1_psnr: the last two as stage 1's generator has them.
+    """
+    texts = []
+    last = len(history) - 1
+    won = [end for end in range(EPOCHS - 1, last + 1) if all(map(_is_sure, history[end - EPOCHS + 1 : end + 1]))]
+    if won[:1] == [last]:
+        d_hr, d_sr = (sum(row[name] for row in history[-EPOCHS:]) / EPOCHS for name in ("d_hr", "d_sr"))
+        texts.append(
+            f"D has won: its mean probability was {d_hr:.4f} for HR and {d_sr:.4f} for SR in the {EPOCHS} epochs up to "
+            f"{history[-1]['epoch']}, so G learns little from it. Try, from stage 1's result on, --label-smoothing 0.1, "
+            "fewer steps of --d-warmup or a smaller --learning-rate"
+        )
+    fallen = [number for number, row in enumerate(history) if _is_low(*_psnr(row, stage1_psnr))]
+    if fallen[:1] == [last]:
+        psnr, before = _psnr(history[-1], stage1_psnr)
+        texts.append(
+            f"PSNR has fallen to {psnr:.2f} dB in epoch {history[-1]['epoch']}, from {before:.2f} dB of stage 1's "
+            "generator: the result follows D more than its picture. Try, from stage 1's result on, a smaller "
+            "--adv-weight, a larger --mse-weight or a smaller --learning-rate"
+        )
+    return texts
+
+
+def _is_sure(row: dict) -> bool:
+    d_hr, d_sr = row.get("d_hr"), row.get("d_sr")
+    return d_hr is not None and d_sr is not None and d_hr > D_HR and d_sr < D_SR
+
+
+def _psnr(row: dict, stage1_psnr: dict) -> tuple:
+    """(PSNR of the row, the same measure of stage 1's generator), or (None, None)."""
+    for name in ("valid_psnr", "sample_psnr"):
+        if row.get(name) is not None and stage1_psnr.get(name) is not None:
+            return row[name], stage1_psnr[name]
+    return None, None
+
+
+def _is_low(psnr, before) -> bool:
+    return psnr is not None and psnr <= before - DROP

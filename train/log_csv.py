@@ -1,0 +1,73 @@
+"""`output/log.csv`: a row of figures for every finished epoch of both stages."""
+
+import csv
+from pathlib import Path
+
+from models.errors import InputError
+from models.files import replacing
+
+COLUMNS = (
+    "stage",
+    "epoch",
+    "seconds",
+    "learning_rate",
+    *("mse", "vgg", "adv", "g_loss", "d_loss"),
+    *("d_hr", "d_sr", "g_gradient", "d_gradient"),
+    *("sample_psnr", "valid_psnr", "valid_ssim"),
+)
+STAGES = ("pretrain_g", "srgan_g")
+
+
+def check(path) -> None:
+    """Raise InputError, naming the file, if what is at `path` is no log of this project, which `write` would refuse."""
+    _read(Path(path))
+
+
+def write(path, stage: str, rows: list) -> None:
+    """Write the rows of a stage, in the order of COLUMNS; the other stage's, if the file has any, are kept as they are.
+
+    stage: one of STAGES. rows: a dict {column: number} for each epoch so far, from the first; what it lacks is left
+    empty, what is no column is a ValueError. They replace all that the file has of this stage.
+    The file is replaced at once. Raises InputError, as `check` does, without touching a file that is no log.
+    """
+    path = Path(path)
+    kept = _read(path)
+    kept[stage] = [{**row, "stage": stage} for row in rows]
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for name in STAGES:
+            writer.writerows(kept[name])
+
+
+def _read(path: Path) -> dict:
+    """{stage: its rows as text}; no rows where there is no file."""
+    rows = {stage: [] for stage in STAGES}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            lines = list(csv.reader(file))
+    except FileNotFoundError:
+        return rows
+    except OSError as error:
+        raise _refused(path, f"it cannot be read ({error.strerror})") from None
+    except (csv.Error, UnicodeDecodeError):
+        raise _refused(path, "it is no table of text") from None
+    if not lines or tuple(lines[0]) != COLUMNS:
+        raise _refused(path, f"its first line is not {','.join(COLUMNS)}")
+    for number, line in enumerate(lines[1:], 2):
+        if len(line) != len(COLUMNS) or line[0] not in STAGES or not all(map(_is_number, line[1:])):
+            raise _refused(path, f"line {number} is not a stage ({' or '.join(STAGES)}) and {len(COLUMNS) - 1} numbers")
+        rows[line[0]].append(dict(zip(COLUMNS, line)))
+    return rows
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell or 0)
+    except ValueError:
+        return False
+    return True
+
+
+def _refused(path: Path, found: str) -> InputError:
+    return InputError(f"{path} is not this project's log, or damaged: {found}. It is left as it is; move it away")

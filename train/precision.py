@@ -1,0 +1,111 @@
+"""In which numbers a training step computes: all in float32, or with `--amp` Paddle's O1 mixed precision.
+
+O1 computes convolutions and matrix products in 16 bits, from float32 weights and to float32 gradients of them. A step is
+
+    with precision.autocast():
+        loss = content(generator(lr), hr)           losses themselves are float32
+    precision.backward(loss)
+    average_gradients(generator.parameters())       before unscaling: an overflow of one process is then everyone's
+    precision.unscale(optimizer)                    from here on the gradients can be measured
+    precision.step(optimizer)                       not where a gradient has overflowed
+
+(`infer/precision.py` is about computing a trained network.)
+"""
+
+import contextlib
+import warnings
+
+import paddle
+import paddle.nn.functional as F
+
+from models.errors import InputError
+
+# The loss is scaled as Paddle's GradScaler does by default. It is not used itself: with Paddle 3.3 and NumPy 2.4 it fails
+# at the first overflow, and it remembers one overflow for all optimizers.
+FIRST_SCALE = 2.0**16
+GROWS_AFTER = 2000  # steps in a row without an overflow
+
+
+class Precision:
+    """How the steps of a run compute; one for all its optimizers.
+
+    amp: whether in mixed precision: `dtype` is then float16 on a GPU and bfloat16 on a CPU, else float32. float16 has
+    nothing between 0 and 6e-8, so the loss is multiplied by `scale` before the gradients are computed.
+    Raises InputError where Paddle has no mixed precision on its present device: on CPUs (2.6.2 and 3.3.1) and on GPUs
+    below compute capability 7.0.
+    """
+
+    def __init__(self, amp: bool):
+        self.dtype = "float32"
+        if amp:
+            self.dtype = "bfloat16" if paddle.get_device() == "cpu" else "float16"
+            self._check()
+        self.scale = FIRST_SCALE if self.dtype == "float16" else 1.0
+        self.steps = 0  # since the scale last changed
+        self._finite = True
+
+    def _check(self) -> None:
+        # Where mixed precision has no effect Paddle warns, at every use, and goes on in float32.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with self.autocast():
+                found = F.conv2d(paddle.zeros([1, 1, 1, 1]), paddle.zeros([1, 1, 1, 1])).dtype
+        if found != getattr(paddle, self.dtype):
+            raise InputError(
+                f"--amp: Paddle {paddle.__version__} has no mixed precision on {paddle.get_device()}; leave it out (it "
+                "wants a GPU of compute capability 7.0 or higher)"
+            )
+
+    def autocast(self):
+        """A context in which networks compute in `dtype`; what they return may be of it, too."""
+        if self.dtype == "float32":
+            return contextlib.nullcontext()
+        return paddle.amp.auto_cast(level="O1", dtype=self.dtype)
+
+    def backward(self, loss) -> None:
+        """Add the gradients of `loss`, a float32 scalar, times `scale`."""
+        (loss if self.scale == 1 else loss * self.scale).backward()
+
+    @paddle.no_grad()
+    def unscale(self, optimizer) -> None:
+        """Divide the gradients of the optimizer's weights by `scale`; if one of them has overflowed, all become 0."""
+        if self.dtype != "float16":
+            return
+        gradients = [weight.grad for weight in optimizer._parameter_list if weight.grad is not None]
+        self._finite = bool(paddle.stack([paddle.isfinite(gradient).all() for gradient in gradients]).all())
+        for gradient in gradients:
+            if self._finite:
+                gradient.scale_(1 / self.scale)
+            else:
+                gradient.zero_()
+
+    def step(self, optimizer) -> None:
+        """`optimizer.step()`; after an overflow, half the scale instead.
+
+        Raises InputError if the gradients overflow without a scale, too.
+        """
+        if self._finite:
+            optimizer.step()
+        if self.dtype != "float16":
+            return
+        self.steps += 1
+        if not self._finite:
+            self.scale, self.steps = self.scale / 2, 0
+            if self.scale < 1:
+                raise InputError(
+                    "--amp: the gradients are beyond float16; train without it, or with smaller weights of the losses"
+                )
+        elif self.steps == GROWS_AFTER:
+            self.scale, self.steps = self.scale * 2, 0
+
+    def state(self) -> dict:
+        """What a checkpoint keeps: {name: number}."""
+        return {"scale": self.scale, "steps": self.steps} if self.dtype == "float16" else {}
+
+    def load_state(self, state: dict) -> None:
+        """Go on from `state()`, also from that of a run in another precision."""
+        if state and self.dtype == "float16":
+            self.scale, self.steps = float(state["scale"]), int(state["steps"])
+
+
+FP32 = Precision(amp=False)

@@ -1,0 +1,139 @@
+"""When a run saves a checkpoint, what goes into it, and from which one it goes on."""
+
+import dataclasses
+import time
+import zlib
+
+from models.errors import InputError
+from models.files import remove_leftovers
+from train import checkpoint, parallel, run_json
+from train.checkpoint import Progress
+from train.recipe import Recipe
+
+SHARE = 0.1  # of the time may go into the checkpoints at the ends of epochs
+
+
+class Saver:
+    """The checkpoints of one run of a stage.
+
+    stage: a `train.loop.Stage`, whose networks and optimizers are saved and restored. ema: a `train.ema.Ema` or None.
+    precision: a `train.precision.Precision`. crops: the run's; `recipe`: its; arguments: what `train.flags` parsed.
+    """
+
+    def __init__(self, stage, ema, precision, crops, recipe: Recipe, arguments):
+        self.stage, self.ema, self.precision = stage, ema, precision
+        self.recipe, self.arguments = recipe, arguments
+        self.folder = checkpoint.folder_of(arguments.output, stage.name)
+        names = "\n".join(crops.pictures.names).encode("utf-8", "surrogateescape")
+        self.pictures = {"count": len(crops.pictures), "crc32 of the names": zlib.crc32(names)}
+        self.saved_at = time.monotonic()
+        self.took = 0.0  # seconds, by the last one
+        if parallel.is_main():
+            remove_leftovers(self.folder)
+
+    def begin(self) -> Progress:
+        """The progress of a new run. Raises InputError if the folder has checkpoints, which it would not go on from."""
+        there = checkpoint.listed(self.folder)
+        if there:
+            raise InputError(
+                f"{there[0]}: an earlier run's. Go on from it with --resume, name another folder with --output, or "
+                f"remove {self.folder} to start anew"
+            )
+        return Progress()
+
+    def resume(self) -> Progress:
+        """Restore the newest whole checkpoint; where there is none yet, a new run begins, which is said.
+
+        Raises InputError if it is of another recipe or other pictures (unless `--new-recipe`), or of other networks.
+        """
+        found = checkpoint.newest(self.folder)
+        if found is None:
+            print(f"no checkpoint in {self.folder} yet: starting from the beginning")
+            return Progress()
+        path, arrays, note = found
+        try:
+            progress = Progress(**note["progress"])
+            self._compare(path, note)
+            self._restore(path, arrays, note)
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: no checkpoint of this project ({type(error).__name__}: {error})") from None
+        print(f"going on from {path}: epoch {progress.epoch}, {progress.step} of its steps done")
+        return progress
+
+    def _restore(self, path, arrays: dict, note: dict) -> None:
+        for name, network in self.stage.networks.items():
+            checkpoint.restore_network(name, network, arrays, path)
+        for name, optimizer in self.stage.optimizers.items():
+            checkpoint.restore_optimizer(name, optimizer, self.stage.networks[name], arrays, path)
+        if self.ema:
+            # A run whose average begins now starts it from the weights as they are.
+            checkpoint.restore_network("ema" if note["ema"] else "generator", self.ema.generator, arrays, path)
+            self.ema.updates = note["ema"]
+        self.precision.load_state(note["precision"])
+
+    def _compare(self, path, note: dict) -> None:
+        theirs, ours = dict(note["recipe"]), dataclasses.asdict(self.recipe)
+        changes = [
+            f"{name.replace('_', '-')} {theirs.get(name)} there, {value} here"
+            for name, value in ours.items()
+            if theirs.get(name) != value and not self._may_change(name)
+        ]
+        if note["pictures"] != self.pictures:
+            changes.append(f"{note['pictures']['count']} pictures there, {self.pictures['count']} (or others) here")
+        if not changes:
+            return
+        if not self.arguments.new_recipe:
+            raise InputError(
+                f"{path} is of another recipe: {'; '.join(changes)}. Give the same flags, or --new-recipe to go on "
+                "with this command line's"
+            )
+        print(f"going on with another recipe: {'; '.join(changes)}")
+
+    def _may_change(self, name: str) -> bool:
+        """Whether going on with another value of the recipe's `name` gives what a run with it from the start gives."""
+        stage = self.stage.recipe_prefix
+        if name == f"{stage}_epochs":
+            return getattr(self.recipe, f"{stage}_schedule") == "constant"
+        return name == "sample_every" or name.startswith(tuple({"pretrain_", "gan_"} - {f"{stage}_"}))
+
+    def save(self, progress: Progress) -> None:
+        """Write a checkpoint and remove those that are not kept. Only the main process does."""
+        if parallel.is_main():
+            start = time.monotonic()
+            checkpoint.save(
+                checkpoint.path_of(self.folder, progress.epoch, progress.step), self._arrays(), self._note(progress)
+            )
+            best = checkpoint.path_of(self.folder, progress.best["epoch"] + 1, 0) if progress.best else None
+            checkpoint.prune(self.folder, best)
+            self.took = time.monotonic() - start
+        self.saved_at = time.monotonic()
+
+    def _arrays(self) -> dict:
+        arrays = {}
+        for name, network in self.stage.networks.items():
+            arrays.update(checkpoint.network_arrays(name, network))
+        for name, optimizer in self.stage.optimizers.items():
+            arrays.update(checkpoint.optimizer_arrays(name, optimizer, self.stage.networks[name]))
+        if self.ema:
+            arrays.update(checkpoint.network_arrays("ema", self.ema.generator))
+        return arrays
+
+    def _note(self, progress: Progress) -> dict:
+        return {
+            "stage": self.stage.name,
+            "progress": dataclasses.asdict(progress),
+            "recipe": dataclasses.asdict(self.recipe),
+            "pictures": self.pictures,
+            "ema": self.ema.updates if self.ema else 0,
+            "precision": self.precision.state(),
+            "versions": run_json.versions(),
+        }
+
+    def is_due_within_epoch(self) -> bool:
+        return time.monotonic() - self.saved_at >= 60 * self.arguments.save_every_minutes
+
+    def is_due_after_epoch(self) -> bool:
+        """Whether the checkpoints of the ends of epochs take no more than SHARE of the time, or one is due anyway."""
+        return self.took <= SHARE * (time.monotonic() - self.saved_at) or self.is_due_within_epoch()

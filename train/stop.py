@@ -1,0 +1,48 @@
+"""Stopping a run from outside: Ctrl-C and SIGTERM end it after the step under way, not within it."""
+
+import contextlib
+import signal
+import sys
+
+
+class Stopped(Exception):
+    """The run was asked to stop. signum: by which signal."""
+
+    def __init__(self, signum: int):
+        super().__init__(signum)
+        self.signum = signum
+
+
+class Stop:
+    """A context in which SIGINT and SIGTERM are noted instead of obeyed; the second one of a kind is obeyed.
+
+    alone: False for one of several processes. Their launcher sends SIGTERM three times in a row and SIGKILL half a
+    minute later; there further ones are noted, too.
+    signum: the signal that came first, or 0.
+    """
+
+    def __init__(self, alone: bool = True):
+        self.alone = alone
+        self.signum = 0
+
+    def __enter__(self):
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, signum, _):
+        if self.alone:
+            signal.signal(signum, self._before[signum])
+        if not self.signum:
+            self.signum = signum
+            # Not print(): the signal may have come in the midst of one.
+            with contextlib.suppress(OSError, RuntimeError):
+                sys.stderr.write("\nstopping after this step, saving\n")
+
+    def check(self) -> None:
+        """Raise Stopped if a signal has come."""
+        if self.signum:
+            raise Stopped(self.signum)

@@ -1,0 +1,84 @@
+"""A run's figures and sample pictures for VisualDL, Paddle's page of curves: `visualdl --logdir output/visualdl`."""
+
+import os
+import struct
+from pathlib import Path
+
+from models.errors import InputError
+
+# VisualDL shows one file of a folder, the last by name, so a resumed run goes on in the same one. It knows its files
+# by the first part of this name.
+FILE = "vdlrecords.log"
+LENGTH = struct.Struct("<Q")  # what stands before each of its records
+
+# Where VisualDL shows which column of `train.log_csv`.
+TAGS = {
+    **{name: f"loss/{name}" for name in ("mse", "vgg", "adv", "g_loss", "d_loss")},
+    **{name: f"discriminator/{name}" for name in ("d_hr", "d_sr")},
+    **{name: f"gradient/{name}" for name in ("g_gradient", "d_gradient")},
+    "sample_psnr": "psnr/sample",
+    "valid_psnr": "psnr/valid",
+    "valid_ssim": "ssim/valid",
+    "learning_rate": "run/learning_rate",
+    "seconds": "run/seconds",
+}
+
+
+class VisualDL:
+    """Writes into `folder`, one for each stage: VisualDL shows the sub-folders of its --logdir as runs, side by side.
+
+    epoch: the first that will be written. What an earlier run left of it and of those after it is removed.
+    Raises InputError where the package `visualdl` is missing. (That one makes a folder ~/.visualdl for its own use.)
+    """
+
+    def __init__(self, folder, epoch: int = 0):
+        try:
+            from visualdl import LogWriter
+        except ImportError as error:
+            raise InputError(
+                f"--visualdl needs the package visualdl, which cannot be loaded ({error}): "
+                "pip install -r requirements-visualdl.txt"
+            ) from None
+        path = Path(folder) / FILE
+        if path.exists():
+            os.truncate(path, _end_before(path, epoch))
+        self._writer = LogWriter(logdir=str(folder), file_name=FILE)
+
+    def scalars(self, row: dict, epoch: int) -> None:
+        """The figures of an epoch, named as in `train.log_csv`; what is missing or None is left out."""
+        for name, tag in TAGS.items():
+            if row.get(name) is not None:
+                self._writer.add_scalar(tag=tag, value=row[name], step=epoch)
+        self._writer.flush()
+
+    def pictures(self, pictures: dict, epoch: int) -> None:
+        """The sample pictures of an epoch: {name: RGB uint8 [h,w,3], 0..255}."""
+        for name, rgb in pictures.items():
+            # VisualDL takes a picture of nothing above level 1 for one in 0..1, and stretches it in place.
+            self._writer.add_image(tag=f"sample/{name}", img=rgb * (rgb.max() > 1), step=epoch)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _end_before(path: Path, epoch: int) -> int:
+    """The number of bytes of a log file up to its first record of `epoch` or later, or the first that is not whole."""
+    from google.protobuf.message import DecodeError
+    from visualdl.proto.record_pb2 import Record
+
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        while True:
+            start = file.tell()
+            if size - start < LENGTH.size:
+                return start
+            (length,) = LENGTH.unpack(file.read(LENGTH.size))
+            if length > size - file.tell():
+                return start
+            try:
+                (value,) = Record.FromString(file.read(length)).values
+            except (DecodeError, ValueError):  # the second: not one value, as in every record
+                return start
+            if value.id >= epoch:
+                return start
