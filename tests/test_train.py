@@ -210,7 +210,7 @@ def test_an_output_that_is_a_file_is_named(photographs, tmp_path):
 def test_paths_that_are_not_utf_8_work(photographs, tmp_path):
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     folder.mkdir()
-    for path in photographs.iterdir():
+    for path in photographs.glob("[!.]*"):
         (folder / path.name).write_bytes(path.read_bytes())
     result = run("pretrain_g.py", "--data", folder, "--output", folder / "out", "--epochs", 0, *SMALL)
     assert result.returncode == 0, result.stderr
@@ -225,7 +225,7 @@ def test_too_few_pictures_say_what_would_do(photographs, tmp_path):
 def test_small_and_bad_pictures_are_named_and_can_be_left_out(photographs, tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
-    for path in photographs.iterdir():
+    for path in photographs.glob("[!.]*"):
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "text.png").write_bytes(b"text")
     (folder / "tiny.png").write_bytes(cv2.imencode(".png", np.zeros((8, 9, 3), "uint8"))[1].tobytes())
@@ -283,7 +283,7 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_the_last_good_weights(stage
     result = run(
         "pretrain_g.py", "--data", photographs, "--output", tmp_path, "--learning-rate", "1e38", "--epochs", 3, *SMALL
     )
-    fails(result, 1, "mse is no finite number at epoch 0, step 2", str(tmp_path / "pretrain_g.pdparams"))
+    fails(result, 1, "no finite number at epoch 0, step 2", str(tmp_path / "pretrain_g.pdparams"))
     assert (tmp_path / "pretrain_g.pdparams").read_bytes() == good
 
 

@@ -144,8 +144,15 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
 def start(arguments: argparse.Namespace, recipe: Recipe) -> None:
     """Join the other processes of the run, if it has any, and compute on `--device` from the recipe's seed on.
 
-    Raises InputError if that device is not there, or the batch cannot be divided among the processes.
+    Raises InputError if that device is not there, the batch cannot be divided among the processes, or `--output`
+    cannot be used.
     """
+    try:
+        os.makedirs(arguments.output, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{arguments.output!r} cannot be used as the folder of the results ({error.strerror})"
+        ) from None
     paddle.set_device(parallel.start(arguments.device, arguments.backend))
     if not parallel.is_main():
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  one log for all processes; errors go to standard error
