@@ -24,9 +24,16 @@ def test_the_articles_numbers():
         "adv_weight": 1e-3,
         "vgg_layer": "pool5",
         "vgg_normalize": False,
+        # What the article does not have is off.
+        "pretrain_schedule": "constant",
+        "gan_schedule": "constant",
+        "grad_accumulate": 1,
+        "ema": 0.0,
+        "amp": False,
+        "d_warmup": 0,
+        "label_smoothing": 0.0,
     }
-    article = dataclasses.asdict(RECIPES["article"])
-    assert {name: article[name] for name in published} == published
+    assert dataclasses.asdict(RECIPES["article"]) == published
 
 
 def test_the_papers_numbers():
@@ -37,6 +44,8 @@ def test_the_papers_numbers():
     steps = 800 // paper.batch_size
     assert steps * paper.pretrain_epochs == 10**6
     assert steps * paper.gan_epochs == 2 * 10**5
+    # Only stage 2 goes on with a tenth of the learning rate in its second half.
+    assert (paper.pretrain_schedule, paper.gan_schedule) == ("constant", "step")
 
 
 @pytest.mark.parametrize(
@@ -57,6 +66,13 @@ def test_the_papers_numbers():
         {"adv_weight": float("inf")},
         {"degradation": "nearest"},
         {"vgg_layer": "fc6"},
+        {"pretrain_schedule": "linear"},
+        {"gan_schedule": ""},
+        {"grad_accumulate": 0},
+        {"grad_accumulate": 3},
+        {"ema": 1.0},
+        {"d_warmup": -1},
+        {"label_smoothing": 1.0},
     ],
 )
 def test_what_cannot_be_trained_with_is_refused_by_its_flag(change):

@@ -158,3 +158,72 @@ def test_pretrain_step_is_adam_on_the_mean_squared_error(tiny):
     error = (sr - hr.numpy()) * (1 - sr**2)
     gradient = np.array([error[:, c // 16, c % 16 // 4 :: 4, c % 4 :: 4].sum() for c in range(48)])
     np.testing.assert_allclose(g.conv.bias.numpy() - before, -1e-3 * np.sign(gradient), rtol=1e-2)
+
+
+def after_a_gan_step(recipe, networks, lr, hr, **settings):
+    """Weights and losses after a step of fresh copies of the networks, which have no batch norm."""
+    copies = {"g": TinyG(), "d": TinyD(), "vgg": TinyVGG()}
+    for name, copy in copies.items():
+        copy.set_state_dict(networks[name].state_dict())
+    g, d = copies["g"], copies["d"]
+    losses = gan_step(g, d, copies["vgg"], adam(g, recipe), adam(d, recipe), lr, hr, recipe, **settings)
+    state = {f"{name}.{key}": value.numpy() for name in "gd" for key, value in copies[name].state_dict().items()}
+    return state, {name: float(value) for name, value in losses.items()}
+
+
+def test_a_step_in_parts_is_the_step_of_the_whole_batch(tiny):
+    networks, lr, hr = tiny
+    whole, losses = after_a_gan_step(Recipe(batch_size=2), networks, lr, hr)
+    parts, parts_losses = after_a_gan_step(Recipe(batch_size=2, grad_accumulate=2), networks, lr, hr)
+    for name, value in whole.items():
+        np.testing.assert_allclose(parts[name], value, atol=2e-5, err_msg=name)
+    assert parts_losses == pytest.approx(losses, rel=1e-4)
+    with pytest.raises(ValueError, match="2 crops cannot be computed in 3 equal parts"):
+        gan_step(*networks.values(), None, None, lr, hr, Recipe(batch_size=3, grad_accumulate=3))
+    g, g2 = TinyG(), TinyG()
+    g2.set_state_dict(g.state_dict())
+    mse = [float(pretrain_step(x, adam(x, Recipe()), lr, hr, parts)["mse"]) for x, parts in ((g, 1), (g2, 2))]
+    assert mse[0] == pytest.approx(mse[1], rel=1e-5)
+    np.testing.assert_allclose(g.conv.weight.numpy(), g2.conv.weight.numpy(), atol=2e-5)
+
+
+def test_in_warm_up_d_alone_learns(tiny):
+    networks, lr, hr = tiny
+    before = {f"g.{key}": value.numpy() for key, value in networks["g"].state_dict().items()}
+    frozen, losses = after_a_gan_step(Recipe(), networks, lr, hr, g_learns=False, health=True)
+    learnt, expected = after_a_gan_step(Recipe(), networks, lr, hr, health=True)
+    for name, value in frozen.items():
+        np.testing.assert_array_equal(value, before[name] if name in before else learnt[name])
+    assert losses.pop("g_gradient") == 0 and expected.pop("g_gradient") > 0
+    assert losses == pytest.approx(expected, rel=1e-6)
+
+
+def test_health_is_ds_mean_probability_and_the_norms_of_the_gradients(tiny):
+    networks, lr, hr = tiny
+    d, flat_hr = networks["d"], hr.numpy().reshape(2, -1)
+    flat_sr = networks["g"](lr).numpy().reshape(2, -1)
+    weight, bias = d.fc.weight.numpy(), d.fc.bias.numpy()
+    p_hr, p_sr = (1 / (1 + np.exp(-(flat @ weight + bias))) for flat in (flat_hr, flat_sr))
+    _, losses = after_a_gan_step(Recipe(), networks, lr, hr, health=True)
+    assert losses["d_hr"] == pytest.approx(p_hr.mean(), rel=1e-4)
+    assert losses["d_sr"] == pytest.approx(p_sr.mean(), rel=1e-4)
+    # d loss / d logit is (p - 1) / 2N for HR and p / 2N for SR.
+    to_logits = np.concatenate([p_hr - 1, p_sr]) / 4
+    to_weight = np.concatenate([flat_hr, flat_sr]).T @ to_logits
+    assert losses["d_gradient"] == pytest.approx(np.hypot(np.linalg.norm(to_weight), to_logits.sum()), rel=1e-4)
+
+    g, squares = networks["g"], []
+    step = Spy(adam(g, Recipe()), networks, [], "g")
+    step.step = lambda: squares.extend(float((p.grad**2).sum()) for p in g.parameters())
+    found = pretrain_step(g, step, lr, hr, health=True)
+    assert float(found["g_gradient"]) == pytest.approx(np.sqrt(sum(squares)), rel=1e-5)
+
+
+def test_label_smoothing_is_of_the_real_label_alone(tiny):
+    networks, lr, hr = tiny
+    _, plain = after_a_gan_step(Recipe(), networks, lr, hr)
+    _, smooth = after_a_gan_step(Recipe(label_smoothing=0.1), networks, lr, hr)
+    d = networks["d"]
+    logits = hr.numpy().reshape(2, -1) @ d.fc.weight.numpy() + d.fc.bias.numpy()
+    # -(0.9 log p + 0.1 log(1 - p)) is -log p + 0.1 logit; half of the mean is in D's loss.
+    assert smooth["d_loss"] - plain["d_loss"] == pytest.approx(0.1 * logits.mean() / 2, rel=1e-3, abs=1e-6)
