@@ -19,6 +19,7 @@ def test_the_articles_numbers():
         "crops_per_image": 1,
         "augment": False,
         "sample_every": 10,
+        "seed": 0,
         "mse_weight": 1.0,
         "vgg_weight": 2e-6,
         "adv_weight": 1e-3,
