@@ -31,12 +31,13 @@ class Pictures(list):
 
 
 class Watched(Pictures):
-    """Counts the pictures that were asked for; raises an InputError for one of them."""
+    """Counts the pictures that were asked for, takes its time for each, raises an InputError for one of them."""
 
-    asked, bad = 0, None
+    asked, seconds, bad = 0, 0, None
 
     def __getitem__(self, i):
         self.asked += 1
+        time.sleep(self.seconds)
         if i == self.bad:
             raise InputError(f"{self.names[i]} cannot be read")
         return super().__getitem__(i)
@@ -276,6 +277,15 @@ def test_the_threads_end_with_the_iterator(end):
     else:
         del batches
     assert not threads_of_crops()
+
+
+def test_what_was_to_be_made_is_not_made_after_the_end():
+    crops = made(crops_per_image=40, kind=Watched)
+    crops.pictures.asked, crops.pictures.seconds = 0, 0.3
+    batches = crops.batches(0, 1, 1)
+    next(batches)
+    batches.close()
+    assert crops.pictures.asked <= 2, "the first, and the one that was being made"
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])

@@ -343,6 +343,15 @@ def test_few_pictures_are_mapped_at_once_and_a_view_stays_valid(photographs, mon
     np.testing.assert_array_equal(held, photographs[folder_of(photographs) / "00.png"])
 
 
+def test_what_was_used_longest_ago_goes_first(photographs, monkeypatch):
+    monkeypatch.setattr(store, "MAPPED", 3)
+    pictures = open_store(folder_of(photographs), 20)
+    first, second, _ = (pictures[i] for i in range(3))
+    assert pictures[0] is first
+    pictures[3]
+    assert pictures[0] is first and pictures[1] is not second
+
+
 @linux
 def test_memory_does_not_grow_with_the_pictures(tmp_path):
     # 60 MB of pictures, 8 of them mapped at once.
@@ -376,6 +385,16 @@ def test_threads_may_read_at_once(photographs, monkeypatch):
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(wrong, range(4))) == [0, 0, 0, 0]
+
+
+def test_threads_that_want_the_same_picture_map_it_once(photographs, monkeypatch):
+    pictures = open_store(folder_of(photographs), 20)
+    mapped = []
+    original = pictures._map
+    monkeypatch.setattr(pictures, "_map", lambda i: time.sleep(0.05) or mapped.append(i) or original(i))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(pictures.__getitem__, [7] * 4))
+    assert mapped == [7] and all(picture is found[0] for picture in found)
 
 
 @pytest.mark.parametrize("damage", ["removed", "cut", "empty"])
