@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data import command
 from models.generator import Generator
 from models.weights import load_generator
-from train import flags
+from train import cpu, flags
 from train.loop import Stage, train
 from train.precision import Precision
 from train.steps import adam, pretrain_step
@@ -27,6 +27,7 @@ def main(arguments) -> None:
     flags.start(arguments, recipe)
     generator = load_generator(arguments.init) if arguments.init else Generator()
     crops = flags.open_crops(arguments, recipe)
+    cpu.speed_up(generator)
     precision = Precision(recipe.amp)
     optimizer = adam(generator, recipe)
     stage = Stage(

@@ -141,8 +141,8 @@ def _update(optimizer, network, precision, norm_name) -> dict:
     precision.unscale(optimizer)
     norms = {}
     if norm_name:
-        squares = [(parameter.grad**2).sum() for parameter in network.parameters() if parameter.grad is not None]
-        norms[norm_name] = paddle.stack(squares).sum().sqrt()
+        each = [paddle.linalg.norm(parameter.grad) for parameter in network.parameters() if parameter.grad is not None]
+        norms[norm_name] = paddle.linalg.norm(paddle.stack(each))
     precision.step(optimizer)
     optimizer.clear_grad(set_to_zero=False)
     return norms

@@ -18,7 +18,7 @@ from models.discriminator import Discriminator
 from models.errors import InputError
 from models.vgg19_weights import load_vgg19
 from models.weights import load_generator
-from train import flags
+from train import cpu, flags
 from train.loop import Stage, train
 from train.precision import Precision
 from train.steps import adam, gan_step
@@ -61,6 +61,7 @@ def main(arguments) -> None:
     warn_without_content(recipe, vgg19)
     crops = flags.open_crops(arguments, recipe)
     discriminator = Discriminator(recipe.hr_size)
+    cpu.speed_up(generator, discriminator, *([vgg19] if vgg19 else []))
     precision = Precision(recipe.amp)
     g_optimizer, d_optimizer = adam(generator, recipe), adam(discriminator, recipe)
 

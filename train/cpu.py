@@ -1,0 +1,128 @@
+"""Training on a CPU several times as fast, by Paddle's own switches: `benchmarks/train_step.py` measures them.
+
+Paddle's eager convolutions unfold their input into a matrix and multiply on one core. oneDNN's, which Paddle brings
+along, take a quarter of the time, but only static programs get them: so every convolution becomes a static program of
+its own, between eager operators.
+"""
+
+import ctypes
+import os
+import sys
+
+import paddle
+from paddle import nn
+
+from train import parallel
+
+# glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+
+# In Paddle 3 every static program is oneDNN's as long as the flag is on, whenever it is first run, and so it stays on.
+# In 2.6.2 it is on while a program is made; where others run under it, tanh's gradient ends the process.
+PADDLE_3 = int(paddle.__version__.split(".")[0]) >= 3
+USE_ONEDNN = "FLAGS_use_onednn" if PADDLE_3 else "FLAGS_use_mkldnn"
+ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # 2.6.2's other ones are slower than Paddle's own
+
+
+def speed_up(*networks) -> None:
+    """Make this process, and the training of `networks` in it, as fast on a CPU as Paddle can.
+
+    Where Paddle computes on a GPU nothing is done. Results are the same to rounding, and from run to run on one machine the
+    same; the weights, their names and what the networks take stay as they are. A network that can be trained computes
+    as before while it is in eval mode: its pictures may have any size then, and oneDNN keeps something for each size.
+    """
+    if paddle.get_device() != "cpu":
+        return
+    use_all_cores()
+    keep_freed_memory()
+    # Otherwise several threads run a program's operators, and each keeps memory of its own: twice as much in all.
+    paddle.set_flags({"FLAGS_new_executor_serial_run": True})
+    for network in networks:
+        for layer in network.sublayers(include_self=True):
+            if type(layer) is nn.Conv2D and not isinstance(layer.forward, _OneDNN):
+                layer.forward = _OneDNN(layer)
+
+
+def use_all_cores() -> None:
+    """Let Paddle compute on every core that this process may use, its share of them if the run has others on this machine.
+
+    By itself it takes one.
+
+    OMP_NUM_THREADS in the environment is obeyed, except 1: Paddle sets that itself.
+    """
+    if os.environ.get("OMP_NUM_THREADS", "1") == "1":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        paddle.framework.core.set_num_threads(max(1, cores // parallel.count()))
+
+
+def keep_freed_memory() -> None:
+    """Let malloc keep what is freed, where it is glibc's: the kernel clears every page that it gives out anew."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
+    if mallopt:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, -1)
+
+
+class _OneDNN:
+    """The forward of a convolution, computed by oneDNN where it is trained or differentiated through."""
+
+    def __init__(self, conv: nn.Conv2D):
+        self._conv = conv
+        self._eager = conv.forward
+        self._programs = {}
+
+    def __call__(self, x):
+        frozen = self._conv.weight.stop_gradient
+        evaluated = not self._conv.training and not frozen
+        if evaluated or x.dtype != paddle.float32 or not paddle.in_dynamic_mode():
+            return self._eager(x)
+        if paddle.is_grad_enabled():
+            return self._program(x.stop_gradient, frozen)(x)
+        # A program that is made for inference would keep the weights of its first use.
+        x = x.detach()
+        x.stop_gradient = False
+        with paddle.enable_grad():
+            return self._program(False, frozen)(x).detach()
+
+    def _program(self, stop_gradient: bool, frozen: bool):
+        """The program that computes no gradient of x with `stop_gradient`, and none of the weights with `frozen`."""
+        key = (stop_gradient, frozen)
+        if key not in self._programs:
+            if not PADDLE_3 and not frozen and not any(made_frozen is False for _, made_frozen in self._programs):
+                # The gradient comes in an order of oneDNN's, which the operators of Paddle turn into their own.
+                self._conv.weight.register_hook(paddle.assign)
+            self._programs[key] = _made(self._conv, stop_gradient)
+        return self._programs[key]
+
+
+class _Conv(nn.Layer):
+    """A convolution between two operators that are not oneDNN's.
+
+    What enters or leaves a program must not be oneDNN's: in 2.6.2 the gradient that leaves has an order of its own, and
+    the backward pass would add it to others as it is; 3.3.1 crashes at results.
+    """
+
+    def __init__(self, conv: nn.Conv2D):
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x):
+        if PADDLE_3:
+            return paddle.assign(nn.Conv2D.forward(self.conv, x))
+        return nn.Conv2D.forward(self.conv, paddle.assign(x))
+
+
+def _made(conv: nn.Conv2D, stop_gradient: bool):
+    """The static program of a convolution: a function of [N,C,h,w], for any N, h and w."""
+    spec = paddle.static.InputSpec([None, conv.weight.shape[1], None, None], "float32", stop_gradient=stop_gradient)
+    strategy = paddle.static.BuildStrategy()
+    strategy.mkldnn_enabled_op_types = ONEDNN_OPERATORS
+    layer = paddle.jit.to_static(_Conv(conv), [spec], strategy, full_graph=True)
+    paddle.set_flags({USE_ONEDNN: True})
+    if not PADDLE_3:
+        try:
+            _, program = layer.forward.get_concrete_program(spec)
+            _ = program.forward_program  # made when it is asked for, and the backward program with it
+        finally:
+            paddle.set_flags({USE_ONEDNN: False})
+    return layer
