@@ -64,9 +64,12 @@ def test_two_processes_leave_one_log_and_one_set_of_files_and_go_on_as_one(folde
     power = "optimizer/generator/out_conv.bias/beta1_pow_acc_0"
     np.testing.assert_allclose([two[power], one[power]], [[0.9**9], [0.9**13]], rtol=1e-5)  # 4 steps an epoch; 1 ahead
 
-    # And by two again.
+    # And by two again, which agree on what to go on from where the newest checkpoint is damaged.
+    newest = tmp_path / "checkpoints" / STAGE / "epoch_000003_step_000000.npz"
+    newest.write_bytes(newest.read_bytes()[:-100])
     said = finish(launch(folder, tmp_path, "--resume", "--epochs", 3))
-    assert said.count("[*] Epoch: [ 3/ 3]") == 1
+    assert "epoch_000003_step_000000.npz: damaged" in said
+    assert said.count("[*] Epoch: [ 2/ 3]") == said.count("[*] Epoch: [ 3/ 3]") == 1
     assert [row[1] for row in training.log(tmp_path)] == ["epoch", "0", "1", "2", "3"]
 
 

@@ -1,6 +1,8 @@
 """A run: what it goes on from and what it refuses, which checkpoints and weights it keeps, what it measures and says."""
 
 import json
+import os
+import signal
 
 import cv2
 import numpy as np
@@ -11,8 +13,9 @@ import models.generator
 from infer import evaluate
 from models import weights
 from models.errors import InputError
+from models.vgg19 import VGG19
 from tests import training
-from train import health, pretrain_g, train_gan
+from train import health, loop, pretrain_g, train_gan, validation
 
 RUN = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "100"]
 STAGE1 = "pretrain_g"
@@ -106,10 +109,89 @@ def test_other_pictures_are_refused_unless_told_to(train, photographs, tmp_path)
     for path in photographs.glob("[!.]*"):
         (tmp_path / "others" / f"x{path.name}").write_bytes(path.read_bytes())
     others = ["--epochs", 1, "--resume", "--data", str(tmp_path / "others")]
-    with pytest.raises(InputError, match=r"4 pictures there, 4 \(or others\) here"):
+    with pytest.raises(InputError, match="names and sizes"):
         train(pretrain_g, *others)
     train(pretrain_g, *others, "--new-recipe")
     assert max(checkpoint_epochs(tmp_path)) == 2
+
+
+def test_other_sizes_of_the_same_names_are_other_pictures(train, photographs, tmp_path):
+    """The crops' places follow from the sizes."""
+    folder = tmp_path / "photographs"
+    training.write_photographs(folder)
+    train(pretrain_g, "--epochs", 0, "--data", folder)
+    (folder / "a.png").write_bytes((photographs / "照片 d.png").read_bytes())
+    with pytest.raises(InputError, match="names and sizes"):
+        train(pretrain_g, "--epochs", 1, "--resume", "--data", folder)
+
+
+def test_fields_that_a_stage_does_not_read_may_change(train, tmp_path):
+    train(pretrain_g, "--epochs", 0)
+    train(pretrain_g, "--epochs", 1, "--resume", "--adv-weight", 0.5, "--d-warmup", 3, "--sample-every", 7)
+    assert max(checkpoint_epochs(tmp_path)) == 2
+
+
+def test_another_batch_in_mid_epoch_begins_the_epoch_anew(train, tmp_path, capsys, monkeypatch):
+    """Else its means would be those of some steps divided by the number of others."""
+    many = ["--crops-per-image", 4, "--epochs", 0, "--save-every-minutes", 0, "--learning-rate", 1e-9]
+    monkeypatch.setattr(loop._Run, "_end_epoch", lambda run, stop: stop.__setattr__("signum", 2) or stop.check())
+    with pytest.raises(SystemExit) as stopped:
+        train(pretrain_g, *many)
+    assert stopped.value.code == 130
+    monkeypatch.undo()
+    monkeypatch.setattr(models.generator, "RESIDUAL_BLOCKS", 1)
+    train(pretrain_g, *many, "--batch-size", 4, "--resume", "--new-recipe")
+    assert "an epoch had 8 steps and has 4 now: epoch 0 starts anew" in capsys.readouterr().out
+    header, row = training.log(tmp_path)
+    train(pretrain_g, *many, "--batch-size", 4, "--output", tmp_path / "alone")
+    assert float(row[header.index("mse")]) == pytest.approx(float(training.log(tmp_path / "alone")[1][4 - 1]), rel=0.2)
+
+
+def test_a_checkpoint_of_the_other_stage_is_refused(train, tmp_path):
+    train(pretrain_g, "--epochs", 0)
+    train(train_gan, "--epochs", 0, "--no-vgg")
+    (stage2,) = (tmp_path / "checkpoints" / "srgan_g").iterdir()
+    stage2.replace(tmp_path / "checkpoints" / STAGE1 / "epoch_000009_step_000000.npz")
+    with pytest.raises(InputError, match="is of srgan_g, another stage than pretrain_g"):
+        train(pretrain_g, "--epochs", 20, "--resume")
+
+
+def test_stage_2_goes_on_without_stage_1s_file_but_not_with_another_loss(train, tmp_path, monkeypatch):
+    train(pretrain_g, "--epochs", 0)
+    train(train_gan, "--epochs", 0, "--no-vgg")
+    (tmp_path / "pretrain_g.pdparams").unlink()
+    train(train_gan, "--epochs", 1, "--no-vgg", "--resume")
+    assert max(checkpoint_epochs(tmp_path, "srgan_g")) == 2
+    monkeypatch.setattr(train_gan, "vgg19_of", lambda _: VGG19(with_classifier=False))
+    with pytest.raises(InputError, match="VGG19 left out there, used here"):
+        train(train_gan, "--epochs", 2, "--vgg19", "x", "--resume")
+
+
+def test_an_error_at_an_epochs_end_loses_none_of_its_steps(train, tmp_path, valid, monkeypatch):
+    """A validation picture that has gone, a full disk: the checkpoint is of the epoch's last step."""
+
+    def fail(*_):
+        raise InputError("x.png: no such file")
+
+    monkeypatch.setattr(validation, "measure", fail)
+    with pytest.raises(InputError, match="x.png"):
+        train(pretrain_g, "--epochs", 1, "--valid", valid)
+    monkeypatch.undo()
+    assert list(training.checkpoints(tmp_path, STAGE1)) == ["epoch_000000_step_000002"]
+    monkeypatch.setattr(models.generator, "RESIDUAL_BLOCKS", 1)
+    train(pretrain_g, "--epochs", 1, "--valid", valid, "--resume")
+    train(pretrain_g, "--epochs", 1, "--valid", valid, "--output", tmp_path / "alone")
+    found, wanted = (
+        training.checkpoints(o, STAGE1)["epoch_000002_step_000000"] for o in (tmp_path, tmp_path / "alone")
+    )
+    training.assert_same(found, wanted)
+
+
+def test_a_signal_at_the_very_end_keeps_what_follows_from_starting(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop._Run, "_report", lambda run, is_last: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(SystemExit) as stopped:
+        train(pretrain_g, "--epochs", 0)
+    assert stopped.value.code == 130 and checkpoint_epochs(tmp_path) == [1]
 
 
 def test_other_networks_are_refused_even_so(train, tmp_path, monkeypatch):
@@ -148,7 +230,12 @@ def test_a_checkpoint_without_what_it_needs_is_named(train, tmp_path):
     (path,) = (tmp_path / "checkpoints" / STAGE1).iterdir()
     with np.load(path) as archive:
         arrays = dict(archive)
-    for spoil in (lambda note: note.pop("progress"), lambda note: note["progress"].update(mine=1)):
+    for spoil in (
+        lambda note: note.pop("progress"),
+        lambda note: note["progress"].update(mine=1),
+        lambda note: note["progress"].update(epoch="3"),
+        lambda note: note.update(recipe=None),
+    ):
         note = json.loads(arrays["note"].tobytes())
         spoil(note)
         np.savez(path, **{**arrays, "note": np.frombuffer(json.dumps(note).encode(), "uint8")})
@@ -191,12 +278,24 @@ def test_validation_is_evaluates_measure_and_the_best_is_kept(train, tmp_path, v
     assert best + 1 in kept and set(kept) - {best + 1} >= {7} and len(kept) <= 4
 
 
+def test_other_validation_pictures_have_a_best_of_their_own(train, tmp_path, valid, capsys):
+    train(pretrain_g, "--epochs", 1, "--valid", valid, "--valid-every", 1)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "0.png").write_bytes((valid / "1.png").read_bytes())
+    capsys.readouterr()
+    train(pretrain_g, "--epochs", 2, "--valid", other, "--valid-every", 1, "--resume", "--learning-rate", 1e-3)
+    assert "what was best on those counts no more" in capsys.readouterr().out
+    with np.load(tmp_path / "checkpoints" / STAGE1 / "epoch_000003_step_000000.npz") as archive:
+        assert json.loads(archive["note"].tobytes())["progress"]["best"]["epoch"] == 2
+
+
 def test_a_valid_folder_that_cannot_be_measured_on_is_named_before_training(train, tmp_path, photographs):
     (tmp_path / "valid").mkdir()
     (tmp_path / "valid" / "bad.png").write_bytes(b"text")
     with pytest.raises(InputError, match="bad.png"):
         train(pretrain_g, "--epochs", 1, "--valid", tmp_path / "valid")
-    assert not (tmp_path / "checkpoints").exists()
+    assert not list(tmp_path.rglob("*.npz"))
 
 
 def test_the_weights_for_users_are_the_moving_average(train, tmp_path):

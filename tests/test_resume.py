@@ -57,7 +57,8 @@ def assert_ends_alike(found, wanted, script):
     stage = STAGES[script]
     last = max(training.checkpoints(wanted, stage))
     training.assert_same(training.checkpoints(found, stage)[last], training.checkpoints(wanted, stage)[last])
-    training.assert_same(*(weights.read_pdparams(output / f"{stage}.pdparams") for output in (found, wanted)))
+    for name in {stage, stage.replace("_g", "_d")} - {"pretrain_d"}:
+        training.assert_same(*(weights.read_pdparams(output / f"{name}.pdparams") for output in (found, wanted)))
     assert training.log(found) == training.log(wanted)
 
 
@@ -77,7 +78,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(script, signum, workers, flags, s
     assert status == {signal.SIGINT: 130, signal.SIGTERM: 143}[signum]
     assert "Traceback" not in said and "go on with --resume" in said
     newest = max(training.checkpoints(tmp_path, STAGES[script]))
-    assert newest.startswith("epoch_000002_step_0000"), newest
+    assert newest >= "epoch_000002", newest
     result = training.run(script, "--output", tmp_path, *flags[script], "--resume", "--workers", workers, tiny=True)
     assert result.returncode == 0, result.stderr
     assert f"{newest}.npz" in result.stdout
@@ -93,46 +94,57 @@ def test_two_epochs_and_two_more_are_four(flags, straight, tmp_path):
     training.assert_same(found[max(found)], wanted[max(wanted)])
 
 
+def is_saving(folder) -> bool:
+    """Whether there is what `models.files.replacing` writes to before it renames."""
+    return any(path.name.startswith(".") and path.suffix == ".npz" for path in folder.glob(".*"))
+
+
 def kill_and_resume(script, output, flags, kills, seed, seen):
-    """Start with --resume and SIGKILL at a random moment of training, over and over; then to the end."""
+    """Start with --resume and SIGKILL, over and over: at a random moment of training, and while it saves, in turn.
+
+    Then to the end of the epoch that was reached.
+    """
     draw = random.Random(seed)
     folder = output / "checkpoints" / STAGES[script]
-    for _ in range(kills):
-        with training.start(script, "--output", output, *flags, "--resume", tiny=True) as process:
+    for kill in range(kills):
+        with training.start(script, "--output", output, *flags, "--epochs", 10**6, "--resume", tiny=True) as process:
             drain = threading.Thread(target=process.stdout.read)
             drain.start()
             training.wait_for(process, b"step/s")
             time.sleep(draw.uniform(0, 0.7))
+            while kill % 2 and process.poll() is None and not is_saving(folder):
+                pass
             is_running = process.poll() is None
             process.kill()
             process.communicate()
             drain.join()
         seen["killed"] += is_running
-        # What `replacing` writes to before it renames: the process died while it saved.
-        seen["while saving"] += is_running and any(path.name.startswith(".") for path in folder.glob("*"))
+        seen["while saving"] += is_running and is_saving(folder)
         for name, arrays in training.checkpoints(output, STAGES[script]).items():
             assert arrays, name
-    result = training.run(script, "--output", output, *flags, "--resume", tiny=True)
-    seen["last"].append(result)
+    epochs = int(max(training.checkpoints(output, STAGES[script]))[6:12])
+    result = training.run(script, "--output", output, *flags, "--epochs", epochs, "--resume", tiny=True)
+    seen["last"][script] = (epochs, result)
 
 
 def test_killed_at_random_moments_a_run_ends_as_if_it_had_not_been(flags, tmp_path):
-    """Both stages, side by side, 16 times each: every restart goes on from a whole checkpoint."""
-    epochs = ["--crops-per-image", 2, "--epochs", 99, "--sample-every", 1000]
-    seen = {"killed": 0, "while saving": 0, "last": []}
+    """Both stages, side by side, 17 times each: every restart goes on from a whole checkpoint."""
+    many = ["--crops-per-image", 2, "--sample-every", 10**6, "--schedule", "constant"]
+    seen = {"killed": 0, "while saving": 0, "last": {}}
     threads = []
     for seed, script in enumerate(STAGES):
-        arguments = (script, tmp_path / script, [*flags[script], *epochs, "--save-every-minutes", 0], 17, seed, seen)
+        arguments = (script, tmp_path / script, [*flags[script], *many, "--save-every-minutes", 0], 17, seed, seen)
         threads.append(threading.Thread(target=kill_and_resume, args=arguments))
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [result.returncode for result in seen["last"]] == [0, 0], [result.stderr[-2000:] for result in seen["last"]]
-    assert seen["killed"] >= 30 and seen["while saving"] > 0, seen
+    assert seen["killed"] == 34 and seen["while saving"] >= 4, seen
     for script, stage in STAGES.items():
+        epochs, result = seen["last"][script]
+        assert result.returncode == 0, result.stderr[-2000:]
         alone = tmp_path / f"alone {script}"
-        result = training.run(script, "--output", alone, *flags[script], *epochs, tiny=True)
+        result = training.run(script, "--output", alone, *flags[script], *many, "--epochs", epochs, tiny=True)
         assert result.returncode == 0, result.stderr
         assert_ends_alike(tmp_path / script, alone, script)
         left = [path.name for path in (tmp_path / script / "checkpoints" / stage).iterdir()]

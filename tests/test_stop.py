@@ -8,7 +8,7 @@ import pytest
 from train.stop import Stop, Stopped
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_noted_and_raised_where_it_is_asked_for(signum):
     with Stop() as stop:
         stop.check()
@@ -40,6 +40,16 @@ def test_one_of_several_processes_outlasts_the_launchers_repetitions():
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGTERM)
         assert stop.signum == signal.SIGTERM
+
+
+def test_what_nohup_has_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stop() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.signum == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_what_handled_the_signals_before_does_so_after():

@@ -17,10 +17,11 @@ def is_statistic(name: str) -> bool:
     return name.endswith(("._mean", "._variance"))
 
 
-def re_estimated(generator, crops, epoch: int, batch_size: int) -> Generator:
+def re_estimated(generator, crops, epoch: int, batch_size: int, between=lambda: None) -> Generator:
     """A copy of `generator`, in eval mode, with its statistics taken over 16 training batches of its present weights.
 
     crops: `data.crops.Crops`; their draws of `epoch` (and of those after it, if that has fewer batches) are used.
+    between: called after each batch; what it raises ends it.
     Started from zero, a moving average falls short by 1 - momentum^n after n batches; dividing by that makes it the
     weighted mean (Adam's bias correction: Kingma and Ba, arXiv 1412.6980, section 3).
     """
@@ -33,6 +34,7 @@ def re_estimated(generator, crops, epoch: int, batch_size: int) -> Generator:
     with paddle.no_grad():
         for lr, _ in tqdm(itertools.islice(draws, BATCHES), "batch norm statistics", BATCHES, leave=False):
             copy(standardize(lr))
+            between()
     for value in statistics:
         value.set_value(value / (1 - BN_MOMENTUM**BATCHES))
     copy.eval()

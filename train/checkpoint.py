@@ -5,16 +5,25 @@
 `optimizer/generator/head_conv.weight/moment1_0`, and `note`, a JSON text of everything else.
 """
 
+import contextlib
 import dataclasses
+import errno
 import json
+import os
 import re
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from models.errors import InputError
 from models.files import replacing
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
 
 FOLDER = "checkpoints"
 KEPT = 3  # the newest ones; the best one beside them
@@ -56,35 +65,78 @@ def listed(folder) -> list:
     return sorted(found, key=lambda path: [int(number) for number in _NAME.fullmatch(path.name).groups()], reverse=True)
 
 
-def save(path, arrays: dict, note: dict) -> None:
-    """Write {name: array} and `note` (what JSON can hold) to `path`, whole or not at all.
+class Damaged(InputError):
+    """The file is not what was written."""
 
-    Every array carries a CRC-32, as the members of a zip archive do; `load` compares it. Raises OSError that names the
-    file when it cannot be written (what was there before is kept), InputError where an array is not finite.
+
+@contextlib.contextmanager
+def locked(folder):
+    """While inside, no other process writes checkpoints to `folder`. Makes the folder.
+
+    Raises InputError if another one is doing so. A process that ends, however it does, gives the lock up.
     """
-    spoilt = [name for name, array in arrays.items() if not np.isfinite(array).all()]
-    if spoilt:
-        raise InputError(
-            f"{path}: not written, the checkpoints before it are kept: {len(spoilt)} variables are not finite numbers "
-            f"({spoilt[0]}, …). Go on from the last one with a smaller --learning-rate (--resume --new-recipe)"
-        )
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network drives have no locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    f"{folder}: another run is writing here. Wait for its end, stop it, or name another folder with "
+                    "--output"
+                ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def save(path, variables: dict, note: dict) -> None:
+    """Write {name: array or tensor} and `note` (what JSON can hold) to `path`, whole or not at all.
+
+    Every array carries a CRC-32, as the members of a zip archive do; `load` compares it. No more than one array is copied
+    at a time. Raises OSError that names the file when it cannot be written, InputError where an array is not finite;
+    what was there before is kept.
+    """
     text = json.dumps({"format": FORMAT, **note})
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, note=np.frombuffer(text.encode("utf-8"), "uint8"), **arrays)
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        _write(archive, "note", np.frombuffer(text.encode("utf-8"), "uint8"))
+        for name, variable in variables.items():
+            array = np.asarray(variable)
+            if not np.isfinite(array).all():
+                raise InputError(
+                    f"{path}: not written, the checkpoints before it are kept: {name} is not finite. Go on from the last "
+                    "one with a smaller --learning-rate (--resume --new-recipe)"
+                )
+            _write(archive, name, array)
+
+
+def _write(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def load(path) -> tuple:
-    """({name: array}, note) of a checkpoint. Raises InputError naming the file if it is damaged or no checkpoint.
+    """({name: array}, note) of a checkpoint.
 
-    The file is untrusted: nothing but arrays of numbers and a JSON text is read from it.
+    The file is untrusted: nothing but arrays of numbers and a JSON text is read from it. Raises Damaged naming the file
+    if it is damaged or no checkpoint, InputError if it is of another format or cannot be read now.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         note = json.loads(arrays.pop("note").tobytes().decode("utf-8"))
         found = note["format"]
+    except MemoryError:
+        raise InputError(f"{path}: there is not enough memory to read it") from None
     except Exception as error:  # noqa: BLE001  a damaged archive can raise anything
-        raise InputError(f"{path}: damaged, or no checkpoint ({type(error).__name__}: {error})") from None
+        # A damaged archive sends the reader to places that no file has; any other error is the disk's.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise Damaged(f"{path}: damaged, or no checkpoint ({type(error).__name__}: {error})") from None
     if found != FORMAT:
         raise InputError(f"{path}: a checkpoint of format {found}; this version of the project reads format {FORMAT}")
     return arrays, note
@@ -94,14 +146,14 @@ def newest(folder):
     """(path, arrays, note) of the newest whole checkpoint in `folder`, None where there is none at all.
 
     A damaged one is named and set aside as NAME.damaged, so that it is not taken for one of the newest to keep.
-    Raises InputError where all of them are damaged; then they stay as they are.
+    Raises InputError where all of them are damaged (then they stay as they are), and as `load` does.
     """
     damaged = []
     for path in listed(folder):
         try:
             arrays, note = load(path)
-        except InputError as error:
-            print(f"{error}; going on from the one before it", file=sys.stderr)
+        except Damaged as error:
+            print(f"{error}; passed over", file=sys.stderr)
             damaged.append(path)
             continue
         for other in damaged:
@@ -119,23 +171,23 @@ def prune(folder, best) -> None:
             path.unlink()
 
 
-def network_arrays(name: str, network) -> dict:
-    """{`name`/variable: array} of a network's weights and statistics."""
-    return {f"{name}/{key}": value.numpy() for key, value in network.state_dict().items()}
+def network_variables(name: str, network) -> dict:
+    """{`name`/variable: tensor} of a network's weights and statistics."""
+    return {f"{name}/{key}": value for key, value in network.state_dict().items()}
 
 
 def restore_network(name: str, network, arrays: dict, source) -> None:
-    """Give `network` what `network_arrays` took. Raises InputError for a variable that is missing or misshapen."""
+    """Give `network` what `network_variables` named. Raises InputError for a variable that is missing or misshapen."""
     state = network.state_dict()
     network.set_state_dict({key: _checked(f"{name}/{key}", arrays, state[key].shape, source) for key in state})
 
 
-def optimizer_arrays(name: str, optimizer, network) -> dict:
-    """{optimizer/`name`/variable/moment: array} of the optimizer of `network`; {} before its first step."""
+def optimizer_variables(name: str, optimizer, network) -> dict:
+    """{optimizer/`name`/variable/moment: tensor} of the optimizer of `network`; {} before its first step."""
     state = optimizer.state_dict()
     return {
         # Paddle calls it PARAMETER_moment1_0, where PARAMETER depends on how many networks the process has made.
-        f"optimizer/{name}/{key}/{state_key[len(parameter.name) + 1 :]}": state[state_key].numpy()
+        f"optimizer/{name}/{key}/{state_key[len(parameter.name) + 1 :]}": state[state_key]
         for key, parameter in network.named_parameters()
         for state_key in state
         if state_key.startswith(parameter.name + "_")
@@ -143,7 +195,7 @@ def optimizer_arrays(name: str, optimizer, network) -> dict:
 
 
 def restore_optimizer(name: str, optimizer, network, arrays: dict, source) -> None:
-    """Give `optimizer` what `optimizer_arrays` took. Raises InputError for a moment that is misshapen."""
+    """Give `optimizer` what `optimizer_variables` named. Raises InputError for a moment that is misshapen."""
     state = {}
     for key, parameter in network.named_parameters():
         prefix = f"optimizer/{name}/{key}/"

@@ -132,6 +132,8 @@ def _spell(value) -> str:
 
 def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> Recipe:
     """The named recipe with what the flags change; a value that cannot be used ends the command with exit status 2."""
+    if arguments.new_recipe and not arguments.resume:
+        parser.error("--new-recipe is of --resume: give both, or neither")
     given = {field.name: getattr(arguments, field.name, None) for field in dataclasses.fields(Recipe)}
     try:
         return dataclasses.replace(

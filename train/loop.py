@@ -15,7 +15,7 @@ from data.crops import Crops, standardize
 from models import weights
 from models.errors import InputError
 from models.generator import Generator
-from train import health, log_csv, parallel, run_json, samples, validation
+from train import checkpoint, health, log_csv, parallel, run_json, samples, validation
 from train.bn_statistics import re_estimated
 from train.ema import Ema
 from train.recipe import Recipe
@@ -24,6 +24,7 @@ from train.schedule import learning_rate
 from train.stop import Stop, Stopped
 
 LOG = "log.csv"
+LOG_PAUSE = 50  # times what writing it took, until it is written again
 
 
 @dataclasses.dataclass
@@ -34,7 +35,8 @@ class Stage:
     log_line: the article's line, to be filled with the epoch, the last epoch, seconds and the losses' means.
     step: (lr, hr, number of the step in the run), float [N,3,·,·] in [-1,1], to {loss: number}; updates the networks.
     networks: {name: network}, `generator` among them. optimizers: {name of its network: optimizer}.
-    also_saved: {file name: network} saved beside the generator.
+    also_saved: {file name: network} saved beside the generator. inputs: {what the steps are computed from besides the
+    recipe and the pictures: a word for it}.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Stage:
     networks: dict
     optimizers: dict
     also_saved: dict
+    inputs: dict
 
 
 def train(stage: Stage, crops: Crops, recipe: Recipe, precision, arguments) -> None:
@@ -56,22 +59,34 @@ def train(stage: Stage, crops: Crops, recipe: Recipe, precision, arguments) -> N
     curves. Raises InputError at a loss or weights that are not finite numbers; what was saved before stays. SIGINT and
     SIGTERM end the process after the step under way, with a checkpoint and exit status 130 or 143.
     """
-    run = _Run(stage, crops, recipe, precision, arguments)
-    if parallel.is_main():
-        run_json.write(stage.command, arguments, recipe)
-    if run.progress.epoch > run.epochs:
-        print(f"this run has ended already: {run.saved}. A larger --epochs goes on")
-        return
-    with Stop(alone=parallel.count() == 1) as stop:
-        try:
-            run.to_the_end(stop)
-        except Stopped as stopped:
-            run.saver.save(run.progress)
-            parallel.meet()  # the launcher ends all of them when one has ended
-            by = "Ctrl-C" if stopped.signum == signal.SIGINT else "SIGTERM"
-            print(f"stopped by {by} {run.where()}; saved in {run.saver.folder}: go on with --resume", file=sys.stderr)
-            sys.exit(128 + stopped.signum)
+    folder = checkpoint.folder_of(arguments.output, stage.name)
+    with checkpoint.locked(folder) if parallel.is_main() else contextlib.nullcontext():
+        run = _Run(stage, crops, recipe, precision, arguments)
+        if run.progress.epoch > run.epochs:
+            print(f"this run has ended already: {run.saved}. A larger --epochs goes on")
+            return
+        if parallel.is_main():
+            run_json.write(stage.command, arguments, recipe)
+        with Stop(alone=parallel.count() == 1) as stop:
+            try:
+                run.to_the_end(stop)
+            except Stopped as stopped:
+                run.saver.save(run.progress)
+                parallel.meet()  # the launcher ends all of them when one has ended
+                by = "Ctrl-C" if stopped.signum == signal.SIGINT else signal.Signals(stopped.signum).name
+                print(f"stopped by {by} {run.where()}; saved in {folder}: go on with --resume", file=sys.stderr)
+                sys.exit(128 + stopped.signum)
+            except NotFinite:
+                raise
+            except (InputError, OSError):  # a picture that has gone, a full disk: the steps so far need not be lost
+                with contextlib.suppress(InputError, OSError):
+                    run.saver.save(run.progress)
+                raise
     print(f"done: {run.saved}, {stage.name}_figure.png and {stage.name}_losses.png beside it")
+
+
+class NotFinite(InputError):
+    """A loss is no finite number, and so may the weights be: nothing may be saved."""
 
 
 def _warn(text: str) -> None:
@@ -92,11 +107,13 @@ class _Run:
         self.valid = validation.pictures(arguments.valid) if arguments.valid else []
         log_csv.check(self.output / LOG)
         self.ema = Ema(self.generator, recipe.ema) if recipe.ema else None
-        self.saver = Saver(stage, self.ema, precision, crops, recipe, arguments)
+        hr_files = [hr for hr, _ in self.valid]
+        self.saver = Saver(stage, self.ema, precision, crops, recipe, hr_files, arguments)
         self.progress = self.saver.resume() if arguments.resume else self.saver.begin()
         if self.saved.exists() and not self.progress.history:
             print(f"{self.saved} is there already: the first epoch's weights will replace it")
         self.visualdl = self._open_visualdl()
+        self.logged_at, self.log_took = time.monotonic(), 0.0
         # The PSNR of a run's samples is that of these crops.
         self.fixed_lr, self.fixed_hr = self._batch(0, 0)
 
@@ -121,6 +138,7 @@ class _Run:
         while self.progress.epoch <= self.epochs:
             self._run_steps(stop)
             self._end_epoch(stop)
+        stop.check()  # what follows this command is not to begin
 
     def _run_steps(self, stop: Stop) -> None:
         """The steps of the present epoch that are not done yet."""
@@ -173,7 +191,7 @@ class _Run:
         bad = [name for name, value in means.items() if not math.isfinite(value)]
         if bad:
             kept = f"the last saved weights are in {self.saved}" if self.saved.exists() else "nothing was saved yet"
-            raise InputError(
+            raise NotFinite(
                 f"{', '.join(bad)} is no finite number at epoch {self.progress.epoch}, step {self.progress.step}: training "
                 f"stopped, {kept}. Try a smaller --learning-rate (from the last checkpoint: --resume --new-recipe)"
             )
@@ -217,7 +235,8 @@ class _Run:
         if not (epoch == 0 or is_sample or is_valid or is_last):
             weights.save(trained, self.saved)
             return False
-        shown = re_estimated(trained, self.crops, epoch, self.recipe.batch_size // self.recipe.grad_accumulate)
+        batch_size = self.recipe.batch_size // self.recipe.grad_accumulate
+        shown = re_estimated(trained, self.crops, epoch, batch_size, self._between(stop))
         row.update(self._measure(shown, is_valid, f"epoch {epoch}", stop))
         weights.save(shown, self.saved)
         if is_sample or is_last:
@@ -235,9 +254,7 @@ class _Run:
         print(f"    sample PSNR: {psnr:.2f} dB (mean of {len(self.fixed_lr)} crops, {of})", flush=True)
         measured = {"sample_psnr": psnr}
         if is_valid:
-            # Alone: the other processes of a run cannot be asked to stop here too.
-            between = {"between": stop.check} if parallel.count() == 1 else {}
-            measured.update(validation.measure(generator, self.valid, **between))
+            measured.update(validation.measure(generator, self.valid, self._between(stop)))
             print(
                 "    valid: {valid_psnr:.2f} dB, SSIM {valid_ssim:.4f} on Y (mean of {0} pictures)".format(
                     len(self.valid), **measured
@@ -245,6 +262,10 @@ class _Run:
                 flush=True,
             )
         return measured
+
+    def _between(self, stop: Stop) -> Callable:
+        """To be called now and then in what takes long. Only alone: other processes cannot be asked to stop there too."""
+        return stop.check if parallel.count() == 1 else lambda: None
 
     def _measure_start(self, stop: Stop) -> None:
         """What stage 2 starts from, with the statistics it came with."""
@@ -266,10 +287,7 @@ class _Run:
     def _report(self, is_last: bool) -> None:
         """The history so far: log.csv, warnings, VisualDL, curves."""
         history = self.progress.history
-        try:
-            log_csv.write(self.output / LOG, self.stage.name, history)
-        except InputError as error:  # somebody has changed it: no reason to end a run of days
-            _warn(str(error))
+        self._write_log(is_last)
         warmed_up = history[-(-self.recipe.d_warmup // self.steps) :]  # until then D is to win
         for text in health.warnings(warmed_up, self.progress.start):
             _warn(text)
@@ -278,8 +296,20 @@ class _Run:
         if is_last or "sample_psnr" in history[-1]:
             samples.write_curves(self.output / f"{self.stage.name}_losses.png", history)
 
+    def _write_log(self, is_last: bool) -> None:
+        """log.csv, which is written anew each time; in runs of thousands of epochs not after every one."""
+        start = time.monotonic()
+        if not is_last and start - self.logged_at < LOG_PAUSE * self.log_took:
+            return
+        try:
+            log_csv.write(self.output / LOG, self.stage.name, self.progress.history)
+        except InputError as error:  # somebody has changed it: no reason to end a run of days
+            _warn(str(error))
+        self.logged_at = time.monotonic()
+        self.log_took = self.logged_at - start
+
     def _save(self) -> None:
-        self.saver.save(self.progress)
         if parallel.is_main():
             for file, network in self.stage.also_saved.items():
                 weights.save(network, self.output / file)
+        self.saver.save(self.progress)

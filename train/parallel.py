@@ -161,6 +161,13 @@ def meet() -> None:
     any_of(False)
 
 
+def from_main(text: str) -> str:
+    """What process 0 gives as `text`, in every process."""
+    if count() == 1:
+        return text
+    return os.fsdecode(_exchange(os.fsencode(text), lambda messages: messages[0]))
+
+
 def mean(values: dict) -> dict:
     """{name: mean over the processes} of {name: float}; a value that is NaN anywhere is NaN everywhere."""
     if count() == 1:
@@ -197,17 +204,6 @@ def check_identical(networks: dict) -> None:
     difference = _exchange(b"".join(digests), first_difference).decode()
     if difference:
         raise InputError(f"{difference} of this run: their training has come apart; go on from the last checkpoint")
-
-
-def broadcast(network) -> None:
-    """Give every process the weights and statistics that `network` has in process 0."""
-    if count() == 1:
-        return
-    meet()
-    with paddle.no_grad():
-        for tensor in network.state_dict().values():
-            with _told():
-                dist.broadcast(tensor, src=0)
 
 
 def average_gradients(parameters) -> None:

@@ -17,19 +17,24 @@ class Saver:
     """The checkpoints of one run of a stage.
 
     stage: a `train.loop.Stage`, whose networks and optimizers are saved and restored. ema: a `train.ema.Ema` or None.
-    precision: a `train.precision.Precision`. crops: the run's; `recipe`: its; arguments: what `train.flags` parsed.
+    precision: a `train.precision.Precision`. crops, recipe: the run's; valid: the validation pictures' files;
+    arguments: what `train.flags` parsed.
     """
 
-    def __init__(self, stage, ema, precision, crops, recipe: Recipe, arguments):
+    def __init__(self, stage, ema, precision, crops, recipe: Recipe, valid: list, arguments):
         self.stage, self.ema, self.precision = stage, ema, precision
         self.recipe, self.arguments = recipe, arguments
         self.folder = checkpoint.folder_of(arguments.output, stage.name)
-        names = "\n".join(crops.pictures.names).encode("utf-8", "surrogateescape")
-        self.pictures = {"count": len(crops.pictures), "crc32 of the names": zlib.crc32(names)}
+        shapes = [f"{name} {rgb.shape[1]}x{rgb.shape[0]}" for name, rgb in zip(crops.pictures.names, crops.pictures)]
+        # What the steps are computed from, besides the recipe.
+        self.data = {**stage.inputs, "pictures": len(shapes), "names and sizes": _crc(shapes)}
+        self.steps = crops.steps(recipe.batch_size)
+        self.valid = _crc(f"{path.name} {path.stat().st_size}" for path in valid) if valid else 0
         self.saved_at = time.monotonic()
         self.took = 0.0  # seconds, by the last one
         if parallel.is_main():
             remove_leftovers(self.folder)
+            remove_leftovers(arguments.output)
 
     def begin(self) -> Progress:
         """The progress of a new run. Raises InputError if the folder has checkpoints, which it would not go on from."""
@@ -46,42 +51,39 @@ class Saver:
 
         Raises InputError if it is of another recipe or other pictures (unless `--new-recipe`), or of other networks.
         """
-        found = checkpoint.newest(self.folder)
-        if found is None:
+        # Process 0 looks for it, and all of them take the one that it found.
+        found = checkpoint.newest(self.folder) if parallel.is_main() else None
+        path = parallel.from_main(str(found[0]) if found else "")
+        if not path:
             print(f"no checkpoint in {self.folder} yet: starting from the beginning")
             return Progress()
-        path, arrays, note = found
+        arrays, note = found[1:] if found else checkpoint.load(path)
         try:
             progress = Progress(**note["progress"])
             self._compare(path, note)
             self._restore(path, arrays, note)
+            self._adapt(progress, note)
         except InputError:
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: no checkpoint of this project ({type(error).__name__}: {error})") from None
         print(f"going on from {path}: epoch {progress.epoch}, {progress.step} of its steps done")
         return progress
 
-    def _restore(self, path, arrays: dict, note: dict) -> None:
-        for name, network in self.stage.networks.items():
-            checkpoint.restore_network(name, network, arrays, path)
-        for name, optimizer in self.stage.optimizers.items():
-            checkpoint.restore_optimizer(name, optimizer, self.stage.networks[name], arrays, path)
-        if self.ema:
-            # A run whose average begins now starts it from the weights as they are.
-            checkpoint.restore_network("ema" if note["ema"] else "generator", self.ema.generator, arrays, path)
-            self.ema.updates = note["ema"]
-        self.precision.load_state(note["precision"])
-
     def _compare(self, path, note: dict) -> None:
-        theirs, ours = dict(note["recipe"]), dataclasses.asdict(self.recipe)
+        if note["stage"] != self.stage.name:
+            raise InputError(f"{path} is of {note['stage']}, another stage than {self.stage.name}")
+        theirs, ours = note["recipe"], dataclasses.asdict(self.recipe)
         changes = [
             f"{name.replace('_', '-')} {theirs.get(name)} there, {value} here"
             for name, value in ours.items()
             if theirs.get(name) != value and not self._may_change(name)
         ]
-        if note["pictures"] != self.pictures:
-            changes.append(f"{note['pictures']['count']} pictures there, {self.pictures['count']} (or others) here")
+        changes += [
+            f"{name} {note['data'].get(name)} there, {value} here"
+            for name, value in self.data.items()
+            if note["data"].get(name) != value
+        ]
         if not changes:
             return
         if not self.arguments.new_recipe:
@@ -96,36 +98,64 @@ class Saver:
         stage = self.stage.recipe_prefix
         if name == f"{stage}_epochs":
             return getattr(self.recipe, f"{stage}_schedule") == "constant"
-        return name == "sample_every" or name.startswith(tuple({"pretrain_", "gan_"} - {f"{stage}_"}))
+        if name == "sample_every" or name.startswith(tuple({"pretrain_", "gan_"} - {f"{stage}_"})):
+            return True
+        (field,) = (field for field in dataclasses.fields(Recipe) if field.name == name)
+        return stage == "pretrain" and field.metadata["help"].startswith("stage 2")
+
+    def _restore(self, path, arrays: dict, note: dict) -> None:
+        for name, network in self.stage.networks.items():
+            checkpoint.restore_network(name, network, arrays, path)
+        for name, optimizer in self.stage.optimizers.items():
+            checkpoint.restore_optimizer(name, optimizer, self.stage.networks[name], arrays, path)
+        if self.ema:
+            # A run whose average begins now starts it from the weights as they are.
+            checkpoint.restore_network("ema" if note["ema"] else "generator", self.ema.generator, arrays, path)
+            self.ema.updates = int(note["ema"])
+        self.precision.load_state(note["precision"])
+
+    def _adapt(self, progress: Progress, note: dict) -> None:
+        """Leave out of `progress` what another command line makes meaningless."""
+        if not (isinstance(progress.epoch, int) and isinstance(progress.step, int) and progress.epoch >= 0):
+            raise ValueError(f"epoch {progress.epoch!r}, step {progress.step!r}")
+        if note["steps"] != self.steps and progress.step:
+            print(f"an epoch had {note['steps']} steps and has {self.steps} now: epoch {progress.epoch} starts anew")
+            progress.step, progress.totals, progress.seconds = 0, {}, 0.0
+        if note["valid"] != self.valid:
+            if note["valid"]:
+                print("the pictures of --valid are others than before: what was best on those counts no more")
+            progress.best = {}
+            progress.start = {name: value for name, value in progress.start.items() if not name.startswith("valid")}
 
     def save(self, progress: Progress) -> None:
         """Write a checkpoint and remove those that are not kept. Only the main process does."""
         if parallel.is_main():
             start = time.monotonic()
-            checkpoint.save(
-                checkpoint.path_of(self.folder, progress.epoch, progress.step), self._arrays(), self._note(progress)
-            )
+            path = checkpoint.path_of(self.folder, progress.epoch, progress.step)
+            checkpoint.save(path, self._variables(), self._note(progress))
             best = checkpoint.path_of(self.folder, progress.best["epoch"] + 1, 0) if progress.best else None
             checkpoint.prune(self.folder, best)
             self.took = time.monotonic() - start
         self.saved_at = time.monotonic()
 
-    def _arrays(self) -> dict:
-        arrays = {}
+    def _variables(self) -> dict:
+        variables = {}
         for name, network in self.stage.networks.items():
-            arrays.update(checkpoint.network_arrays(name, network))
+            variables.update(checkpoint.network_variables(name, network))
         for name, optimizer in self.stage.optimizers.items():
-            arrays.update(checkpoint.optimizer_arrays(name, optimizer, self.stage.networks[name]))
+            variables.update(checkpoint.optimizer_variables(name, optimizer, self.stage.networks[name]))
         if self.ema:
-            arrays.update(checkpoint.network_arrays("ema", self.ema.generator))
-        return arrays
+            variables.update(checkpoint.network_variables("ema", self.ema.generator))
+        return variables
 
     def _note(self, progress: Progress) -> dict:
         return {
             "stage": self.stage.name,
-            "progress": dataclasses.asdict(progress),
+            "progress": vars(progress),
+            "steps": self.steps,
             "recipe": dataclasses.asdict(self.recipe),
-            "pictures": self.pictures,
+            "data": self.data,
+            "valid": self.valid,
             "ema": self.ema.updates if self.ema else 0,
             "precision": self.precision.state(),
             "versions": run_json.versions(),
@@ -137,3 +167,7 @@ class Saver:
     def is_due_after_epoch(self) -> bool:
         """Whether the checkpoints of the ends of epochs take no more than SHARE of the time, or one is due anyway."""
         return self.took <= SHARE * (time.monotonic() - self.saved_at) or self.is_due_within_epoch()
+
+
+def _crc(texts) -> int:
+    return zlib.crc32("\n".join(texts).encode("utf-8", "surrogateescape"))

@@ -1,8 +1,10 @@
-"""Stopping a run from outside: Ctrl-C and SIGTERM end it after the step under way, not within it."""
+"""Stopping a run from outside: Ctrl-C, SIGTERM and SIGHUP end it after the step under way, not within it."""
 
 import contextlib
 import signal
 import sys
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Stopped(Exception):
@@ -14,7 +16,7 @@ class Stopped(Exception):
 
 
 class Stop:
-    """A context in which SIGINT and SIGTERM are noted instead of obeyed; the second one of a kind is obeyed.
+    """A context in which SIGINT, SIGTERM and SIGHUP are noted instead of obeyed; the second one of a kind is obeyed.
 
     alone: False for one of several processes. Their launcher sends SIGTERM three times in a row and SIGKILL half a
     minute later; there further ones are noted, too.
@@ -26,7 +28,9 @@ class Stop:
         self.signum = 0
 
     def __enter__(self):
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        # A lost connection sends SIGHUP, which `nohup` has a process ignore.
+        wanted = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._note) for number in wanted}
         return self
 
     def __exit__(self, *_):

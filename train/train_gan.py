@@ -3,9 +3,11 @@
     python train/train_gan.py                                     the article's recipe on DIV2K
     python train/train_gan.py --data photos --batch-size 4        on pictures of your own
     python train/train_gan.py --no-vgg                            without the VGG loss (and VGG19's weights)
+    python train/train_gan.py --resume                            go on where the last run stopped
 
-Writes to output/: srgan_g.pdparams and srgan_d.pdparams (every epoch), epoch_N_G.jpg, _96.jpg, _384.jpg (samples),
-srgan_g_figure.png, srgan_g_losses.png and run.json.
+Writes to output/: srgan_g.pdparams (every epoch), srgan_d.pdparams (with every checkpoint), epoch_N_G.jpg, _96.jpg,
+_384.jpg (samples), srgan_g_figure.png, srgan_g_losses.png, log.csv, run.json and checkpoints/; with --valid
+srgan_g_best.pdparams, with --visualdl visualdl/.
 """
 
 import sys
@@ -16,23 +18,31 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data import command
 from models.discriminator import Discriminator
 from models.errors import InputError
+from models.generator import Generator
 from models.vgg19_weights import load_vgg19
 from models.weights import load_generator
-from train import cpu, flags
+from train import checkpoint, cpu, flags
 from train.loop import Stage, train
 from train.precision import Precision
 from train.steps import adam, gan_step
 
+NAME = "srgan_g"
 
-def stage1_result(arguments) -> Path:
-    """The generator to start from. Raises InputError that names stage 1's command if it is not there."""
+
+def first_generator(arguments) -> Generator:
+    """The generator to start from; with a checkpoint to go on from, one that will take its weights.
+
+    Raises InputError that names stage 1's command if it is not there.
+    """
+    if arguments.resume and checkpoint.listed(checkpoint.folder_of(arguments.output, NAME)):
+        return Generator()
     path = Path(arguments.init or Path(arguments.output) / "pretrain_g.pdparams")
     if not path.exists():
         raise InputError(
             f"{path}: not there. Stage 2 starts from stage 1's generator: run python train/pretrain_g.py first, or name "
             "another with --init FILE|FOLDER"
         )
-    return path
+    return load_generator(path)
 
 
 def vgg19_of(arguments):
@@ -56,7 +66,7 @@ def warn_without_content(recipe, vgg19) -> None:
 def main(arguments) -> None:
     recipe = flags.recipe_of(arguments, PARSER)
     flags.start(arguments, recipe)
-    generator = load_generator(stage1_result(arguments))
+    generator = first_generator(arguments)
     vgg19 = vgg19_of(arguments)
     warn_without_content(recipe, vgg19)
     crops = flags.open_crops(arguments, recipe)
@@ -71,7 +81,7 @@ def main(arguments) -> None:
         return gan_step(*networks, g_optimizer, d_optimizer, lr, hr, recipe, precision, g_learns, health=True)
 
     stage = Stage(
-        name="srgan_g",
+        name=NAME,
         command="train_gan",
         prefix="epoch",
         recipe_prefix="gan",
@@ -81,6 +91,7 @@ def main(arguments) -> None:
         networks={"generator": generator, "discriminator": discriminator},
         optimizers={"generator": g_optimizer, "discriminator": d_optimizer},
         also_saved={"srgan_d.pdparams": discriminator},
+        inputs={"VGG19": "used" if vgg19 else "left out"},
     )
     train(stage, crops, recipe, precision, arguments)
 
