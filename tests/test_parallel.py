@@ -23,7 +23,7 @@ from train.precision import Precision
 
 ROOT = Path(__file__).resolve().parents[1]
 LATE = 32  # seconds; gloo alone gives up after 30
-SOON = 60  # seconds within which a run must have ended that cannot go on
+SOON = 120  # seconds within which a run must have ended that cannot go on: gloo gives up after 30, leaving takes 30
 
 
 def launch(part: str, folder: Path) -> subprocess.Popen:
@@ -90,10 +90,9 @@ def collectives(folder: str) -> None:
     out["any_of"] = [parallel.any_of(rank in true) for true in ((), (0,), (1,), (0, 1))]
     out["mean"] = parallel.mean({"a": float(rank), "b": 2.5, "c": [1.0, math.nan][rank]})
 
-    network = small_network(seed=rank)
-    out["own"] = values(network)
-    parallel.broadcast(network)
-    out["broadcast"] = values(network)
+    out["from_main"] = [parallel.from_main(text) for text in (f"照片/{rank}", "")]
+
+    network = small_network(seed=0)
     parallel.check_identical({"one": nn.Conv2D(1, 1, 1, weight_attr=nn.initializer.Constant(1.0)), "two": network})
 
     for name, bucket in (("gradients", parallel.BUCKET), ("gradients in small buckets", 20)):
@@ -148,8 +147,8 @@ def endless(folder: str) -> None:
     """Steps until this process is killed. It notes its number when it has made one."""
     parallel.start()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a training command notes it, and ends after the step
+    paddle.seed(0)
     network = nn.Linear(300, 300)
-    parallel.broadcast(network)
     while True:
         network(paddle.ones([1, 300])).mean().backward()
         parallel.average_gradients(network.parameters())
@@ -235,12 +234,8 @@ def test_mean(results):
         assert math.isnan(out["mean"]["c"])
 
 
-def test_broadcast_gives_everyone_process_0s_weights(results):
-    main, other = results
-    assert any((main["own"][name] != other["own"][name]).any() for name in main["own"])
-    for name, weights in main["own"].items():
-        np.testing.assert_array_equal(main["broadcast"][name], weights)
-        np.testing.assert_array_equal(other["broadcast"][name], weights)
+def test_everyone_hears_what_process_0_says(results):
+    assert [out["from_main"] for out in results] == [["照片/0", ""]] * 2
 
 
 @pytest.mark.parametrize("kind", ["gradients", "gradients in small buckets"])
@@ -286,7 +281,6 @@ def test_alone_nothing_changes_and_nobody_is_waited_for():
     network = small_network(seed=0)
     add_gradients(network, slice(0, 4))
     before = {name: parameter.grad.numpy() for name, parameter in network[0].named_parameters()}
-    parallel.broadcast(network)
     parallel.average_gradients(network.parameters())
     parallel.average_statistics(network)
     parallel.check_identical({"network": network})

@@ -9,6 +9,7 @@ import pytest
 
 from models import weights
 from tests import training
+from train import checkpoint
 
 STAGES = {"pretrain_g.py": "pretrain_g", "train_gan.py": "srgan_g"}
 # Four epochs of sixteen steps.
@@ -108,16 +109,19 @@ def kill_and_resume(script, output, flags, kills, seed, seen):
     folder = output / "checkpoints" / STAGES[script]
     for kill in range(kills):
         with training.start(script, "--output", output, *flags, "--epochs", 10**6, "--resume", tiny=True) as process:
-            drain = threading.Thread(target=process.stdout.read)
-            drain.start()
-            training.wait_for(process, b"step/s")
+            drains = [threading.Thread(target=pipe.read) for pipe in (process.stdout, process.stderr)]
+            for drain in drains:
+                drain.start()
+            before = checkpoint.listed(folder)
+            while process.poll() is None and checkpoint.listed(folder) == before:
+                time.sleep(0.01)
             time.sleep(draw.uniform(0, 0.7))
             while kill % 2 and process.poll() is None and not is_saving(folder):
                 pass
             is_running = process.poll() is None
             process.kill()
-            process.communicate()
-            drain.join()
+            for drain in drains:
+                drain.join()
         seen["killed"] += is_running
         seen["while saving"] += is_running and is_saving(folder)
         for name, arrays in training.checkpoints(output, STAGES[script]).items():

@@ -30,6 +30,8 @@ class Saver:
         self.data = {**stage.inputs, "pictures": len(shapes), "names and sizes": _crc(shapes)}
         self.steps = crops.steps(recipe.batch_size)
         self.valid = _crc(f"{path.name} {path.stat().st_size}" for path in valid) if valid else 0
+        # Paddle gives an optimizer its moments at its first step: until then those of the checkpoint are here.
+        self.moments = {}
         self.saved_at = time.monotonic()
         self.took = 0.0  # seconds, by the last one
         if parallel.is_main():
@@ -108,6 +110,7 @@ class Saver:
             checkpoint.restore_network(name, network, arrays, path)
         for name, optimizer in self.stage.optimizers.items():
             checkpoint.restore_optimizer(name, optimizer, self.stage.networks[name], arrays, path)
+            self.moments[name] = {key: arrays[key] for key in arrays if key.startswith(f"optimizer/{name}/")}
         if self.ema:
             # A run whose average begins now starts it from the weights as they are.
             checkpoint.restore_network("ema" if note["ema"] else "generator", self.ema.generator, arrays, path)
@@ -143,7 +146,10 @@ class Saver:
         for name, network in self.stage.networks.items():
             variables.update(checkpoint.network_variables(name, network))
         for name, optimizer in self.stage.optimizers.items():
-            variables.update(checkpoint.optimizer_variables(name, optimizer, self.stage.networks[name]))
+            moments = checkpoint.optimizer_variables(name, optimizer, self.stage.networks[name])
+            if moments:
+                self.moments.pop(name, None)
+            variables.update(moments or self.moments.get(name, {}))
         if self.ema:
             variables.update(checkpoint.network_variables("ema", self.ema.generator))
         return variables
