@@ -17,11 +17,12 @@ from train import parallel
 # glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
-# In Paddle 3 every static program is oneDNN's as long as the flag is on, whenever it is first run, and so it stays on.
-# In 2.6.2 it is on while a program is made; where others run under it, tanh's gradient ends the process.
-PADDLE_3 = int(paddle.__version__.split(".")[0]) >= 3
-USE_ONEDNN = "FLAGS_use_onednn" if PADDLE_3 else "FLAGS_use_mkldnn"
-ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # 2.6.2's other ones are slower than Paddle's own
+# Paddle 3 gives all operators of a program to oneDNN or none, and takes the gradients away when a program first runs: there
+# the convolutions stay as they are.
+HAS_ONEDNN_CONVOLUTIONS = paddle.__version__.startswith("2.")
+ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # the other ones are slower than Paddle's own
+# On while a program is made; where others run under it, tanh's gradient ends the process.
+USE_ONEDNN = "FLAGS_use_mkldnn"
 
 
 def speed_up(*networks) -> None:
@@ -37,7 +38,7 @@ def speed_up(*networks) -> None:
     keep_freed_memory()
     # Otherwise several threads run a program's operators, and each keeps memory of its own: twice as much in all.
     paddle.set_flags({"FLAGS_new_executor_serial_run": True})
-    for network in networks:
+    for network in networks if HAS_ONEDNN_CONVOLUTIONS else ():
         for layer in network.sublayers(include_self=True):
             if type(layer) is nn.Conv2D and not isinstance(layer.forward, _OneDNN):
                 layer.forward = _OneDNN(layer)
@@ -88,18 +89,19 @@ class _OneDNN:
         """The program that computes no gradient of x with `stop_gradient`, and none of the weights with `frozen`."""
         key = (stop_gradient, frozen)
         if key not in self._programs:
-            if not PADDLE_3 and not frozen and not any(made_frozen is False for _, made_frozen in self._programs):
-                # The gradient comes in an order of oneDNN's, which the operators of Paddle turn into their own.
-                self._conv.weight.register_hook(paddle.assign)
+            # Making a program takes the weights' gradients away, which may be adding up.
+            gradients = [(weight, weight.grad.clone()) for weight in self._conv.parameters() if weight.grad is not None]
             self._programs[key] = _made(self._conv, stop_gradient)
+            for weight, gradient in gradients:
+                weight.grad = gradient
         return self._programs[key]
 
 
 class _Conv(nn.Layer):
-    """A convolution between two operators that are not oneDNN's.
+    """A convolution between operators that are not oneDNN's.
 
-    What enters or leaves a program must not be oneDNN's: in 2.6.2 the gradient that leaves has an order of its own, and
-    the backward pass would add it to others as it is; 3.3.1 crashes at results.
+    What enters or leaves a program must not be oneDNN's: a result or gradient that leaves has an order of its own, and
+    whatever adds or reads it outside takes it for the usual one.
     """
 
     def __init__(self, conv: nn.Conv2D):
@@ -107,9 +109,14 @@ class _Conv(nn.Layer):
         self.conv = conv
 
     def forward(self, x):
-        if PADDLE_3:
-            return paddle.assign(nn.Conv2D.forward(self.conv, x))
-        return nn.Conv2D.forward(self.conv, paddle.assign(x))
+        conv = self.conv
+        weight, stride, padding = _own(conv.weight), conv._stride, conv._padding
+        return _own(nn.functional.conv2d(_own(x), weight, conv.bias, stride, padding, conv._dilation, conv._groups))
+
+
+def _own(x):
+    """x by an operator of Paddle's own, in its usual order; and so its gradient."""
+    return paddle.scale(x, 1.0)
 
 
 def _made(conv: nn.Conv2D, stop_gradient: bool):
@@ -119,10 +126,9 @@ def _made(conv: nn.Conv2D, stop_gradient: bool):
     strategy.mkldnn_enabled_op_types = ONEDNN_OPERATORS
     layer = paddle.jit.to_static(_Conv(conv), [spec], strategy, full_graph=True)
     paddle.set_flags({USE_ONEDNN: True})
-    if not PADDLE_3:
-        try:
-            _, program = layer.forward.get_concrete_program(spec)
-            _ = program.forward_program  # made when it is asked for, and the backward program with it
-        finally:
-            paddle.set_flags({USE_ONEDNN: False})
+    try:
+        _, program = layer.forward.get_concrete_program(spec)
+        _ = program.forward_program  # made when it is asked for, and the backward program with it
+    finally:
+        paddle.set_flags({USE_ONEDNN: False})
     return layer
