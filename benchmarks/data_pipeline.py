@@ -42,7 +42,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.upscale import cpu_name, rounds, table
+from benchmarks.side_by_side import cpu_name, rounds, table
 from data import command
 from data.crops import Crops
 from data.degrade import DEGRADATIONS

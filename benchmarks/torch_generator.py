@@ -80,7 +80,7 @@ def load(path, precision: str):
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     network = TorchGenerator()
     with np.load(path) as state:
-        network.load_state_dict({_torch_name(name): torch.from_numpy(value) for name, value in state.items()})
+        network.load_state_dict({torch_name(name): torch.from_numpy(value) for name, value in state.items()})
     network.eval()
     fuse(network)
     network.to(dtype, memory_format=torch.channels_last)
@@ -93,6 +93,7 @@ def load(path, precision: str):
     return compute
 
 
-def _torch_name(name: str) -> str:
+def torch_name(name: str) -> str:
+    """PyTorch's name of what Paddle's state dicts call `name`."""
     owner, _, part = name.rpartition(".")
     return f"{owner}.{STATISTICS.get(part, part)}"

@@ -20,26 +20,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import contextlib
 import datetime
 import math
 import os
-import platform
 import shlex
-import signal
 import subprocess
 import tempfile
 import time
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from multiprocessing import get_context
 from statistics import median
 
 import numpy as np
 import psutil
 from tqdm import tqdm
 
+from benchmarks.side_by_side import SETTLE, cpu_name, rounds, table, versions, workers
 from data import command
 from data.images import read_rgb, write_rgb
 from data.prepare import sample_sources
@@ -58,111 +54,10 @@ CHECKED = 96  # LR pixels of the detail that results are compared on
 PHOTOGRAPH, WIDTH, HEIGHT = "coffee", 480, 320
 SIDE = 48  # the smallest picture of the third table
 WINDOWS = 4  # along each side, in the fourth
-SETTLE = 0.3  # seconds between two ways: the threads of Paddle's OpenMP keep spinning for 0.2 s after a call
 NOTES = """PyTorch's time: of the same precision. Peak MB: resident memory of a process that computes this row alone,
 its libraries included. Differs: at most, of values in [-1,1], on a detail.
 """
 PYTORCH_BYTES = 12000  # memory that PyTorch takes for an LR pixel, at most
-PACKAGES = {"Paddle": ("paddlepaddle", "paddlepaddle-gpu"), "OpenVINO": ("openvino",), "PyTorch": ("torch",)}
-
-
-class Worker:
-    """A process that computes by what `load()` gives, a function from an array to an array, and does nothing else."""
-
-    def __init__(self, name: str, load):
-        self._name = name
-        context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, load), daemon=True)
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which it inherits: Ctrl-C is for this process alone
-        self._process.start()
-        signal.signal(signal.SIGINT, handler)
-        theirs.close()
-
-    def answer(self):
-        """What it sends next, first None when it has loaded. Raises InputError if it has ended instead."""
-        try:
-            return self._pipe.recv()
-        except EOFError:
-            self._process.join()
-            raise InputError(
-                f"{self._name}: its process ended with status {self._process.exitcode} (-9: out of memory; "
-                "otherwise it says above why)"
-            ) from None
-
-    def result(self, array: np.ndarray) -> np.ndarray:
-        """The array computed."""
-        return self._ask(_result, array)
-
-    def seconds(self, arrays: list) -> float:
-        """How long it takes to compute `arrays`, one after the other."""
-        return self._ask(_seconds, arrays)
-
-    def peak_memory(self) -> float:
-        """MB that the process had in memory at most since it started."""
-        return self._ask(_peak_memory)
-
-    def _ask(self, question, *arguments):
-        self._pipe.send((question, arguments))
-        return self.answer()
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.join()
-
-
-def _serve(pipe, load) -> None:
-    compute = load()
-    pipe.send(None)
-    while True:
-        question, arguments = pipe.recv()
-        pipe.send(question(compute, *arguments))
-
-
-def _result(compute, array):
-    return compute(array)
-
-
-def _seconds(compute, arrays):
-    start = time.perf_counter()
-    for array in arrays:
-        compute(array)
-    return time.perf_counter() - start
-
-
-def _peak_memory(compute):
-    # Not getrusage's ru_maxrss: that begins with what the starting process had.
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-
-@contextlib.contextmanager
-def workers(loads: dict):
-    """{way: Worker} for {way: load}, all loaded; they end with the block."""
-    with contextlib.ExitStack() as stack:
-        started = {}
-        for way, load in loads.items():
-            started[way] = Worker(" ".join(way), load)
-            stack.callback(started[way].end)
-        for worker in started.values():
-            worker.answer()
-        yield started
-
-
-def rounds(calls: dict, repeats: int, bar, pause: float = 0) -> dict:
-    """{name: the seconds of each repeat} for {name: function that returns the seconds it took}, called in turn.
-
-    pause: seconds to wait before each call.
-    """
-    seconds = {name: [] for name in calls}
-    for number in range(1 + repeats):
-        for name, call in calls.items():
-            time.sleep(pause)
-            taken = call()
-            if number:
-                seconds[name].append(taken)
-            bar.update()
-    return seconds
 
 
 def load_engine(engine: str, precision: str, program: str):
@@ -341,12 +236,6 @@ def filled(rgb: np.ndarray, side: int) -> np.ndarray:
     return rgb[rows[:, None], columns]
 
 
-def table(titles: str, rows: list) -> str:
-    """A Markdown table; titles: separated by |."""
-    lines = [titles.split("|"), ["---"] * (titles.count("|") + 1), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-
-
 def photograph(arguments) -> tuple:
     """(what it is called, RGB uint8 [h,w,3]). Raises InputError if it cannot be read or is smaller than `--crop`."""
     sources = {} if arguments.picture else {source.stem: source for source in sample_sources()}
@@ -380,28 +269,13 @@ def check_memory(ways: list, rgb: np.ndarray) -> None:
 
 def header(name: str, rgb: np.ndarray, repeats: int) -> str:
     """The machine, the versions and the photograph."""
-    found = [f"{title} {_version(names)}" for title, names in PACKAGES.items() if _version(names)]
     height, width = rgb.shape[:2]
     return (
         f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {cpu_name()}, {len(os.sched_getaffinity(0))} cores, "
-        f"{cpu_bf16() or 'no instructions for bf16'}; Python {platform.python_version()}, {', '.join(found)}.\n"
+        f"{cpu_bf16() or 'no instructions for bf16'}; {versions()}.\n"
         f"{name}, {width}×{height} pixels, to {SCALE * width}×{SCALE * height}; "
         f"seconds are the median of {repeats}, beside the least."
     )
-
-
-def cpu_name() -> str:
-    """What the processor calls itself."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.machine())
-
-
-def _version(names: tuple) -> str:
-    for name in names:
-        with contextlib.suppress(PackageNotFoundError):
-            return version(name)
-    return ""
 
 
 def main(arguments) -> None:

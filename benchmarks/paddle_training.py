@@ -1,0 +1,84 @@
+"""Training steps in Paddle as the commands make them, their parts timed, for `benchmarks/train_step.py`."""
+
+import numpy as np
+import paddle
+
+from benchmarks.side_by_side import TRAINING_PARTS, Stopwatch
+from data.crops import Crops, standardize
+from models.discriminator import Discriminator
+from models.generator import Generator
+from models.vgg19 import VGG19
+from train import cpu, losses
+from train.precision import Precision
+from train.recipe import Recipe
+from train.steps import adam, gan_step, pretrain_step
+
+
+class Photographs(list):
+    """Pictures, uint8 [h,w,3], with `names`, as `data.crops.Crops` takes them."""
+
+    names = property(lambda self: [str(i) for i in range(len(self))])
+
+
+def networks_of(stage: int, hr_size: int) -> dict:
+    """{name: network} of a stage, with random weights of seed 0; VGG19 as `load_vgg19` leaves it."""
+    paddle.seed(0)
+    networks = {"generator": Generator()}
+    if stage == 2:
+        networks.update(discriminator=Discriminator(hr_size), vgg19=VGG19(with_classifier=False))
+        networks["vgg19"].eval()
+        for weight in networks["vgg19"].parameters():
+            weight.stop_gradient = True
+    return networks
+
+
+def batches_of(photographs: list, hr_size: int, batch_size: int, steps: int):
+    """The batches of `data.crops`, made ahead as in training: (lr, hr), uint8 [N,·,·,3]."""
+    crops_per_image = -(-batch_size * steps // len(photographs))
+    crops = Crops(Photographs(photographs), hr_size, "bilinear", crops_per_image, augment=False, seed=0)
+    return crops.batches(0, batch_size)
+
+
+def write_start(folder, photographs: list, stage: int, hr_size: int, batch_size: int, steps: int) -> None:
+    """Write what another library needs to take the same steps: each network's weights and the batches, as .npz."""
+    for name, network in networks_of(stage, hr_size).items():
+        np.savez(folder / f"{name}.npz", **{key: value.numpy() for key, value in network.state_dict().items()})
+    batches = dict(zip(range(steps), batches_of(photographs, hr_size, batch_size, steps)))
+    np.savez(folder / "lr.npz", **{str(step): lr for step, (lr, _) in batches.items()})
+    np.savez(folder / "hr.npz", **{str(step): hr for step, (_, hr) in batches.items()})
+
+
+def load(photographs: list, stage: int, hr_size: int, batch_size: int, steps: int, device: str, eager: bool):
+    """A function that takes the next training step: ({part: seconds}, {loss: number}). It can be called `steps` times.
+
+    eager: without what `train.cpu` sets.
+    """
+    paddle.set_device(device)
+    recipe, precision = Recipe(hr_size=hr_size), Precision(amp=False)
+    networks = networks_of(stage, hr_size)
+    if device == "cpu" and not eager:
+        cpu.speed_up(*networks.values())
+    optimizers = [adam(network, recipe) for network in list(networks.values())[:stage]]  # VGG19 has none
+    batches = batches_of(photographs, hr_size, batch_size, steps)
+
+    watch = Stopwatch(TRAINING_PARTS, paddle.device.synchronize if device != "cpu" else lambda: None)
+    draw = watch.timed("data", lambda: [standardize(crops) for crops in next(batches)])
+    for part, network in zip(("G", "D"), networks.values()):
+        network.forward = watch.timed(part, network.forward)
+    losses.perceptual = watch.timed("VGG", losses.perceptual)
+    precision.backward = watch.timed("backward", precision.backward)
+    for optimizer in optimizers:
+        optimizer.step = watch.timed("optimizer", optimizer.step)
+        optimizer.clear_grad = watch.timed("optimizer", optimizer.clear_grad)
+
+    def step(_):
+        watch.lap()
+        lr, hr = draw()
+        if stage == 1:
+            terms = pretrain_step(*networks.values(), *optimizers, lr, hr, precision=precision, health=True)
+        else:
+            terms = gan_step(*networks.values(), *optimizers, lr, hr, recipe, precision, health=True)
+        terms = {name: float(term) for name, term in terms.items()}
+        return watch.lap(), terms
+
+    return step

@@ -1,0 +1,179 @@
+"""What the benchmarks share: ways to compute, each in a process of its own, taking turns; tables; what the machine is."""
+
+import contextlib
+import platform
+import signal
+import time
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
+from pathlib import Path
+
+from models.errors import InputError
+
+SETTLE = 0.3  # seconds between two ways: the threads of Paddle's OpenMP keep spinning for 0.2 s after a call
+PACKAGES = {"Paddle": ("paddlepaddle", "paddlepaddle-gpu"), "OpenVINO": ("openvino",), "PyTorch": ("torch",)}
+TRAINING_PARTS = ("data", "G", "D", "VGG", "backward", "optimizer")  # of a step; G, D and VGG are the forward passes
+
+
+class Worker:
+    """A process that computes by what `load()` gives, a function of one argument, and does nothing else."""
+
+    def __init__(self, name: str, load):
+        self._name = name
+        context = get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, load), daemon=True)
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which it inherits: Ctrl-C is for this process alone
+        self._process.start()
+        signal.signal(signal.SIGINT, handler)
+        theirs.close()
+
+    def answer(self):
+        """What it sends next, first None when it has loaded. Raises InputError if it has ended instead."""
+        try:
+            return self._pipe.recv()
+        except EOFError:
+            self._process.join()
+            raise InputError(
+                f"{self._name}: its process ended with status {self._process.exitcode} (-9: out of memory; "
+                "otherwise it says above why)"
+            ) from None
+
+    def result(self, argument):
+        """What it computes from `argument`."""
+        return self._ask(_result, argument)
+
+    def seconds(self, arguments: list) -> float:
+        """How long it takes to compute from `arguments`, one after the other."""
+        return self._ask(_seconds, arguments)
+
+    def peak_memory(self) -> float:
+        """MB that the process had in memory at most since it started."""
+        return self._ask(_peak_memory)
+
+    def _ask(self, question, *arguments):
+        self._pipe.send((question, arguments))
+        return self.answer()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+def _serve(pipe, load) -> None:
+    compute = load()
+    pipe.send(None)
+    while True:
+        question, arguments = pipe.recv()
+        pipe.send(question(compute, *arguments))
+
+
+def _result(compute, argument):
+    return compute(argument)
+
+
+def _seconds(compute, arguments):
+    start = time.perf_counter()
+    for argument in arguments:
+        compute(argument)
+    return time.perf_counter() - start
+
+
+def _peak_memory(compute):
+    # Not getrusage's ru_maxrss: that begins with what the starting process had.
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+@contextlib.contextmanager
+def workers(loads: dict):
+    """{way: Worker} for {way: load}, all loaded; they end with the block."""
+    with contextlib.ExitStack() as stack:
+        started = {}
+        for way, load in loads.items():
+            started[way] = Worker(" ".join(way), load)
+            stack.callback(started[way].end)
+        for worker in started.values():
+            worker.answer()
+        yield started
+
+
+def rounds(calls: dict, repeats: int, bar, pause: float = 0) -> dict:
+    """{name: the seconds of each repeat} for {name: function that returns the seconds it took}, called in turn.
+
+    pause: seconds to wait before each call.
+    """
+    seconds = {name: [] for name in calls}
+    for number in range(1 + repeats):
+        for name, call in calls.items():
+            time.sleep(pause)
+            taken = call()
+            if number:
+                seconds[name].append(taken)
+            bar.update()
+    return seconds
+
+
+class Stopwatch:
+    """How long the parts of something take, in seconds, each of which may come several times.
+
+    synchronize: called where a part begins and ends; it waits for what a device has yet to do.
+    """
+
+    def __init__(self, parts: tuple, synchronize=lambda: None):
+        self._parts = parts
+        self._synchronize = synchronize
+        self._begin()
+
+    def _begin(self) -> None:
+        self._seconds = dict.fromkeys(self._parts, 0.0)
+        self._start = self._now()
+
+    def _now(self) -> float:
+        self._synchronize()
+        return time.perf_counter()
+
+    def timed(self, part: str, function):
+        """`function`, its time counted as one of `part`. What it calls must not be of another part."""
+
+        def call(*arguments, **keywords):
+            start = self._now()
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                self._seconds[part] += self._now() - start
+
+        return call
+
+    def lap(self) -> dict:
+        """{part: seconds} since it was made or last asked, with `rest`, what was none of them, and `all`."""
+        whole = self._now() - self._start
+        seconds = {**self._seconds, "rest": whole - sum(self._seconds.values()), "all": whole}
+        self._begin()
+        return seconds
+
+
+def table(titles: str, rows: list) -> str:
+    """A Markdown table; titles: separated by |."""
+    lines = [titles.split("|"), ["---"] * (titles.count("|") + 1), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def cpu_name() -> str:
+    """What the processor calls itself."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
+
+
+def versions() -> str:
+    """Python and those of PACKAGES that are installed, with their versions."""
+    found = [f"{title} {_version(names)}" for title, names in PACKAGES.items() if _version(names)]
+    return ", ".join([f"Python {platform.python_version()}", *found])
+
+
+def _version(names: tuple) -> str:
+    for name in names:
+        with contextlib.suppress(PackageNotFoundError):
+            return version(name)
+    return ""

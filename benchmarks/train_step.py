@@ -1,0 +1,204 @@
+"""Time a training step and its parts, beside Paddle without this project's settings and beside PyTorch; prints tables.
+
+    python benchmarks/train_step.py                                                          # some minutes
+    python benchmarks/train_step.py --sizes 32 --batch-size 2 --repeats 1                    # a quick look
+
+For each stage and size of crop, on the CPU, the same step from the same weights by
+
+- Paddle as the commands run it: what `train/cpu.py` sets, the batches made ahead by a thread, the norms for the log;
+- Paddle, eager: without what `train/cpu.py` sets;
+- PyTorch, in its usual order of memory and channels-last, on batches that are in memory.
+
+A step goes from the next batch to losses as numbers. VGG19 has random weights. Every way has a process of its own, since
+beside Paddle in one process PyTorch computes on a single core. They take turns, so that a machine that gets slower does
+so for all, after a first round that is not counted; the first step's losses are compared. Stage 2 with 384 crops takes
+9 GB of memory. PyTorch: `pip install -r benchmarks/requirements.txt`.
+
+With `--device gpu` the first way alone; the device is waited for where a part begins and ends. That is not measured: no
+GPU was at hand.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import argparse
+import datetime
+import math
+import os
+import shlex
+import tempfile
+from functools import partial
+from importlib.util import find_spec
+from statistics import median
+
+from tqdm import tqdm
+
+from benchmarks.side_by_side import SETTLE, TRAINING_PARTS, cpu_name, rounds, table, versions, workers
+from data import command
+from data.images import read_rgb
+from data.prepare import sample_sources
+from models.errors import InputError
+from train.device import add_device_flag, choose_device
+
+# Nothing here loads Paddle: the processes that compute begin by importing this file, and PyTorch's is to be without it.
+
+OURS, EAGER = ("Paddle", "as the commands run it"), ("Paddle", "eager")
+PYTORCH = {("PyTorch", "as it is"): "contiguous_format", ("PyTorch", "channels-last"): "channels_last"}
+STAGES = {1: "Stage 1", 2: "Stage 2, with VGG19"}
+SIZES = (384, 96)
+LARGEST_BATCH = 8
+# What the first step's losses may differ by, as a share. D's: batch norm of few values magnifies what is rounded.
+TOLERANCES = {"mse": 1e-4, "vgg": 1e-2, "d_loss": 5e-2}
+
+
+def load_paddle(*arguments, **keywords):
+    from benchmarks import paddle_training
+
+    return paddle_training.load(*arguments, **keywords)
+
+
+def load_pytorch(*arguments):
+    from benchmarks import torch_training  # here: it may not be installed
+
+    return torch_training.load(*arguments)
+
+
+def default_batch(hr_size: int) -> int:
+    """As many crops as have the pixels of one of the largest, at most LARGEST_BATCH."""
+    return max(1, min(LARGEST_BATCH, (max(SIZES) // hr_size) ** 2))
+
+
+def prepare(photographs: list, setting: tuple, device: str, folder: Path) -> dict:
+    """{way: load} for a setting (stage, HR side, batch size, steps); what PyTorch needs is written to `folder`."""
+    call = partial(load_paddle, photographs, *setting, device)
+    if device != "cpu":
+        return {OURS: partial(call, eager=False)}
+    loads = {OURS: partial(call, eager=False), EAGER: partial(call, eager=True)}
+    if find_spec("torch"):
+        from benchmarks import paddle_training
+
+        paddle_training.write_start(folder, photographs, *setting)
+        stage, hr_size, *_ = setting
+        loads.update({way: partial(load_pytorch, folder, stage, hr_size, form) for way, form in PYTORCH.items()})
+    return loads
+
+
+def measure(loads: dict, repeats: int, bar) -> tuple:
+    """({way: [{part: seconds} of each repeat]}, {way: peak MB}). Raises InputError if they do not do the same."""
+    parts, losses = {way: [] for way in loads}, {way: [] for way in loads}
+
+    def step(way) -> float:
+        seconds, terms = running[way].result(None)
+        parts[way].append(seconds)
+        losses[way].append(terms)
+        return seconds["all"]
+
+    with workers(loads) as running:
+        rounds({way: partial(step, way) for way in loads}, repeats, bar, SETTLE)
+        check_same({way: terms[0] for way, terms in losses.items()})
+        memory = {way: worker.peak_memory() for way, worker in running.items()}
+    return {way: steps[1:] for way, steps in parts.items()}, memory
+
+
+def check_same(losses: dict) -> None:
+    """{way: the first step's {loss: number}}. Raises InputError where one differs from the first way's."""
+    expected = next(iter(losses.values()))
+    for way, terms in losses.items():
+        for name, tolerance in TOLERANCES.items():
+            if name in terms and not math.isclose(terms[name], expected[name], rel_tol=tolerance):
+                raise InputError(
+                    f"{', '.join(way)}: the first step's {name} is {terms[name]:.6g}, and {expected[name]:.6g} as the "
+                    "commands run it: they do not do the same"
+                )
+
+
+def report(parts: dict, memory: dict) -> str:
+    """The table of a setting: a column for each way, a row for each part."""
+    medians = {way: {name: median(step[name] for step in steps) for name in steps[0]} for way, steps in parts.items()}
+    whole = {way: times["all"] for way, times in medians.items()}
+    pytorch = min((seconds for way, seconds in whole.items() if way in PYTORCH), default=None)
+    rows = [
+        ("seconds a step", *(f"{seconds:.3f}" for seconds in whole.values())),
+        ("the least", *(f"{min(step['all'] for step in steps):.3f}" for steps in parts.values())),
+        ("× PyTorch's time", *(f"{seconds / pytorch:.2f}" if pytorch else "–" for seconds in whole.values())),
+    ]
+    for part in (*TRAINING_PARTS, "rest"):
+        if any(times[part] for times in medians.values()):
+            shares = (f"{times[part]:.3f} ({times[part] / times['all']:.0%})" for times in medians.values())
+            rows.append((part, *shares))
+    rows.append(("peak MB", *(f"{memory[way]:.0f}" for way in parts)))
+    return table("|".join(["", *map(", ".join, parts)]), rows)
+
+
+def read_photographs(largest: int) -> list:
+    """The photographs of the installed packages that are large enough. Raises InputError where none is."""
+    photographs = [read_rgb(source) for source in sample_sources()]
+    fitting = [rgb for rgb in photographs if min(rgb.shape[:2]) >= largest]
+    if not fitting:
+        side = max(min(rgb.shape[:2]) for rgb in photographs)
+        raise InputError(f"--sizes {largest}: the largest photograph has room for crops of {side} pixels")
+    return fitting
+
+
+def header(device: str, repeats: int) -> str:
+    """The machine and the versions."""
+    where = f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores" if device == "cpu" else device
+    return (
+        f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {where}; {versions()}. Seconds are medians of {repeats} "
+        "steps. G, D and VGG are the forward passes; × PyTorch's: of the faster one's."
+    )
+
+
+def main(arguments) -> None:
+    device = choose_device(arguments.device)
+    photographs = read_photographs(max(arguments.sizes))
+    steps = 1 + arguments.repeats
+    settings = [
+        (stage, hr_size, arguments.batch_size or default_batch(hr_size), steps)
+        for stage in arguments.stages
+        for hr_size in arguments.sizes
+    ]
+    ways = 1 if device != "cpu" else 2 + (len(PYTORCH) if find_spec("torch") else 0)
+    say = partial(tqdm.write, file=sys.stdout)
+    with tqdm(total=len(settings) * ways * steps, unit="step") as bar:
+        say(header(device, arguments.repeats))
+        if device == "cpu" and not find_spec("torch"):
+            say("PyTorch is not installed: pip install -r benchmarks/requirements.txt")
+        for setting in settings:
+            stage, hr_size, batch_size, _ = setting
+            with tempfile.TemporaryDirectory() as temporary:
+                loads = prepare(photographs, setting, device, Path(temporary))
+                text = report(*measure(loads, arguments.repeats, bar))
+            say(f"\n### {STAGES[stage]}, {batch_size} × {hr_size}×{hr_size}\n\n{text}")
+
+
+def hr_size(text: str) -> int:
+    """argparse type: a side that crops can have."""
+    size = command.positive(text)
+    if size % 4:
+        raise argparse.ArgumentTypeError(f"{text} is not a multiple of 4")
+    return size
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument(
+        "--sizes", metavar="N", type=hr_size, nargs="+", default=SIZES, help="sides of the crops (default: 384 96)"
+    )
+    parser.add_argument(
+        "--stages", metavar="N", type=int, choices=STAGES, nargs="+", default=tuple(STAGES), help="(default: 1 2)"
+    )
+    parser.add_argument(
+        "--batch-size",
+        metavar="N",
+        type=command.positive,
+        help=f"crops (default: as many as have the pixels of one of {max(SIZES)}, at most {LARGEST_BATCH})",
+    )
+    parser.add_argument(
+        "--repeats", metavar="N", type=command.positive, default=7, help="counted steps of each (default: 7)"
+    )
+    add_device_flag(parser)
+    command.run(parser.parse_args(), main)
