@@ -1,12 +1,10 @@
 """benchmarks/upscale.py: it runs as a whole, and what it compares is the same network. No time is asserted."""
 
-import itertools
 import os
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -46,18 +44,6 @@ def test_every_engine_has_a_row_and_pytorch_computes_the_same(tmp_path):
     assert any(tmp_path.rglob("contents.json"))  # the command that was timed kept its program
 
 
-def test_the_first_round_is_not_counted_and_calls_take_turns():
-    order, clock = [], itertools.count()
-
-    def call(name):
-        order.append(name)
-        return next(clock)
-
-    calls = {name: lambda name=name: call(name) for name in "ab"}
-    assert upscale.rounds(calls, 2, SimpleNamespace(update=lambda: None)) == {"a": [2, 4], "b": [3, 5]}
-    assert order == list("ababab")
-
-
 class Computed:
     """Stands in for a worker: its result is always the same."""
 
@@ -78,16 +64,6 @@ def test_a_network_that_computes_something_else_is_not_timed():
     running["pytorch", "fp32"] = Computed(float("nan"))
     with pytest.raises(InputError):
         upscale.differences(running, lr)
-
-
-def load_that_dies():
-    os.kill(os.getpid(), 9)
-
-
-def test_a_process_that_is_killed_is_named():
-    loads = {("paddle", "bf16"): load_that_dies}
-    with pytest.raises(InputError, match="paddle bf16: .* status -9"), upscale.workers(loads):
-        pass
 
 
 def test_a_picture_for_which_the_memory_is_too_small_is_refused_with_a_crop_that_fits():

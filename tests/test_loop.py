@@ -15,7 +15,7 @@ from models import weights
 from models.errors import InputError
 from models.vgg19 import VGG19
 from tests import training
-from train import health, loop, pretrain_g, train_gan, validation
+from train import cpu, health, loop, pretrain_g, train_gan, validation
 
 RUN = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "100"]
 STAGE1 = "pretrain_g"
@@ -30,7 +30,8 @@ def photographs(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    """Networks of the same kinds that take milliseconds."""
+    """Networks of the same kinds that take milliseconds, and leave the tests' process as it is: see tests/test_cpu.py."""
+    monkeypatch.setattr(cpu, "speed_up", lambda *networks: None)
     monkeypatch.setattr(models.discriminator, "CHANNELS", (4,) * 8)
     monkeypatch.setattr(models.generator, "RESIDUAL_BLOCKS", 1)
 
@@ -134,12 +135,10 @@ def test_fields_that_a_stage_does_not_read_may_change(train, tmp_path):
 def test_another_batch_in_mid_epoch_begins_the_epoch_anew(train, tmp_path, capsys, monkeypatch):
     """Else its means would be those of some steps divided by the number of others."""
     many = ["--crops-per-image", 4, "--epochs", 0, "--save-every-minutes", 0, "--learning-rate", 1e-9]
-    monkeypatch.setattr(loop._Run, "_end_epoch", lambda run, stop: stop.__setattr__("signum", 2) or stop.check())
-    with pytest.raises(SystemExit) as stopped:
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stopped:
+        patch.setattr(loop._Run, "_end_epoch", lambda run, stop: stop.__setattr__("signum", 2) or stop.check())
         train(pretrain_g, *many)
     assert stopped.value.code == 130
-    monkeypatch.undo()
-    monkeypatch.setattr(models.generator, "RESIDUAL_BLOCKS", 1)
     train(pretrain_g, *many, "--batch-size", 4, "--resume", "--new-recipe")
     assert "an epoch had 8 steps and has 4 now: epoch 0 starts anew" in capsys.readouterr().out
     header, row = training.log(tmp_path)
@@ -173,12 +172,10 @@ def test_an_error_at_an_epochs_end_loses_none_of_its_steps(train, tmp_path, vali
     def fail(*_):
         raise InputError("x.png: no such file")
 
-    monkeypatch.setattr(validation, "measure", fail)
-    with pytest.raises(InputError, match="x.png"):
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="x.png"):
+        patch.setattr(validation, "measure", fail)
         train(pretrain_g, "--epochs", 1, "--valid", valid)
-    monkeypatch.undo()
     assert list(training.checkpoints(tmp_path, STAGE1)) == ["epoch_000000_step_000002"]
-    monkeypatch.setattr(models.generator, "RESIDUAL_BLOCKS", 1)
     # The first resumed run makes no step of its own before it saves: the optimizer's moments are to go through it.
     train(pretrain_g, "--epochs", 0, "--valid", valid, "--resume")
     train(pretrain_g, "--epochs", 1, "--valid", valid, "--resume")

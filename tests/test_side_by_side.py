@@ -1,0 +1,65 @@
+"""What the benchmarks share: turns, processes, parts of a time. No time is asserted."""
+
+import itertools
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import side_by_side
+from models.errors import InputError
+
+
+def test_the_first_round_is_not_counted_and_calls_take_turns():
+    order, clock = [], itertools.count()
+
+    def call(name):
+        order.append(name)
+        return next(clock)
+
+    calls = {name: lambda name=name: call(name) for name in "ab"}
+    assert side_by_side.rounds(calls, 2, SimpleNamespace(update=lambda: None)) == {"a": [2, 4], "b": [3, 5]}
+    assert order == list("ababab")
+
+
+def load_that_dies():
+    os.kill(os.getpid(), 9)
+
+
+def test_a_process_that_is_killed_is_named():
+    loads = {("paddle", "bf16"): load_that_dies}
+    with pytest.raises(InputError, match="paddle bf16: .* status -9"), side_by_side.workers(loads):
+        pass
+
+
+def doubling():
+    return lambda number: 2 * number
+
+
+def test_a_process_computes_what_it_is_asked():
+    with side_by_side.workers({("doubling", ""): doubling}) as running:
+        worker = running["doubling", ""]
+        assert [worker.result(number) for number in (3, 4)] == [6, 8]
+        assert worker.peak_memory() > 1
+
+
+def test_the_parts_of_a_time_and_the_rest(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(side_by_side.time, "perf_counter", lambda: now[0])
+    waited = []
+
+    def take(seconds):
+        now[0] += seconds
+        return seconds
+
+    watch = side_by_side.Stopwatch(("a", "b", "c"), synchronize=lambda: waited.append(now[0]))
+    compute_a, compute_b = watch.timed("a", take), watch.timed("b", lambda seconds: take(seconds) / 0)
+    assert compute_a(3.0) == 3.0
+    take(2.0)
+    compute_a(4.0)
+    with pytest.raises(ZeroDivisionError):
+        compute_b(1.0)
+    assert watch.lap() == {"a": 7.0, "b": 1.0, "c": 0.0, "rest": 2.0, "all": 10.0}
+    assert waited == [0, 0, 3, 5, 9, 9, 10, 10, 10], "at the beginning and end of each part, and of all"
+    compute_a(5.0)
+    assert watch.lap() == {"a": 5.0, "b": 0.0, "c": 0.0, "rest": 0.0, "all": 5.0}
