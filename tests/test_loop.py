@@ -1,7 +1,6 @@
 """A run: what it goes on from and what it refuses, which checkpoints and weights it keeps, what it measures and says."""
 
 import json
-import os
 import signal
 
 import cv2
@@ -187,7 +186,7 @@ def test_an_error_at_an_epochs_end_loses_none_of_its_steps(train, tmp_path, vali
 
 
 def test_a_signal_at_the_very_end_keeps_what_follows_from_starting(train, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop._Run, "_report", lambda run, is_last: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(loop._Run, "_report", lambda run, is_last: signal.getsignal(signal.SIGINT)(signal.SIGINT, None))
     with pytest.raises(SystemExit) as stopped:
         train(pretrain_g, "--epochs", 0)
     assert stopped.value.code == 130 and checkpoint_epochs(tmp_path) == [1]
