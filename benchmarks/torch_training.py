@@ -28,8 +28,9 @@ class TorchDiscriminator(nn.Module):
         pairs = list(zip(CHANNELS, CHANNELS[1:]))
         self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, stride=2, padding=1) for i, o in pairs)
         self.bns = nn.ModuleList(nn.BatchNorm2d(o, eps=BN_EPSILON) for _, o in pairs[1:])
-        self.res_conv, self.res_bn = nn.Conv2d(512, 512, 3, padding=1), nn.BatchNorm2d(512, eps=BN_EPSILON)
-        self.fc = nn.Linear(512 * (-(-hr_size // 2**8)) ** 2, 1)
+        last = CHANNELS[-1]
+        self.res_conv, self.res_bn = nn.Conv2d(last, last, 3, padding=1), nn.BatchNorm2d(last, eps=BN_EPSILON)
+        self.fc = nn.Linear(last * (-(-hr_size // 2**8)) ** 2, 1)
 
     def forward(self, picture):
         h = F.leaky_relu(self.convs[0](picture), 0.2)
