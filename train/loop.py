@@ -56,8 +56,8 @@ def train(stage: Stage, crops: Crops, recipe: Recipe, precision, arguments) -> N
 
     precision: a `train.precision.Precision`, that of `stage.step`. arguments: what `train.flags.parser` parsed.
     Writes into `--output`: weights, a row of log.csv and mostly a checkpoint every epoch, samples, at the end figure and
-    curves. Raises InputError at a loss or weights that are not finite numbers; what was saved before stays. SIGINT and
-    SIGTERM end the process after the step under way, with a checkpoint and exit status 130 or 143.
+    curves. Raises InputError at a loss or weights that are not finite numbers; what was saved before stays. SIGINT,
+    SIGTERM and SIGHUP end the process after the step under way, with a checkpoint and exit status 130, 143 or 129.
     """
     folder = checkpoint.folder_of(arguments.output, stage.name)
     with checkpoint.locked(folder) if parallel.is_main() else contextlib.nullcontext():
