@@ -52,6 +52,16 @@ def run(arguments: argparse.Namespace, main) -> None:
 
     Ctrl-C exits with 130, SIGTERM with 143. With `--debug` every error keeps its traceback.
     """
+    try:
+        _run(arguments, main)
+    finally:
+        # There is nothing left to remove or to save: a second signal, or the launcher's third, ends the process as it
+        # ends any. A handler that raises would have the interpreter print a traceback on its way out.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _run(arguments: argparse.Namespace, main) -> None:
     # A shell script has what it starts in the background ignore Ctrl-C's signal; `kill -INT` is to stop that too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Half-written files are to be removed on the way out; Paddle's own handler would dump its stack instead.

@@ -1,5 +1,7 @@
 """Fixtures that several test files share."""
 
+import signal
+
 import numpy as np
 import paddle
 import pytest
@@ -14,6 +16,15 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_signal_handlers():
+    """What a command that runs in this process changes is undone: Ctrl-C is to end the tests with their report."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

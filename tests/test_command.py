@@ -1,6 +1,7 @@
 """What every command shares: one line for what a user can put right, and the exit status."""
 
 import argparse
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,3 +59,18 @@ def test_sigterm_exits_with_143_and_removes_what_is_half_written(tmp_path):
     result = subprocess.run(line, cwd=ROOT, check=False, capture_output=True, encoding="utf-8", timeout=100)
     assert (result.returncode, result.stderr) == (143, "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_that_comes_while_python_ends_shows_no_traceback(name):
+    """Paddle's launcher sends SIGTERM three times in a row."""
+    code = (
+        "import argparse, atexit, os, signal, sys; from data import command\n"
+        f"atexit.register(lambda: os.kill(os.getpid(), signal.{name}))\n"
+        f"command.run(argparse.Namespace(debug=False), lambda _: os.kill(os.getpid(), signal.{name}))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, encoding="utf-8", timeout=100
+    )
+    assert result.returncode == -signal.Signals[name]
+    assert "Traceback" not in result.stderr
