@@ -74,3 +74,24 @@ def test_a_signal_that_comes_while_python_ends_shows_no_traceback(name):
     )
     assert result.returncode == -signal.Signals[name]
     assert "Traceback" not in result.stderr
+
+
+COMMANDS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for room in ("data", "train", "infer", "benchmarks")
+    for path in (ROOT / room).glob("*.py")
+    if "command.run(" in path.read_text(encoding="utf-8")
+)
+
+
+def test_the_commands_are_found():
+    assert {"data/download.py", "train/train_gan.py", "infer/upscale.py", "benchmarks/upscale.py"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_shows_its_flags(name):
+    """A stray % in one flag's text would end --help."""
+    line = [sys.executable, str(ROOT / name), "--help"]
+    result = subprocess.run(line, cwd=ROOT, check=False, capture_output=True, encoding="utf-8", timeout=100)
+    assert result.returncode == 0, result.stderr
+    assert "--debug" in result.stdout

@@ -88,7 +88,7 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
         type=minutes,
         default=SAVE_EVERY_MINUTES,
         help="minutes between checkpoints within an epoch; 0: one after every step (default: "
-        f"{SAVE_EVERY_MINUTES}; the end of an epoch has one too, unless that took over {SHARE:.0%} of the time)",
+        f"{SAVE_EVERY_MINUTES}; the end of an epoch has one too, unless that took over {SHARE * 100:g} %% of the time)",
     )
     group.add_argument(
         "--valid", metavar="DIR", help="folder of HR pictures to measure PSNR and SSIM on (default: none)"
