@@ -22,6 +22,7 @@ def own_cache(tmp_path_factory):
 def own_signal_handlers():
     """What a command that runs in this process changes is undone: Ctrl-C is to end the tests with their report."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts in the background ignore it
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
