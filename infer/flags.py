@@ -39,6 +39,17 @@ def _share(text: str) -> float:
     return value
 
 
+def add_size_flag(parser: argparse.ArgumentParser, megapixels: int) -> None:
+    """`--max-megapixels`; its default is the command's."""
+    parser.add_argument(
+        "--max-megapixels",
+        metavar="N",
+        type=command.positive,
+        default=megapixels,
+        help=f"refuse larger pictures; the result has 16 times as many (default: {megapixels})",
+    )
+
+
 def add_engine_flags(parser: argparse.ArgumentParser, precision: str) -> None:
     """How to compute: `--engine`, `--precision` (its default is the command's), `--device`, `--tile`, `--self-ensemble`."""
     parser.add_argument(

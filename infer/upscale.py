@@ -23,11 +23,12 @@ from tqdm import tqdm
 
 from data import command
 from data.imresize import imresize
-from data.picture import check_writable, lost, read_picture, write_picture, writing_memory
+from data.picture import Picture, check_writable, lost, read_picture, write_picture, writing_memory
 from infer import Upscaler, flags, jobs
 from models.errors import InputError
 from models.scale import SCALE
 
+SUFFIX = "_x4"  # of a result's name
 FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # every picture after this one would fail too
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
@@ -38,19 +39,28 @@ def upscale_file(upscaler, job: jobs.Job, arguments: argparse.Namespace, progres
     if job.problem:
         raise InputError(job.problem)
     picture = read_picture(job.source, max_pixels=arguments.max_megapixels * 10**6)
-    height, width = (SCALE * side for side in picture.colour.shape[:2])
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    check_writable(job.target, width, height)
     missing = lost(job.target, picture)
     if missing:
         tqdm.write(f"{job.target}: the format cannot hold {', '.join(missing)}", file=sys.stderr)
+    sr = upscale_picture(upscaler, picture, job, progress)
+    write_picture(job.target, sr, arguments.quality)
+    return sr.colour.shape[0] * sr.colour.shape[1]
+
+
+def upscale_picture(upscaler, picture: Picture, job: jobs.Job, progress) -> Picture:
+    """The picture that was read from the job's source at 4 times its sides, as it is to be written to the job's target.
+
+    Raises InputError naming the file where the target cannot hold it, or the memory.
+    """
+    height, width = (SCALE * side for side in picture.colour.shape[:2])
+    check_writable(job.target, width, height)
     try:
         colour = upscaler.upscale(picture.colour, progress, writing_memory(job.target, height * width))
     except InputError as error:
         raise InputError(f"{job.source}: {error}") from error
     alpha = None if picture.alpha is None else imresize(picture.alpha, height, width)
-    write_picture(job.target, replace(picture, colour=colour, alpha=alpha), arguments.quality)
-    return height * width
+    return replace(picture, colour=colour, alpha=alpha)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -139,16 +149,10 @@ def parser() -> argparse.ArgumentParser:
         help="of JPEG and WebP, 1 to 100, where WebP has no loss (default: 95)",
     )
     result.add_argument(
-        "--suffix", metavar="TEXT", type=_suffix, default="_x4", help="put behind each name (default: _x4)"
+        "--suffix", metavar="TEXT", type=_suffix, default=SUFFIX, help=f"put behind each name (default: {SUFFIX})"
     )
     result.add_argument("--overwrite", action="store_true", help="replace results that are there (default: skip them)")
-    result.add_argument(
-        "--max-megapixels",
-        metavar="N",
-        type=command.positive,
-        default=50,
-        help="refuse larger pictures; the result has 16 times as many (default: 50)",
-    )
+    flags.add_size_flag(result, megapixels=50)
     flags.add_engine_flags(result, precision="auto")
     return result
 

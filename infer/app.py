@@ -1,0 +1,273 @@
+"""A page in the browser: drop a photo, upscale it, compare, download the PNG.
+
+    pip install -r requirements-app.txt                     # Gradio; Python 3.10 or later
+    python infer/app.py                                     # with the weights in output/ and models/g_models
+    python infer/app.py --weights output/srgan_g.pdparams output/pretrain_g.pdparams --port 8080
+
+The page is at http://127.0.0.1:7860 and for this machine alone; `--host 0.0.0.0` opens it to the network. Pictures are
+upscaled one after the other, whoever waits sees the queue. The PNG is what `infer/upscale.py --format png` writes. What
+is uploaded and made is removed after an hour and when the page ends: Ctrl-C.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import argparse
+import html
+import multiprocessing
+import os
+import shutil
+import tempfile
+import threading
+import uuid
+
+import numpy as np
+from PIL import Image
+
+from data import command
+from data.images import EXTENSIONS, read_rgb, write_rgb
+from data.prepare import sample_sources
+from infer import flags, isolated
+from infer.engines import ENGINES
+from infer.evaluate import labels
+from models.errors import InputError
+
+PYTHON, GRADIO = (3, 10), 6  # the least: Gradio's own; 6 brought the slider's and the server's settings used here
+WAITING = 16  # requests; whoever comes then is told to try later
+KEPT_SECONDS, LOOK_SECONDS = 3600, 600
+EXAMPLE_SIDE = 256  # pixels: upscaled in a second or two
+BYTES_PER_PIXEL, BYTES_BESIDE = 8, 2**20  # of the largest upload: RGBA of 16 bits, stored as it is; profile and EXIF
+
+TITLE = "SRGAN 4×"
+WORDS = f"""# {TITLE} 超分辨率 · super-resolution
+照片的宽和高各放大到 4 倍，逐张处理。 · Photos to 4 times their sides, one at a time.
+PNG, JPEG, BMP, WebP, TIFF; ≤ {{megapixels}} MP."""
+
+
+def main(arguments: argparse.Namespace) -> None:
+    with command.exit_status(2):
+        weights = find_weights(arguments.weights)
+        folder = Path(tempfile.mkdtemp(prefix="srgan-page-")).resolve()
+        try:
+            (folder / "files").mkdir()
+            gradio = load_gradio(folder / "files")
+            page = build(gradio, arguments, weights, write_examples(folder))
+            try:
+                serve(gradio, page, arguments)
+            finally:
+                # It ends the queue at once and then waits for the visitors to go, for 5 seconds.
+                closing = threading.Thread(target=page.close, args=(False,), daemon=True)
+                closing.start()
+                closing.join(0.5)
+                for process in multiprocessing.active_children():
+                    process.kill()
+                    process.join()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def find_weights(given: list) -> dict:
+    """{what the page calls them: absolute path} of the weights on the command line, else of those in the usual places.
+
+    Raises InputError where there are none or one is not there.
+    """
+    for path in given:
+        if not os.path.exists(path):
+            raise InputError(f"--weights {path}: it is not there; expected {flags.WEIGHTS}")
+    if not given:
+        found = [*Path("output").glob("*_g.pdparams"), *Path("output").glob("*_g_best.pdparams")]
+        given = sorted(found, key=os.path.getmtime, reverse=True) + list(Path("models").glob("g_models/"))
+    if not given:
+        raise InputError(
+            "there are no weights in output/ (*_g.pdparams) nor in models/g_models: train first, or give --weights FILE"
+        )
+    return labels([os.path.abspath(path) for path in given])
+
+
+def load_gradio(files: Path):
+    """The module; it keeps, serves and in time removes what lies in `files`. Raises InputError saying what to install."""
+    if sys.version_info < PYTHON:
+        raise InputError(
+            f"the page needs Python {'.'.join(map(str, PYTHON))} or later, as Gradio {GRADIO} does; this is "
+            f"{sys.version.split()[0]} (infer/upscale.py does the same without a page)"
+        )
+    # It reports home unless told not to, and asks its own server for a sign of life through the proxy where one is set.
+    os.environ.update(GRADIO_TEMP_DIR=str(files), GRADIO_ANALYTICS_ENABLED="False", no_proxy="*")
+    try:
+        import gradio
+    except ImportError as error:
+        raise InputError(f"the page needs Gradio ({error}): pip install -r requirements-app.txt") from error
+    if int(gradio.__version__.partition(".")[0]) < GRADIO:
+        raise InputError(
+            f"the page needs Gradio {GRADIO}, this is {gradio.__version__}: pip install -r requirements-app.txt"
+        )
+    return gradio
+
+
+def build(gr, arguments: argparse.Namespace, weights: dict, examples: list):
+    """The page. weights: as `find_weights` gives them. examples: paths of pictures."""
+    running = set()  # the visitors whose picture is being computed, by their sessions
+
+    def upscale(source, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
+        if source is None:
+            raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
+        session = request.session_hash
+        running.add(session)
+
+        def show(share):
+            if session not in running:
+                raise InputError("nobody waits for it any more")
+            progress(share, desc="放大 · upscaling" if share else "载入网络 · loading the network")
+
+        settings = {
+            **flags.engine_settings(arguments),
+            "engine": engine,
+            "weights": weights[name],
+            "blend": weights[blend] if blend else "",
+            "alpha": alpha,
+        }
+        results = Path(os.environ["GRADIO_TEMP_DIR"], uuid.uuid4().hex)  # a name that nobody guesses
+        try:
+            made = isolated.upscale(source, results, settings, arguments.max_megapixels * 10**6, show)
+        except InputError as error:
+            message = f"未能放大 · Not upscaled: {html.escape(str(error), quote=False)}"
+            raise gr.Error(message, duration=None, print_exception=False) from error
+        finally:
+            running.discard(session)
+        return (made.before, made.after), made.report, gr.DownloadButton(value=made.target, interactive=True)
+
+    def leave(request: gr.Request):
+        running.discard(request.session_hash)
+
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEPT_SECONDS)) as page:
+        gr.Markdown(WORDS.format(megapixels=arguments.max_megapixels))
+        with gr.Row():
+            with gr.Column(scale=1):
+                # Not gr.Image: that would hand over 8 bits of RGB, not the file.
+                source = gr.File(label="照片 · Photo", file_types=list(EXTENSIONS), height=140, elem_id="photo")
+                if examples:
+                    shown = gr.Dataset(
+                        label="或取一例 · or take an example",
+                        components=[gr.Image(visible=False)],
+                        samples=[[str(path)] for path in examples],
+                        type="index",
+                        elem_id="examples",
+                    )
+                    shown.click(lambda index: examples[index], shown, source, queue=False, api_visibility="private")
+                with gr.Row():
+                    name = gr.Dropdown(list(weights), label="权重 · Weights", min_width=120, elem_id="weights")
+                    engine = gr.Dropdown(
+                        ["auto", *ENGINES],
+                        value=arguments.engine,
+                        label="引擎 · Engine",
+                        min_width=120,
+                        elem_id="engine",
+                    )
+                with gr.Row():
+                    blend = gr.Dropdown(
+                        [("无 · none", ""), *((label, label) for label in weights)],
+                        value="",
+                        label="混入 · Blend in",
+                        min_width=120,
+                        elem_id="blend",
+                    )
+                    alpha = gr.Slider(0, 1, 0.5, step=0.05, label="比例 · Share", min_width=120, elem_id="alpha")
+                go = gr.Button("放大 · Upscale", variant="primary", elem_id="go")
+            with gr.Column(scale=2):
+                compare = gr.ImageSlider(
+                    label="左：双三次，右：SRGAN · left: bicubic, right: SRGAN",
+                    interactive=False,
+                    buttons=["fullscreen"],
+                    max_height=640,
+                    elem_id="compare",
+                )
+                report = gr.Markdown(elem_id="report")
+                download = gr.DownloadButton("下载 PNG · Download the PNG", interactive=False, elem_id="download")
+        go.click(
+            upscale,
+            [source, name, blend, alpha, engine],
+            [compare, report, download],
+            show_progress_on=compare,
+            concurrency_limit=1,
+            api_visibility="private",
+        )
+        page.unload(leave)
+    return page
+
+
+def write_examples(folder: Path) -> list:
+    """Write small photographs to try the page with to `folder`; their paths, none where the packages lack them."""
+    try:
+        sources = sample_sources()
+    except InputError as error:
+        print(f"no examples: {error}", file=sys.stderr)
+        return []
+    paths = []
+    for source in sources:
+        image = Image.fromarray(read_rgb(source))
+        image.thumbnail((EXAMPLE_SIDE, EXAMPLE_SIDE))
+        paths.append(str(folder / f"{source.stem}.png"))
+        write_rgb(paths[-1], np.asarray(image))
+    return paths
+
+
+def serve(gradio, page, arguments: argparse.Namespace) -> None:
+    """Serve the page until a signal ends it. Raises InputError where nothing can listen at that host and port."""
+    page.queue(max_size=WAITING, default_concurrency_limit=1)
+    try:
+        page.launch(
+            server_name=arguments.host,
+            server_port=arguments.port,
+            share=False,
+            inline=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            max_file_size=arguments.max_megapixels * 10**6 * BYTES_PER_PIXEL + BYTES_BESIDE,
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            mcp_server=False,
+            ssr_mode=False,
+            pwa=False,
+            theme=gradio.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")),
+        )
+    except OSError as error:
+        raise InputError(
+            f"--host {arguments.host} --port {arguments.port}: nothing can listen there; give another --port, or a --host"
+            " that is this machine's"
+        ) from error
+    print(f"http://{arguments.host}:{arguments.port}", flush=True)
+    threading.Event().wait()
+
+
+def parser() -> argparse.ArgumentParser:
+    result = command.parser(__doc__)
+    result.add_argument(
+        "--weights",
+        metavar="FILE|FOLDER",
+        nargs="+",
+        default=[],
+        help=f"to choose from, each {flags.WEIGHTS} (default: output/*_g.pdparams, *_g_best.pdparams, models/g_models)",
+    )
+    result.add_argument(
+        "--host",
+        metavar="NAME",
+        default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
+        help="the address to listen at (default: $GRADIO_SERVER_NAME, or 127.0.0.1, which this machine alone reaches)",
+    )
+    result.add_argument(
+        "--port",
+        metavar="N",
+        type=command.positive,
+        default=os.environ.get("GRADIO_SERVER_PORT", "7860"),
+        help="(default: $GRADIO_SERVER_PORT, or 7860)",
+    )
+    flags.add_size_flag(result, megapixels=16)
+    flags.add_engine_flags(result, precision="auto")
+    return result
+
+
+if __name__ == "__main__":
+    command.run(parser().parse_args(), main)

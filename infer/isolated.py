@@ -1,0 +1,173 @@
+"""A picture upscaled in a process of its own.
+
+A server that computes in its own process has Ctrl-C end in a crash inside the engines' libraries, keeps their memory
+for good, cannot stop a computation that nobody waits for any more, and dies with it where the memory runs out.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+import traceback
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from data.images import write_rgb
+from data.picture import Picture, lost, read_picture, to_8_bits, write_picture
+from infer import Upscaler, jobs
+from infer.upscale import FORMATS, SUFFIX, upscale_picture
+from models.errors import InputError
+
+LOOK_EVERY = 0.3  # seconds
+LONGEST_VIEW = 4096  # pixels a side: what browsers and their users bear
+
+
+@dataclass(frozen=True)
+class Upscaled:
+    """What `upscale` made: the PNG, two pictures of one size to compare, and what there is to say, as lines."""
+
+    target: Path
+    before: Path  # the bicubic one, JPEG
+    after: Path
+    report: str
+
+
+def upscale(source, folder, settings: dict, max_pixels: int, progress=lambda share: None) -> Upscaled:
+    """Upscale the file `source` to a PNG in `folder`, which is made: the very file that `infer/upscale.py` writes.
+
+    settings: the arguments of `Upscaler`; paths in them absolute.
+    progress: called at least every half second with the share that is done, 0..1. If it raises, that ends the process.
+
+    Raises InputError with a message that tells files by their names alone, not their folders. Then, and when
+    `progress` raises, `folder` is removed.
+    """
+    source, folder = Path(source), Path(folder)
+    folder.mkdir()
+    try:
+        # Forking a process that has threads can leave the child with locks that nobody holds.
+        context = multiprocessing.get_context("spawn")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(
+            target=_work, args=(sender, source, folder, settings, max_pixels), name="upscale", daemon=True
+        )
+        with receiver:
+            with sender, _without_interrupts():
+                process.start()
+            try:
+                return _followed(process, receiver, progress, source.name)
+            finally:
+                process.kill()
+                process.join()
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def _without_interrupts():
+    """What is started in the block never gets Ctrl-C's signal, which a terminal sends to all: its parent ends it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _followed(process, receiver, progress, name: str) -> Upscaled:
+    share = 0.0
+    progress(share)
+    while True:
+        if receiver.poll(LOOK_EVERY):
+            try:
+                message = receiver.recv()
+            except EOFError:
+                process.join()
+                raise InputError(
+                    f"{name}: its computation was ended from outside (exit status {process.exitcode}), as happens where"
+                    " memory is short; give a smaller picture"
+                ) from None
+            if isinstance(message, Upscaled):
+                process.join()
+                return message
+            if isinstance(message, str):
+                raise InputError(message)
+            share = message
+        progress(share)
+
+
+def _work(connection, source: Path, folder: Path, settings: dict, max_pixels: int) -> None:
+    """The process: sends shares of the work as floats, then an Upscaled or, as text, why there is none."""
+    done = 0.0
+
+    def advance(share):
+        nonlocal done
+        done = min(1.0, done + share)
+        connection.send(done)
+
+    try:
+        connection.send(_upscaled(source, folder, settings, max_pixels, advance))
+    except InputError as error:
+        connection.send(_without_folders(str(error), [source, folder, settings["weights"], settings["blend"]]))
+    except Exception:  # noqa: BLE001  a visitor is not to read what else it may say of this machine
+        traceback.print_exc()
+        connection.send(
+            f"{source.name}: this failed for a reason that is not the picture's; the server's terminal says it"
+        )
+
+
+def _without_folders(message: str, paths: list) -> str:
+    for path in filter(None, paths):
+        message = message.replace(f"{Path(path).parent}{os.sep}", "")
+    return message
+
+
+def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, advance) -> Upscaled:
+    start = time.perf_counter()
+    picture = read_picture(source, max_pixels)  # before the network is loaded: what is wrong here is said at once
+    (job,), _ = jobs.find_jobs([source], folder, recursive=False, suffix=SUFFIX, ending=FORMATS["png"])
+    upscaler = Upscaler(**settings)
+    sr = upscale_picture(upscaler, picture, job, advance)
+    write_picture(job.target, sr)
+    seconds = time.perf_counter() - start
+    (height, width), (sr_height, sr_width) = picture.colour.shape[:2], sr.colour.shape[:2]
+    report = (
+        f"{width}×{height} → {sr_width}×{sr_height}, {seconds:.1f} s: "
+        f"{upscaler.engine}, {upscaler.precision}, {upscaler.device}"
+    )
+    missing = lost(job.target, picture)
+    if missing:
+        report += f"\nPNG cannot hold {', '.join(missing)}"
+    return Upscaled(job.target, *_views(picture, sr, folder), report)
+
+
+def _views(picture: Picture, sr: Picture, folder: Path) -> tuple:
+    """The bicubic enlargement and the result, at most LONGEST_VIEW a side, as two JPEG files."""
+    height, width = sr.colour.shape[:2]
+    scale = max(1, max(height, width) / LONGEST_VIEW)
+    size = max(1, round(width / scale)), max(1, round(height / scale))
+    if scale > 1:  # plane by plane of what may be 100 times a screen: OpenCV wants no copy
+        shrunk = cv2.resize(sr.colour, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
+        alpha = None if sr.alpha is None else cv2.resize(sr.alpha, size, interpolation=cv2.INTER_AREA)
+        sr = replace(sr, colour=shrunk, alpha=alpha)
+    before, after = folder / "before.jpg", folder / "after.jpg"
+    write_rgb(before, np.asarray(_on_white(picture).resize(size, Image.Resampling.BICUBIC)))
+    write_rgb(after, np.asarray(_on_white(sr)))
+    return before, after
+
+
+def _on_white(picture: Picture):
+    """Pillow's RGB picture of 8 bits, as seen on white paper."""
+    colour = to_8_bits(picture.colour)
+    image = Image.fromarray(colour[:, :, 0] if colour.shape[2] == 1 else colour).convert("RGB")
+    if picture.alpha is None:
+        return image
+    return Image.composite(image, Image.new("RGB", image.size, "white"), Image.fromarray(to_8_bits(picture.alpha)))

@@ -1,0 +1,416 @@
+"""The page: its command, and what a visitor does with it, in a real browser (Debian's chromium, headless)."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from infer import app
+from models import weights
+from models.errors import InputError
+from tests import generators
+
+ROOT = Path(__file__).resolve().parents[1]
+APP = ROOT / "infer" / "app.py"
+CHROMIUM = shutil.which("chromium")
+MISSING = [name for name in ("gradio", "playwright") if not find_spec(name)] + ["chromium"] * (not CHROMIUM)
+in_browser = pytest.mark.skipif(
+    bool(MISSING), reason=f"not installed: {', '.join(MISSING)} (requirements-app.txt, requirements-browser.txt)"
+)
+SECONDS = 120_000  # milliseconds that a slow machine may take
+
+
+def run(*arguments, **kwargs):
+    line = [sys.executable, APP, *arguments]
+    return subprocess.run(line, capture_output=True, encoding="utf-8", check=False, timeout=120, **kwargs)
+
+
+class TestWeights:
+    def test_those_of_the_usual_places_newest_first(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        names = ("pretrain_g.pdparams", "srgan_g_best.pdparams", "srgan_d.pdparams", "srgan_g.pdparams")
+        for age, name in enumerate(names):
+            path = tmp_path / "output" / name
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+            os.utime(path, (10**9 - age, 10**9 - age))
+        (tmp_path / "models" / "g_models").mkdir(parents=True)
+        assert list(app.find_weights([]).items()) == [
+            ("pretrain_g", str(tmp_path / "output" / "pretrain_g.pdparams")),
+            ("srgan_g_best", str(tmp_path / "output" / "srgan_g_best.pdparams")),
+            ("srgan_g", str(tmp_path / "output" / "srgan_g.pdparams")),
+            ("g_models", str(tmp_path / "models" / "g_models")),
+        ]
+
+    def test_none(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(InputError, match="there are no weights in output/"):
+            app.find_weights([])
+
+    def test_one_that_is_not_there_ends_the_command_before_anything(self, tmp_path):
+        result = run("--weights", "nowhere.pdparams", cwd=tmp_path)
+        assert result.returncode == 2
+        assert result.stderr.startswith("error: --weights nowhere.pdparams: it is not there")
+
+
+class TestGradio:
+    @pytest.mark.parametrize(
+        ("module", "reason"),
+        [("raise ImportError('no such module')", "no such module"), ("__version__ = '5.49.1'", "this is 5.49.1")],
+    )
+    def test_missing_or_too_old_it_is_told_what_to_install(self, module, reason, tmp_path, weights_file):
+        (tmp_path / "gradio.py").write_text(module)
+        result = run("--weights", weights_file, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+        assert result.returncode == 2
+        if sys.version_info < (3, 10):
+            assert "the page needs Python 3.10 or later" in result.stderr
+        else:
+            assert reason in result.stderr and "pip install -r requirements-app.txt" in result.stderr
+
+    def test_the_version_asked_for_is_one_that_the_page_takes(self):
+        (major,) = re.findall(r"^gradio==(\d+)\.", (ROOT / "requirements-app.txt").read_text(), re.MULTILINE)
+        assert int(major) == app.GRADIO
+
+
+def test_unless_told_otherwise_it_listens_to_this_machine_alone(monkeypatch):
+    monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
+    monkeypatch.delenv("GRADIO_SERVER_PORT", raising=False)
+    arguments = app.parser().parse_args([])
+    assert (arguments.host, arguments.port) == ("127.0.0.1", 7860)
+
+
+def test_the_examples_are_small_photographs(tmp_path):
+    paths = app.write_examples(tmp_path)
+    assert len(paths) == 5
+    for path in paths:
+        with Image.open(path) as image:
+            assert max(image.size) == app.EXAMPLE_SIDE
+            assert np.asarray(image).std() > 20
+
+
+class Server:
+    """The real command, with a folder of its own for temporary files."""
+
+    def __init__(self, folder: Path, *arguments):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.folder = folder
+        self.errors = folder.with_name(f"{folder.name}.txt")
+        folder.mkdir()
+        with open(self.errors, "w") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, APP, *arguments, "--port", str(port), "--device", "cpu"],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                encoding="utf-8",
+                env={**os.environ, "TMPDIR": str(folder)},
+            )
+        self.url = self.process.stdout.readline().strip()
+        assert self.url == f"http://127.0.0.1:{port}", self.errors.read_text()
+
+    def computing(self) -> list:
+        """Its processes that compute a picture."""
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                if any("spawn_main" in word for word in child.cmdline()):
+                    found.append(child)
+        return found
+
+    def files(self) -> set:
+        """The names of what it serves and keeps, but for the examples."""
+        names = {path.name for path in self.folder.glob("srgan-page-*/files/*/*")}
+        return names - {f"{name}.png" for name in ("astronaut", "chelsea", "coffee", "grace_hopper", "rocket")}
+
+    def stop(self) -> str:
+        """End it as Ctrl-C does; what it wrote to standard error."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        self.process.stdout.close()
+        return self.errors.read_text()
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it does not come"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def other_weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "other.pdparams"
+    weights.save(generators.recorded(seed=1), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, weights_file, other_weights):
+    server = Server(
+        tmp_path_factory.mktemp("page") / "temporary", "--weights", weights_file, other_weights, "--max-megapixels", "1"
+    )
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    # It keeps what is no page's own traffic to itself: there may be no network.
+    quiet = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", *quiet]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, server):
+    """A function that opens the page as one more visitor; to addresses that are not the server's nothing gets through."""
+    contexts, strangers = [], []
+
+    def call():
+        context = browser.new_context(viewport={"width": 1200, "height": 1000})
+        context.set_default_timeout(SECONDS)
+        contexts.append(context)
+
+        def route(route, request):
+            if request.url.startswith((server.url, "blob:", "data:")):
+                route.continue_()
+            else:
+                strangers.append(request.url)
+                route.abort()
+
+        context.route("**/*", route)
+        tab = context.new_page()
+        tab.goto(server.url)
+        tab.wait_for_selector("#go")
+        return tab
+
+    yield call
+    for context in contexts:
+        context.close()
+    assert strangers == []
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """16 bits of colour that the page must not lose."""
+    random = np.random.RandomState(3)
+    colours = cv2.resize(random.randint(0, 65536, (4, 5, 3)).astype("uint16"), (20, 16), interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(tmp_path / "照片 1.png"), colours)
+    return tmp_path / "照片 1.png"
+
+
+def upload(tab, path):
+    tab.set_input_files("#photo input[type=file]", path)
+    tab.locator("#photo .filename").wait_for()
+
+
+def choose(tab, field, name):
+    tab.locator(f"#{field} input").first.click()
+    tab.locator(f"#{field}").get_by_role("option", name=name, exact=True).click()
+
+
+def result(tab) -> tuple:
+    """The name and the bytes of the file that the button gives when it can be pressed."""
+    tab.locator("#download:enabled").wait_for()
+    with tab.expect_download() as download:
+        tab.locator("#download").click()
+    return download.value.suggested_filename, download.value.path().read_bytes()
+
+
+def upscaled(path, output, *arguments) -> bytes:
+    """What `infer/upscale.py` writes for that picture."""
+    line = [sys.executable, ROOT / "infer" / "upscale.py", path, "-o", output, "--format", "png", "--device", "cpu"]
+    subprocess.run([*line, *arguments], check=True, capture_output=True, timeout=600)
+    return (output / f"{path.stem}_x4.png").read_bytes()
+
+
+def message(tab) -> str:
+    toast = tab.get_by_test_id("toast-body")
+    toast.wait_for()
+    return toast.inner_text()
+
+
+@in_browser
+class TestVisit:
+    def test_a_photo_is_uploaded_compared_and_downloaded(self, visit, photo, weights_file, tmp_path):
+        tab = visit()
+        upload(tab, photo)
+        tab.locator("#go").click()
+        name, content = result(tab)
+        assert name == "照片 1_x4.png"
+        assert content == upscaled(photo, tmp_path / "expected", "--weights", weights_file)
+        assert "20×16 → 80×64" in tab.locator("#report").inner_text()
+
+        before, after = tab.locator("#compare img").all()
+        assert [image.evaluate("image => [image.naturalWidth, image.naturalHeight]") for image in (before, after)] == [
+            [80, 64]
+        ] * 2
+        # The result lies over the other from the handle to the right: as it is drawn, not as it is written down.
+        half = tab.locator("#compare").screenshot()
+        handle, frame = tab.get_by_test_id("slider").locator(".inner").bounding_box(), after.bounding_box()
+        assert abs(handle["x"] + handle["width"] / 2 - frame["x"] - frame["width"] / 2) < 10
+        tab.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + 40)
+        tab.mouse.down()
+        tab.mouse.move(frame["x"] + frame["width"] / 5, handle["y"] + 40, steps=5)
+        tab.mouse.up()
+        share = re.search(r"clip-path: inset\(0px 0px 0px ([\d.]+)%", after.get_attribute("style")).group(1)
+        assert float(share) == pytest.approx(20, abs=2)
+        assert tab.locator("#compare").screenshot() != half
+
+    def test_weights_blend_and_engine_are_those_chosen(self, visit, photo, weights_file, other_weights, tmp_path):
+        tab = visit()
+        upload(tab, photo)
+        choose(tab, "weights", "other")
+        choose(tab, "blend", "generator")
+        tab.locator("#alpha input[type=number]").fill("0.3")
+        tab.locator("#alpha input[type=number]").press("Tab")
+        choose(tab, "engine", "paddle")
+        tab.locator("#go").click()
+        settings = ("--weights", other_weights, "--blend", weights_file, "--alpha", "0.3", "--engine", "paddle")
+        assert result(tab)[1] == upscaled(photo, tmp_path / "expected", *settings)
+
+    def test_an_example_is_taken(self, visit, tmp_path):
+        tab = visit()
+        tab.locator("#examples button").nth(2).click()
+        tab.locator("#photo .filename").wait_for()
+        tab.locator("#go").click()
+        name, content = result(tab)
+        assert name == "chelsea_x4.png"
+        (tmp_path / name).write_bytes(content)
+        with Image.open(tmp_path / name) as image:
+            assert image.size == (1024, 680)
+
+    def test_two_visitors_wait_for_each_other(self, visit, server, photo, tmp_path):
+        first, second = visit(), visit()
+        Image.new("RGB", (300, 300), "teal").save(tmp_path / "teal.png")
+        upload(first, tmp_path / "teal.png")
+        upload(second, photo)
+        first.locator("#go").click()
+        until(server.computing)
+        second.locator("#go").click()
+        second.get_by_text("queue: 1/1").wait_for()
+        most = 0
+
+        def done():
+            nonlocal most
+            most = max(most, len(server.computing()))
+            return first.locator("#download").is_enabled() and second.locator("#download").is_enabled()
+
+        until(done, 120)
+        assert most == 1
+        assert (result(first)[0], result(second)[0]) == ("teal_x4.png", "照片 1_x4.png")
+
+    def test_what_is_computed_for_one_who_left_is_ended(self, visit, server, tmp_path):
+        tab = visit()
+        Image.new("RGB", (900, 900), "teal").save(tmp_path / "left.png")
+        upload(tab, tmp_path / "left.png")
+        choose(tab, "engine", "eager")  # which takes a minute or more for it
+        tab.locator("#go").click()
+        until(server.computing)
+        tab.context.close()
+        until(lambda: not server.computing(), 20)
+        assert "left_x4.png" not in server.files()
+
+
+@in_browser
+class TestRefused:
+    def test_no_picture_chosen(self, visit):
+        tab = visit()
+        tab.locator("#go").click()
+        assert "请先选择照片。 · Choose a photo first." in message(tab)
+
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [
+            ("words.jpg", "words.jpg cannot be read as a picture: it is not a PNG, JPEG, BMP, WebP or TIFF picture"),
+            ("large.png", "large.png has 1001x1000 pixels (1.001 megapixels), the limit is 1 megapixels"),
+        ],
+    )
+    def test_a_bad_or_large_picture_is_told_by_its_name(self, visit, server, name, reason, tmp_path):
+        (tmp_path / "words.jpg").write_text("this is no picture")
+        Image.new("L", (1001, 1000)).save(tmp_path / "large.png")
+        before = server.files()
+        tab = visit()
+        upload(tab, tmp_path / name)
+        tab.locator("#go").click()
+        text = message(tab)
+        assert reason in text
+        assert "/" not in text and "Traceback" not in text
+        assert server.files() - before <= {name}
+
+    def test_a_file_of_too_many_bytes_is_not_taken(self, visit, server, tmp_path):
+        (tmp_path / "heavy.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(9_200_000))  # 8 bytes a pixel, and a MiB
+        tab = visit()
+        tab.set_input_files("#photo input[type=file]", tmp_path / "heavy.png")
+        assert "heavy.png" in message(tab)
+        # Nor from one who does not ask the page.
+        with open(tmp_path / "heavy.png", "rb") as file:
+            heavy = {"name": "heavy.png", "mimeType": "image/png", "buffer": file.read()}
+        assert tab.request.post(f"{server.url}/gradio_api/upload", multipart={"files": heavy}).status == 413
+        assert "heavy.png" not in server.files()
+
+    def test_files_of_the_machine_are_not_served(self, visit, weights_file, server):
+        tab = visit()
+        for path in (ROOT / "README.md", weights_file, Path("/etc/hosts")):
+            assert tab.request.get(f"{server.url}/gradio_api/file={path}").status == 403
+        assert str(weights_file.parent) not in tab.content()
+
+
+@in_browser
+class TestEnd:
+    @pytest.mark.parametrize("engine", ["openvino", "paddle"])
+    def test_ctrl_c_ends_it_cleanly_and_leaves_nothing(self, browser, engine, photo, weights_file, tmp_path):
+        if engine == "openvino":
+            pytest.importorskip("openvino")
+        server = Server(tmp_path / "temporary", "--weights", weights_file, "--engine", engine)
+        try:
+            tab, waiting = browser.new_page(), browser.new_page()
+            for visitor in (tab, waiting):
+                visitor.goto(server.url)
+                upload(visitor, photo)
+            tab.locator("#go").click()
+            result(tab)
+            Image.new("RGB", (900, 900)).save(tmp_path / "large.png")
+            tab.locator("#photo button[aria-label=Clear]").click()
+            upload(tab, tmp_path / "large.png")
+            tab.locator("#go").click()
+            until(server.computing)
+            waiting.locator("#go").click()
+            waiting.get_by_text("queue: 1/1").wait_for()
+            (process,) = server.computing()
+        finally:
+            errors = server.stop()
+        tab.close()
+        waiting.close()
+        assert server.process.returncode == 130
+        assert errors == "stopped by Ctrl-C\n"
+        assert not process.is_running()
+        assert not list(server.folder.iterdir())
+
+    def test_a_port_that_is_taken(self, weights_file):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            result = run("--weights", weights_file, "--port", str(other.getsockname()[1]))
+        assert result.returncode == 2
+        assert "nothing can listen there" in result.stderr and "Traceback" not in result.stderr
