@@ -16,7 +16,9 @@ DIV2K is for academic research only: its pictures belong to their authors (https
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gzip
 import hashlib
 import http.client
 import json
@@ -26,6 +28,7 @@ import shutil
 import stat
 import struct
 import sys
+import tarfile
 import time
 import unicodedata
 import urllib.error
@@ -71,11 +74,15 @@ CHUNK = 1 << 20  # bytes
 
 # PNG files hardly shrink in an archive (about 1:1); deflate itself reaches 1000:1.
 MAX_UNPACKED_RATIO = 20
+FETCH_ANEW = "Remove it and run the command again to fetch it anew"
 
 RETRIED_STATUSES = (408, 429)  # as are all of 500 and above: the server's own trouble, which may pass
 
-# Everything that zipfile raises on bytes that are no sound archive. Only BadZipFile is documented.
-DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError, RuntimeError)
+# Everything that zipfile and tarfile raise on bytes that are no sound archive. Few of them are documented.
+DAMAGED_ARCHIVE = (
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error),
+    *(struct.error, EOFError, ValueError, OverflowError, RuntimeError),
+)
 
 # General-purpose flags of a member: encrypted, patch data, strong encryption, masked headers (APPNOTE 4.4.4).
 ENCRYPTED_FLAGS = 0x1 | 0x40 | 0x2000
@@ -359,11 +366,13 @@ def _bytes_bar(total, name, start=0):
 # ------------------------------------------------------------------------------------------------------ unpacking
 
 
-def unpack(archive, folder):
-    """Unpack a zip archive that holds the one folder `folder.name` to `folder`, which is whole or not there.
+def unpack(archive, folder, one_folder=True, remedy=FETCH_ANEW):
+    """Unpack a zip or tar archive to `folder`, which is whole or not there.
 
-    archive: the path of the zip file, which is not trusted: all its members are checked before anything is written.
+    archive: the path of the file, which is not trusted: all its members are checked before anything is written.
     folder: the path of the folder to be made; its parent exists.
+    one_folder: the archive must hold the one folder `folder.name`, whose content is taken; else all that it holds is.
+    remedy: what a user may do about an archive that is of no use, an error's last sentence.
 
     Raises InputError when the folder is there already or the archive is damaged or not harmless, and OSError when the
     files cannot be written. The archive stays as it is.
@@ -372,24 +381,17 @@ def unpack(archive, folder):
     if folder.exists():
         raise InputError(f"{folder} is already there. Move it away to unpack {archive} again.")
     unpacking = folder.with_name(folder.name + ".unpacking")
-    again = "Remove it and run the command again to fetch it anew."
     try:
         if unpacking.exists():  # of a run that was killed
             shutil.rmtree(unpacking)
-        with zipfile.ZipFile(archive) as opened:
+        with _opened(archive, remedy) as opened:
             members = opened.infolist()
-            _check_members(members, archive, folder.name)
-            _check_room(members, archive, folder.parent)
-            _extract(opened, members, archive, unpacking)
+            _check_members(members, archive, folder.name if one_folder else None, remedy)
+            _check_room(members, archive, folder.parent, remedy)
+            _extract(opened, members, archive, unpacking, one_folder)
         os.replace(unpacking, folder)
         _sync(folder.parent)
-    except InputError:
-        raise
-    except DAMAGED_ARCHIVE as error:
-        raise InputError(f"{archive} is damaged: {_reason(error)}. {again}") from error
     except OSError as error:
-        if error.errno == errno.EINVAL:  # zipfile seeks to before the file's beginning when an offset is wrong
-            raise InputError(f"{archive} is damaged: {_reason(error)}. {again}") from error
         raise OSError(
             f"cannot unpack {archive} to {folder}: {_reason(error)}. "
             f"The archive stays: make room, or give another folder with --to, and run the command again."
@@ -398,7 +400,82 @@ def unpack(archive, folder):
         shutil.rmtree(unpacking, ignore_errors=True)
 
 
-def _check_members(members, archive, top):
+def members(archive, remedy=FETCH_ANEW) -> list:
+    """The paths of the files in a zip or tar archive, as they are written there; raises InputError where it is damaged."""
+    with _opened(Path(archive), remedy) as opened:
+        return [member.filename for member in opened.infolist() if not _is_folder(member)]
+
+
+@contextlib.contextmanager
+def _opened(archive, remedy):
+    """The archive as a zipfile.ZipFile or a _Tar; what is raised inside because of damage becomes an InputError."""
+    is_zip = archive.suffix.lower() == ".zip"
+    try:
+        with zipfile.ZipFile(archive) if is_zip else _Tar(archive, remedy) as opened:
+            yield opened
+    except InputError:
+        raise
+    except DAMAGED_ARCHIVE as error:
+        raise InputError(f"{archive} is damaged: {_reason(error)}. {remedy}.") from error
+    except OSError as error:
+        # zipfile seeks to before the file's beginning when an offset is wrong; bz2's errors have no number.
+        if error.errno in (errno.EINVAL, None):
+            raise InputError(f"{archive} is damaged: {_reason(error)}. {remedy}.") from error
+        raise
+
+
+class _Tar:
+    """A tar archive, packed or not, with its members described as a zip's are: one set of checks is for both."""
+
+    def __init__(self, archive, remedy):
+        self._archive, self._remedy = archive, remedy
+        self._tar = tarfile.open(archive)  # noqa: SIM115  closed by __exit__
+        self._members = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._tar.close()
+
+    def infolist(self) -> list:
+        found, unpacked, packed = [], 0, self._archive.stat().st_size
+        for member in self._tar:
+            if member.size < 0:
+                raise tarfile.ReadError("a member of negative size")
+            unpacked += member.size
+            _check_ratio(unpacked, packed, self._archive, self._remedy)  # before the bytes are gone through
+            info = _described(member)
+            self._members[info.filename] = member
+            if info.filename != "./":
+                found.append(info)
+        # tarfile takes whatever is no header for the archive's end; the format ends it with blocks of zeros.
+        self._tar.fileobj.seek(self._tar.offset)
+        end = self._tar.fileobj.read(tarfile.BLOCKSIZE)
+        if len(end) < tarfile.BLOCKSIZE or end.strip(b"\0"):
+            raise tarfile.ReadError("it ends in the midst")
+        unpacked -= tarfile.RECORDSIZE  # which the zeros fill up
+        for block in iter(lambda: self._tar.fileobj.read(CHUNK), b""):  # gzip's checksum is behind them
+            unpacked += len(block)
+            _check_ratio(unpacked, packed, self._archive, self._remedy)
+        return found
+
+    def open(self, member):
+        return self._tar.extractfile(self._members[member.filename])
+
+
+def _described(member: tarfile.TarInfo) -> zipfile.ZipInfo:
+    name = member.name
+    if name.startswith("./"):  # as `tar -c .` writes them
+        name = name[2:]
+    info = zipfile.ZipInfo(name + "/" * member.isdir())
+    kind = stat.S_IFREG if member.isreg() else stat.S_IFDIR if member.isdir() else stat.S_IFLNK
+    info.external_attr = kind << 16
+    info.file_size = member.size
+    return info
+
+
+def _check_members(members, archive, top, remedy):
     names = set()
     spellings = {}  # as a file system that ignores case sees a path -> the path, and whether it is a folder
     for member in members:
@@ -415,11 +492,10 @@ def _check_members(members, archive, top):
                 fault = fault or f"has the same place as {known[0]!r}"
         if fault:
             raise InputError(
-                f"{archive}: member {member.orig_filename!r} {fault}; nothing has been unpacked. "
-                f"Remove the archive and run the command again to fetch it anew."
+                f"{archive}: member {member.orig_filename!r} {fault}; nothing has been unpacked. {remedy}."
             )
     if all(_is_folder(member) for member in members):
-        raise InputError(f"{archive} holds no files, expected the folder {top}. Remove it and run the command again.")
+        raise InputError(f"{archive} holds no files, expected {f'the folder {top}' if top else 'some'}. {remedy}.")
 
 
 def _is_folder(member):
@@ -457,20 +533,14 @@ def _fault_of_name(member, top):
     # Windows drops a dot or a space at the end of a name.
     if any(not part or part != part.rstrip(". ") for part in parts):
         return "has an empty part, a dot or a space at the end of a part in its name"
-    if parts[0] != top or (len(parts) == 1 and not _is_folder(member)):
+    if top is not None and (parts[0] != top or (len(parts) == 1 and not _is_folder(member))):
         return f"is outside the expected folder {top}"
     return None
 
 
-def _check_room(members, archive, folder):
-    packed = archive.stat().st_size
+def _check_room(members, archive, folder, remedy):
     unpacked = sum(member.file_size for member in members)
-    if unpacked > MAX_UNPACKED_RATIO * packed:
-        raise InputError(
-            f"{archive} has {packed:,} bytes and claims to unpack to {unpacked:,}, expected at most "
-            f"{MAX_UNPACKED_RATIO} times its size; nothing has been unpacked. "
-            f"Remove it and run the command again to fetch it anew."
-        )
+    _check_ratio(unpacked, archive.stat().st_size, archive, remedy)
     free = shutil.disk_usage(folder).free
     if unpacked > free:
         raise InputError(
@@ -479,11 +549,19 @@ def _check_room(members, archive, folder):
         )
 
 
-def _extract(opened, members, archive, folder):
+def _check_ratio(unpacked, packed, archive, remedy):
+    if unpacked > MAX_UNPACKED_RATIO * packed:
+        raise InputError(
+            f"{archive} has {packed:,} bytes and claims to unpack to {unpacked:,}, expected at most "
+            f"{MAX_UNPACKED_RATIO} times its size; nothing has been unpacked. {remedy}."
+        )
+
+
+def _extract(opened, members, archive, folder, one_folder):
     folder.mkdir()
     with _bytes_bar(sum(member.file_size for member in members), f"unpacking {archive.name}") as bar:
         for member in members:
-            target = folder.joinpath(*member.filename.rstrip("/").split("/")[1:])
+            target = folder.joinpath(*member.filename.rstrip("/").split("/")[one_folder:])
             (target if _is_folder(member) else target.parent).mkdir(parents=True, exist_ok=True)
             if not _is_folder(member):
                 _extract_file(opened, member, target, bar)

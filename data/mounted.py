@@ -1,0 +1,210 @@
+"""What AI Studio mounts beside a project, or a user names: found in folders and in archives, unpacked once.
+
+AI Studio shows the data sets of a project as `/home/aistudio/data/DATA_SET/`, each file as it was uploaded: a folder of
+pictures, or a zip or tar archive with anything in it. That folder may be slow and read-only. An archive is unpacked to
+a folder of the project's, and only if its table of contents has what is wanted; an archive in an archive is opened
+where nothing else has it.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path, PurePosixPath
+
+from data import download
+from data.images import EXTENSIONS
+from models.errors import InputError
+
+MOUNT = "/home/aistudio/data"
+UNPACKED = "data/mounted"
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2")
+REMEDY = "Upload or mount it again, or unpack it yourself and name the folder"
+FEWEST_PICTURES = 10  # in a mounted folder to train on: fewer are a data set's illustrations
+BENCHMARKS = ("set5", "set14", "bsd100")
+
+# A folder, by its name, of LR pictures, or of pictures to measure on.
+_NOT_TO_TRAIN_ON = re.compile(
+    r"(?<![a-z])(lr|(valid(ation)?|val|test|set5|set14|bsd100|urban100|manga109)(?![a-z]))", re.IGNORECASE
+)
+_LR = re.compile(r"(?<![a-z])(lr|srf|bicubic)", re.IGNORECASE)
+_HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
+
+_SAMPLE = 2**20  # bytes at either end of an archive that tell it from another one
+
+
+def training_pictures(named="", mount=MOUNT, to=UNPACKED):
+    """The folder of pictures to train on, as a Path: DIV2K_train_HR where there is one, else the one with most pictures.
+
+    named: a folder or archive to look in, the user's; "" looks in `mount`, where a folder needs 10 pictures. to: the
+    folder that archives are unpacked to. Folders of LR, validation or test pictures come last.
+    Returns None where `mount` has none. Raises InputError where `named` has none, or for a damaged or harmful archive.
+    """
+    fewest = 1 if named else FEWEST_PICTURES
+
+    def places(names, title):
+        for folder, pictures in _by_folder(names).items():
+            if len(pictures) >= fewest:
+                path = PurePosixPath(title, folder)
+                is_div2k = path.name == "DIV2K_train_HR"
+                yield (is_div2k, not _NOT_TO_TRAIN_ON.search(str(path)), len(pictures)), folder
+
+    return _find("pictures", places, named, mount, to)
+
+
+def vgg19(named="", mount=MOUNT, to=UNPACKED):
+    """VGG19's weights for `models.vgg19_weights.load_vgg19`, a Path: `*vgg19*.pdparams` or a folder of fluid variables.
+
+    named: a file, whatever it is called, a folder or an archive. The rest is as for `training_pictures`.
+    """
+    if named and Path(named).is_file() and not _is_archive(named):
+        return Path(named)
+
+    def places(names, _):
+        for name in names:
+            path = PurePosixPath(name)
+            if path.suffix == ".pdparams" and re.search(r"vgg_?19", path.name, re.IGNORECASE):
+                yield (True,), name
+            elif re.fullmatch(r"(vgg19_)?conv1_1_weights", path.name):
+                yield (False,), str(path.parent)
+
+    return _find("VGG19's weights", places, named, mount, to)
+
+
+def g_models(named="", mount=MOUNT, to=UNPACKED):
+    """The article's checkpoint folder for `models.weights.load_generator`, a Path: the one with `n64s1/c.w_0` in it.
+
+    The article's `d_models` has the same variables; `g_models` comes first. The rest is as for `training_pictures`.
+    """
+
+    def places(names, title):
+        for name in names:
+            path = PurePosixPath(name)
+            if path.parent.name == "n64s1" and re.fullmatch(r"c\.w_\d+", path.name):
+                folder = path.parent.parent
+                yield (PurePosixPath(title, folder).name == "g_models",), str(folder)
+
+    return _find("a checkpoint folder of the article's (g_models)", places, named, mount, to)
+
+
+def benchmark(named="", mount=MOUNT, to=UNPACKED):
+    """The folder of HR pictures of Set5, else of Set14, else of BSD100, a Path. The rest is as for `training_pictures`."""
+
+    def places(names, title):
+        for folder, pictures in _by_folder(names).items():
+            path = PurePosixPath(title, folder)
+            known = [BENCHMARKS.index(part.lower()) for part in path.parts if part.lower() in BENCHMARKS]
+            if known and not any(map(_LR.search, [str(path), *pictures])):
+                yield (-known[-1], len(pictures)), folder
+
+    return _find("pictures of Set5, Set14 or BSD100", places, named, mount, to)
+
+
+def _by_folder(names: list) -> dict:
+    """{folder: its pictures' names}."""
+    folders = {}
+    for name in names:
+        path = PurePosixPath(name)
+        if path.suffix.lower() in EXTENSIONS:
+            folders.setdefault(str(path.parent), []).append(path.name)
+    return folders
+
+
+def _find(what: str, places, named, mount, to):
+    """The best place in `named` or `mount`, a Path, or None.
+
+    places: called with the files of a folder or an archive, relative paths with slashes, and its name; yields
+    (rank, place) of each place that will do, where the highest rank is the best.
+    """
+    root = Path(named or mount)
+    if not root.exists():
+        if named:
+            raise InputError(f"{root} is not there; expected a folder or an archive with {what}")
+        return None
+    found = _best(what, places, root, Path(to))
+    if named and found is None:
+        raise InputError(f"{root}: no {what} in it, nor in an archive ({' '.join(ARCHIVES)}) in it")
+    return found
+
+
+def _best(what: str, places, root: Path, to: Path, nested: bool = False):
+    files = [] if root.is_file() else _files(root)
+    archives = [root] if root.is_file() else [root / name for name in files if _is_archive(name)]
+    listings = {archive: _listing(archive, is_only_one=root.is_file()) for archive in archives}
+    ranked = [((rank, True), root, place) for rank, place in places(files, root.name)]
+    for archive, names in listings.items():
+        title = archive.name[: -len(_is_archive(archive))]
+        ranked += [((rank, False), archive, place) for rank, place in places(names, title)]
+    if ranked:
+        ranked.sort(key=lambda entry: entry[0], reverse=True)
+        (_, best, place), others = ranked[0], {str(holder / place) for _, holder, place in ranked[1:]}
+        if others - {str(best / place)}:
+            print(f"{what}: {best / place} taken; also there: {', '.join(sorted(others)[:5])}")
+        return (best if best.is_dir() else _unpacked(best, root, to, nested)) / place
+    for archive, names in listings.items():
+        if not nested and any(map(_is_archive, names)):
+            folder = _unpacked(archive, root, to)
+            found = _best(what, places, folder, folder, nested=True)
+            if found:
+                return found
+    return None
+
+
+def _is_archive(name) -> str:
+    """The archive's ending, or "" for another file."""
+    return next((ending for ending in ARCHIVES if str(name).lower().endswith(ending)), "")
+
+
+def _files(root: Path) -> list:
+    """The files below `root`, relative paths with slashes, sorted; links are followed, hidden files left out."""
+    found, seen = [], set()
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=lambda error: print(f"passed over: {error}")):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+        if real not in seen:
+            found += [Path(folder, name).relative_to(root).as_posix() for name in names]
+        seen.add(real)
+    return sorted(name for name in found if not _HIDDEN.search(name))
+
+
+def _listing(archive: Path, is_only_one: bool) -> list:
+    try:
+        names = download.members(archive, REMEDY if is_only_one else "It is passed over")
+    except InputError as error:
+        if is_only_one:
+            raise
+        print(error)  # another one may have what is wanted
+        return []
+    return [name for name in names if not _HIDDEN.search(name)]
+
+
+def _unpacked(archive: Path, root: Path, to: Path, nested: bool = False) -> Path:
+    """The folder that `archive` is unpacked to; it is unpacked now if it is not, or was another archive then."""
+    parent = to / (archive.parent.relative_to(root) if root.is_dir() else "")
+    folder = parent / f"{archive.name}-{_fingerprint(archive)}"
+    if folder.is_dir():
+        return folder
+    parent.mkdir(parents=True, exist_ok=True)
+    print(f"unpacking {archive} to {folder}")
+    download.unpack(archive, folder, one_folder=False, remedy=REMEDY)
+    if nested:
+        archive.unlink()  # it has just been unpacked itself: once on the disk is enough
+    before = re.compile(re.escape(archive.name) + r"-[0-9a-f]{12}")
+    for other in parent.iterdir():
+        if before.fullmatch(other.name) and other != folder:
+            shutil.rmtree(other)
+    return folder
+
+
+def _fingerprint(archive: Path) -> str:
+    """12 digits of an archive's size and its first and last MiB, where a zip has the checksums of all its files.
+
+    Not its time of modification: in a new session AI Studio mounts the same file with another one.
+    """
+    size = archive.stat().st_size
+    digest = hashlib.blake2b(str(size).encode(), digest_size=6)
+    with open(archive, "rb") as file:
+        digest.update(file.read(_SAMPLE))
+        file.seek(max(0, size - _SAMPLE))
+        digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()

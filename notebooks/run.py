@@ -1,0 +1,92 @@
+"""Execute the notebook and store it again as the repository has it: without outputs but for the two result pictures.
+
+    python notebooks/run.py                                          with the settings that it has
+    python notebooks/run.py --set INIT=g.pdparams --set PHOTO=a.jpg   with others, which are not stored
+
+It needs `pip install -r notebooks/requirements.txt`, and runs in the project's folder: results go to output/quick/.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import ast
+import re
+
+import nbformat
+from nbclient import NotebookClient
+
+from data import command
+from models.errors import InputError
+
+NOTEBOOK = Path(__file__).with_name("srgan.ipynb")
+RESULT = "result"  # the tag of a cell whose picture is stored
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def with_settings(notebook, settings: dict):
+    """Change lines `NAME = value` of the first code cell. settings: {NAME: value}. Raises InputError for another name."""
+    cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    for name, value in settings.items():
+        line = f"{name} = {value!r}".replace("\\", r"\\")  # as `re` wants it
+        cell.source, found = re.subn(rf"^{re.escape(name)} = .*?(?=  #|$)", line, cell.source, flags=re.MULTILINE)
+        if not found:
+            raise InputError(f"{NOTEBOOK}: its first cell has no setting {name}")
+    return notebook
+
+
+def execute(notebook, folder, kernel: str = "python3"):
+    """Run all cells in `folder`, the kernel's working directory. Raises nbclient's CellExecutionError."""
+    NotebookClient(notebook, timeout=None, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}).execute()
+    return notebook
+
+
+def stripped(notebook):
+    """The notebook as it is stored: of all outputs the pictures of the cells tagged `result`."""
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {"tags": tags} if tags else {}
+        cell.pop("id", None)  # of format 4.5, which older Jupyters do not read
+        if cell.cell_type == "code":
+            pictures = [output for output in cell.outputs if "image/jpeg" in output.get("data", {})]
+            cell.outputs = [_picture(output) for output in pictures] if RESULT in tags else []
+            cell.execution_count = None
+    notebook.metadata = METADATA
+    notebook.nbformat, notebook.nbformat_minor = 4, 4
+    return notebook
+
+
+def _picture(output):
+    data = {"image/jpeg": output.data["image/jpeg"], "text/plain": output.data["text/plain"]}
+    return nbformat.v4.new_output("display_data", data)
+
+
+def main(arguments) -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    stored = first.source
+    execute(with_settings(notebook, dict(arguments.set)), NOTEBOOK.parent)
+    first.source = stored
+    nbformat.write(stripped(notebook), NOTEBOOK)
+    print(f"{NOTEBOOK}: {NOTEBOOK.stat().st_size:,} bytes")
+
+
+def setting(text: str) -> tuple:
+    """argparse type: NAME=value; the value is Python's, or else the text itself."""
+    name, _, value = text.partition("=")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument(
+        "--set", metavar="NAME=VALUE", type=setting, action="append", default=[], help="change a setting"
+    )
+    command.run(parser.parse_args(), main)

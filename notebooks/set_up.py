@@ -1,0 +1,152 @@
+"""The notebook's packages: what is missing is installed; an installed Paddle, and what it stands on, stays as it is.
+
+Python's own library only, and nothing of the project's, which needs Pillow: this runs before anything is installed.
+"""
+
+import importlib
+import re
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PADDLES = ("paddlepaddle-gpu", "paddlepaddle")
+OPENCVS = ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless")
+NOT_TO_RUN = ("pytest", "ruff")  # of the requirements: for those who work on the project
+LOADED_AS = {"numpy": "numpy", "pillow": "PIL", "matplotlib": "matplotlib", "opencv-python": "cv2"}  # as modules
+PYTHONS = ((3, 8), (3, 12))  # the first and the last for which Paddle 2.6.2 is built
+
+
+class SetUpError(Exception):
+    """The notebook cannot go on; the message says why and what to do."""
+
+
+# `models` before Paddle: see there.
+CHECK = """
+import models, paddle
+print("Paddle", paddle.__version__, "on", paddle.get_device(), flush=True)
+if {is_gpu}:
+    assert paddle.device.cuda.device_count(), "Paddle sees no GPU"
+    paddle.utils.run_check()
+"""
+
+
+def installed() -> dict:
+    """{name, in lower case with hyphens: version} of the packages of this Python."""
+    importlib.invalidate_caches()
+    found = ((entry.metadata["Name"], entry.version) for entry in metadata.distributions())
+    return {_normal(name): version for name, version in found if name}
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def required_by(package: str) -> set:
+    """The names of the packages that an installed one requires."""
+    return {_normal(re.match(r"[\w.-]+", text).group()) for text in metadata.requires(package) or ()}
+
+
+def beside_paddle(packages: dict, requirements: list, stands_on: set) -> tuple:
+    """(what to ask pip for, what pip must not change), lists of requirements, where a Paddle is installed.
+
+    packages: what `installed` gives. requirements: the lines of the project's. stands_on: what the Paddle requires.
+    Paddle, NumPy and all that Paddle stands on are not asked for and keep their versions. Two exceptions: Pillow, of
+    which the project needs a newer one than Paddle; and a NumPy 2 beside a Paddle 2, which does not run with it.
+    """
+    paddle = next(name for name in PADDLES if name in packages)
+    kept = {paddle, "numpy", *stands_on} & set(packages) - {"pillow"}
+    if packages[paddle].startswith("2.") and not packages.get("numpy", "1").startswith("1."):
+        kept -= {"numpy"}
+    left_out = {*PADDLES, *NOT_TO_RUN, *kept}
+    if any(name in packages for name in OPENCVS[1:]):
+        left_out.add(OPENCVS[0])  # they are all the module cv2: two of them would overwrite each other
+    wanted = [line for line in requirements if _normal(re.match(r"[\w.-]+", line).group()) not in left_out]
+    return wanted, [f"{name}=={packages[name]}" for name in sorted(kept)]
+
+
+def read_requirements(name: str) -> list:
+    """The lines of a requirements file of the project's, without comments."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def set_up() -> None:
+    """Install what is missing, say what was done, and check that Paddle can be loaded.
+
+    Raises SetUpError if packages that this process has loaded were replaced (restart it), if there is no Paddle for
+    this Python, or if pip or Paddle fails.
+    """
+    before = installed()
+    paddle = next((name for name in PADDLES if name in before), None)
+    if paddle:
+        print(f"{paddle} {before[paddle]} is installed and stays as it is")
+        _pip_install(*beside_paddle(before, read_requirements("requirements.txt"), required_by(paddle)))
+        _check()
+    else:
+        _install_paddle()
+    after = installed()
+    print(
+        "installed:", ", ".join(f"{name} {after[name]}" for name in sorted(set(after) - set(before))) or "nothing new"
+    )
+    replaced = [name for name in sorted(before) if after.get(name) != before[name]]
+    for name in replaced:
+        print(f"{name}: {before[name]} before, {after.get(name)} now")
+    if any(LOADED_AS.get(name) in sys.modules for name in replaced):
+        raise SetUpError(
+            "packages that are loaded here were replaced: restart the kernel (menu Kernel) and run from the first cell again"
+        )
+
+
+def _install_paddle() -> None:
+    if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
+        first, last = (".".join(map(str, python)) for python in PYTHONS)
+        raise SetUpError(
+            f"there is no Paddle here, and Paddle 2.6.2 is not built for Python {sys.version.split()[0]}: take a kernel of "
+            f"Python {first} to {last}, or install another Paddle and run this again"
+        )
+    if _answers("nvidia-smi"):
+        print("no Paddle is installed and there is a GPU: installing the GPU set, requirements.txt")
+        _pip_install(read_requirements("requirements.txt"), [])
+        try:
+            return _check(is_gpu=True)
+        except SetUpError as error:
+            print(f"{error}\nthe GPU build does not work here: taking the CPU set instead, requirements-cpu.txt")
+            _run([sys.executable, "-m", "pip", "uninstall", "--yes", *PADDLES])
+    else:
+        print("no Paddle is installed and no GPU answers: installing the CPU set, requirements-cpu.txt")
+    _pip_install(read_requirements("requirements-cpu.txt"), [])
+    return _check()
+
+
+def _check(is_gpu: bool = False) -> None:
+    _run([sys.executable, "-c", CHECK.format(is_gpu=is_gpu)])
+
+
+def _answers(program: str) -> bool:
+    try:
+        return subprocess.run([program], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _pip_install(wanted: list, constraints: list) -> None:
+    """pip asks no server where all of `wanted` is there."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "constraints.txt")
+        file.write_text("\n".join(constraints) + "\n", encoding="utf-8")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run([*pip, "--constraint", str(file), *wanted])
+
+
+def _run(line: list) -> None:
+    """Run a program; its output is shown when it has ended."""
+    done = subprocess.run(
+        line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", check=False
+    )
+    if done.stdout:
+        print(done.stdout.rstrip())
+    if done.returncode:
+        raise SetUpError(f"{' '.join(line[1:4])} ended with exit status {done.returncode}; the reason is above")

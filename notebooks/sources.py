@@ -1,0 +1,106 @@
+"""What the notebook trains on, measures on and compares with: what is named or mounted, else the next best, said."""
+
+import shutil
+from pathlib import Path
+
+from data import mounted
+from data.images import list_pictures
+from data.prepare import write_sample
+from models.errors import InputError
+from notebooks.show import run
+from train.flags import DATA_FOLDERS, VGG19_PATHS
+
+SAMPLE = Path("data/sample")  # the photographs that come with installed packages
+HELD_OUT = ("chelsea.png", "coffee.png")  # those that are never trained on
+FEW = 8  # pictures that a quick run takes of a data set: decoding 800 takes minutes
+MOST_MEASURED = 5  # pictures that a quick run measures on: Set5's
+SAVED_BY_THE_ARTICLE = ("models/g_models", "/home/aistudio/models/g_models")
+
+
+def sample() -> tuple:
+    """The sample photographs: (the folder of those to train on, the folder of those to measure on); written once."""
+    train, held_out = SAMPLE / "train", SAMPLE / "held_out"
+    if not all((held_out / name).is_file() for name in HELD_OUT):
+        write_sample(train)
+        held_out.mkdir(exist_ok=True)
+        for name in HELD_OUT:
+            (train / name).replace(held_out / name)
+    return train, held_out
+
+
+def training(named, mount, quick: bool, output: Path) -> tuple:
+    """(the folder of pictures to train on, the flags of the training commands that this choice needs).
+
+    named, mount: as in `data.mounted`. quick: take a few of the pictures, and download nothing. output: where these are
+    put.
+    """
+    folder = mounted.training_pictures(named, mount) or _first_there(DATA_FOLDERS)
+    if not folder and not quick:
+        folder = _fetched("div2k", DATA_FOLDERS)
+    if not folder:
+        print(
+            "!!! no pictures are mounted: training on the SAMPLE PHOTOGRAPHS. They show how it works, not how good it gets"
+        )
+        print("    (mount a data set, set DATA" + (", or QUICK = False, which downloads DIV2K)" if quick else ")"))
+        # Of an article's batch of 32 crops, three pictures give a part only.
+        return sample()[0], [] if quick else ["--crops-per-image", 32]
+    print(f"pictures to train on: {folder}, {len(list_pictures(folder))} of them")
+    if not quick:
+        return folder, []
+    few = output / "pictures"
+    shutil.rmtree(few, ignore_errors=True)
+    few.mkdir(parents=True)
+    for path in list_pictures(folder)[:FEW]:
+        shutil.copy(path, few)
+    print(f"QUICK takes the first {FEW} of them")
+    return few, []
+
+
+def vgg19(named, mount, quick: bool) -> list:
+    """The flags of stage 2 that name VGG19's weights, or leave the VGG loss out. The arguments are as in `training`."""
+    path = mounted.vgg19(named, mount) or _first_there(VGG19_PATHS)
+    if not path and not quick:
+        path = _fetched("vgg19", VGG19_PATHS)
+    if path:
+        print(f"VGG19's weights: {path}")
+        return ["--vgg19", path]
+    print("!!! VGG19's weights are not here: stage 2 goes WITHOUT THE VGG LOSS")
+    print("    (mount them, set VGG19" + (", or QUICK = False, which downloads them)" if quick else ")"))
+    return ["--no-vgg"]
+
+
+def benchmark(mount, quick: bool) -> Path:
+    """The folder of pictures to measure on: Set5, Set14 or BSD100 if it is mounted, else the held-out photographs."""
+    folder = mounted.benchmark(mount=mount)
+    if folder and quick and len(list_pictures(folder)) > MOST_MEASURED:
+        print(f"{folder} is there, but has many pictures for QUICK")
+        folder = None
+    if not folder:
+        folder = sample()[1]
+        print("Set5, Set14 or BSD100 are not mounted: measuring on two photographs that were not trained on")
+    print(f"pictures to measure on: {folder}")
+    return folder
+
+
+def g_models(named, mount):
+    """The original project's checkpoint folder, or None."""
+    folder = mounted.g_models(named, mount) or _first_there(SAVED_BY_THE_ARTICLE)
+    if folder:
+        print(f"the original project's generator: {folder}")
+    else:
+        print("no models/g_models of the original project is here; with one, mounted or named in G_MODELS,")
+        print("this cell would load it and measure it beside the generator that was trained above")
+    return folder
+
+
+def _first_there(paths):
+    return next((Path(path) for path in paths if Path(path).exists()), None)
+
+
+def _fetched(what: str, paths):
+    """The path that `data/download.py` brings `what` to, or None where it cannot: the command has said why."""
+    try:
+        run("data/download.py", what)
+    except InputError as error:
+        print(error)
+    return _first_there(paths)

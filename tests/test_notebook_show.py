@@ -1,0 +1,188 @@
+"""`notebooks/show.py`: commands shown as they run, and the networks' layers found by watching them."""
+
+import base64
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+from PIL import Image
+
+pytest.importorskip("IPython")
+
+from models.discriminator import Discriminator
+from models.errors import InputError
+from models.generator import Generator
+from notebooks import show
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def decoded(image) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(image.data)).convert("RGB"))
+
+
+@pytest.fixture
+def script(tmp_path):
+    """A function that writes a script and returns its path."""
+
+    def write(text: str):
+        path = tmp_path / "a script.py"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_a_command_is_shown_with_its_arguments_and_all_that_it_writes(script, capfd):
+    path = script(
+        "import sys, os; print(sys.argv[1:], os.getcwd()); print('照片', file=sys.stderr); print('a\\rb', end='')"
+    )
+    show.run(str(path), "a b", 3, Path("c"))
+    shown = capfd.readouterr().out
+    assert shown == f"$ python {path} a b 3 c\n['a b', '3', 'c'] {ROOT}\n照片\na\rb"
+
+
+def test_what_a_command_writes_is_shown_at_once(script, tmp_path, monkeypatch):
+    """The command waits for a file that is made when its first line has been shown."""
+    go = tmp_path / "go"
+    path = script(
+        f"import os, time\nprint('first')\nfor _ in range(600):\n    if os.path.exists({str(go)!r}): break\n    time.sleep(0.1)\n"
+        "else: raise SystemExit('nobody saw it')"
+    )
+    screen = io.StringIO()
+    screen.write = lambda text: go.touch() if "first" in text else None
+    monkeypatch.setattr(sys, "stdout", screen)
+    show.run(str(path))
+
+
+@pytest.mark.parametrize("status", [1, 2, 130])
+def test_a_command_that_fails_is_an_error(script, status):
+    with pytest.raises(InputError, match=f"exit status {status}"):
+        show.run(str(script(f"raise SystemExit({status})")))
+
+
+def test_the_stop_button_is_ctrl_c_for_the_command_which_may_still_save(script, tmp_path):
+    """In a process of its own, which gets the signal that the stop button sends."""
+    saved = tmp_path / "saved"
+    command = script(
+        "import pathlib, sys, time\nprint('started')\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n"
+        f"    time.sleep(0.5)\n    pathlib.Path({str(saved)!r}).touch()\n    print('saved')\n    sys.exit(130)"
+    )
+    notebook = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom notebooks import show\ntry:\n    show.run({str(command)!r})\n"
+        "except KeyboardInterrupt:\n    print('stopped')"
+    )
+    line = [sys.executable, "-c", notebook]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, start_new_session=True) as process:
+        read = b""
+        while b"started\n" not in read:
+            read += os.read(process.stdout.fileno(), 1000) or pytest.fail(read.decode())
+        time.sleep(0.2)  # the command is past its print
+        os.killpg(process.pid, signal.SIGINT)  # Jupyter signals the whole group
+        read += process.stdout.read()
+    assert saved.exists()
+    assert read.endswith(b"saved\nstopped\n")
+    assert process.returncode == 0
+
+
+def test_the_generators_layers_are_those_of_the_article():
+    network = Generator()
+    network.eval()
+    found = show.layers(network, paddle.rand([1, 3, 8, 12]))
+    kinds = ["k3 n64 s1"] * 34 + ["k3 n256 s1"] * 2 + ["k1 n3 s1"]
+    assert [layer["kind"] for layer in found] == kinds
+    assert [layer["shape"] for layer in found[-3:]] == [[256, 8, 12], [256, 16, 24], [3, 32, 48]]
+    # Layer 2i+1 begins block i, whose input is added behind layer 2i+2; the head's result behind the tail, layer 33.
+    skips = {number: layer["skip_from"] for number, layer in enumerate(found) if layer["skip_from"] is not None}
+    assert skips == {**{2 * i + 2: 2 * i + 1 for i in range(16)}, 33: 1}
+
+
+def test_the_discriminators_layers_are_those_of_the_article():
+    network = Discriminator(96)
+    network.eval()
+    found = show.layers(network, paddle.rand([1, 3, 96, 96]))
+    channels = (64, 128, 256, 512, 1024, 2048, 1024, 512)
+    assert [layer["kind"] for layer in found] == [*(f"k4 n{n} s2" for n in channels), "k3 n512 s1", "fc 1"]
+    assert [layer["skip_from"] for layer in found] == [None] * 8 + [8, None]
+
+
+def test_a_network_without_sums_has_no_skips_and_repeats_are_folded():
+    network = nn.Sequential(
+        *[nn.Sequential(nn.Conv2D(3, 3, 3, padding=1), nn.ReLU()) for _ in range(4)], nn.Conv2D(3, 5, 1)
+    )
+    found = show.layers(network, paddle.rand([1, 3, 8, 8]))
+    assert [layer["skip_from"] for layer in found] == [None] * 5
+
+
+def test_the_drawing_folds_the_sixteen_blocks():
+    network = Generator()
+    network.eval()
+    figure = show.architecture(network, paddle.rand([1, 3, 8, 8]), "a title")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts.count("k3 n64 s1") == 4  # the head, one block of two, the tail
+    assert texts.count("×16") == 1
+    assert figure.axes[0].get_title() == "a title"
+    assert decoded(show.as_image(figure)).std() > 10
+
+
+def test_of_many_epochs_some_samples_are_shown_the_first_and_the_last_among_them(tmp_path):
+    for epoch in range(10, 130, 10):
+        for end, side in (("G", 96), ("24", 24), ("96", 96)):
+            Image.new("RGB", (side, side), (epoch, 0, 0)).save(tmp_path / f"epoch_{epoch}_{end}.jpg")
+    (tmp_path / "epoch_init_10_G.jpg").write_bytes(b"another stage's")
+    figure = show.samples(tmp_path, "epoch", 96)
+    titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    assert len(titles) == 6
+    assert (titles[0], titles[-1]) == ("epoch 10", "epoch 120")
+    with pytest.raises(InputError, match="no samples"):
+        show.samples(tmp_path / "..", "epoch_other", 96)
+
+
+def test_a_picture_is_made_smaller_and_never_larger(tmp_path):
+    Image.new("RGB", (2000, 500), (200, 10, 10)).save(tmp_path / "a.png")
+    assert decoded(show.picture(tmp_path / "a.png", width=800)).shape == (200, 800, 3)
+    assert decoded(show.picture(tmp_path / "a.png", width=3000)).shape == (500, 2000, 3)
+
+
+@pytest.mark.parametrize("size", [(300, 451), (90, 120), (50, 600), (13, 9)])
+def test_the_detail_is_the_same_part_of_both(size):
+    photo = np.random.RandomState(0).randint(0, 256, (*size, 3)).astype("uint8")
+    photo = np.asarray(Image.fromarray(photo).resize((size[1], size[0]), Image.Resampling.BOX))
+    sr = photo.repeat(4, axis=0).repeat(4, axis=1)
+    before, after = show.detail(photo, sr)
+    assert before.shape == after.shape == (4 * min(size[0], 90), 4 * min(size[1], 120), 3)
+    inner = before.reshape(before.shape[0] // 4, 4, -1, 4, 3).mean(axis=(1, 3)).astype(int)
+    shown = after[::4, ::4].astype(int)
+    assert np.corrcoef(inner.ravel(), shown.ravel())[0, 1] > 0.9
+
+
+def test_the_detail_is_where_the_most_is_to_be_seen():
+    photo = np.full((300, 451, 3), 120, np.uint8)
+    photo[250:290, 400:440] = np.random.RandomState(0).randint(0, 256, (40, 40, 3))
+    sr = np.zeros((1200, 1804, 3), np.uint8)
+    sr[1000:1160, 1600:1760] = 255
+    before, after = show.detail(photo, sr)
+    assert (after == 255).sum() == 3 * 160 * 160
+    assert before[after[:, :, 0] == 255].std() > 10 * before[after[:, :, 0] == 0].std()
+
+
+def test_the_slider_holds_both_pictures(tmp_path):
+    pictures = [np.full((40, 60, 3), level, np.uint8) for level in (10, 240)]
+    page = show.compare(*pictures, ("left", "right")).data
+    found = [
+        decoded(types.SimpleNamespace(data=base64.b64decode(text))) for text in re.findall(r"base64,([\w+/=]+)", page)
+    ]
+    for shown, picture in zip(found, pictures):
+        np.testing.assert_allclose(shown, picture, atol=2)
+    assert len(found) == 2
+    assert page.index("left") < page.index("right")

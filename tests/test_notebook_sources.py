@@ -1,0 +1,124 @@
+"""`notebooks/sources.py`: what the notebook takes where something is mounted, named, downloaded or nowhere."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("IPython")
+
+from models.errors import InputError
+from notebooks import sources
+
+NOWHERE = ("no/such/path",)
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """An empty project's folder, with nothing where the training commands look by themselves; downloads fail."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sources, "DATA_FOLDERS", NOWHERE)
+    monkeypatch.setattr(sources, "VGG19_PATHS", NOWHERE)
+    monkeypatch.setattr(sources, "SAVED_BY_THE_ARTICLE", NOWHERE)
+    asked = []
+
+    def run(*words):
+        asked.append(words)
+        raise InputError("no connection")
+
+    monkeypatch.setattr(sources, "run", run)
+    return asked
+
+
+def write_pictures(folder: Path, count: int) -> Path:
+    folder.mkdir(parents=True)
+    for i in range(count):
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(folder / f"{i:03d}.png")
+    return folder
+
+
+def names(folder) -> list:
+    return sorted(path.name for path in Path(folder).glob("*.*"))
+
+
+def test_without_pictures_quick_takes_the_sample_and_downloads_nothing(project, capsys):
+    folder, flags = sources.training("", "mount", True, Path("output"))
+    assert names(folder) == ["astronaut.png", "grace_hopper.png", "rocket.png"]
+    assert flags == []
+    assert project == []
+    assert "SAMPLE PHOTOGRAPHS" in capsys.readouterr().out
+
+
+def test_without_pictures_and_network_the_full_run_says_so_and_can_be_run(project, capsys):
+    folder, flags = sources.training("", "mount", False, Path("output"))
+    assert project == [("data/download.py", "div2k")]
+    assert len(names(folder)) * flags[flags.index("--crops-per-image") + 1] >= 32  # a batch of the article's
+    assert min(min(Image.open(path).size) for path in folder.glob("*.png")) >= 384  # its crop
+    said = capsys.readouterr().out
+    assert "no connection" in said and "SAMPLE PHOTOGRAPHS" in said
+
+
+def test_a_download_that_succeeds_is_taken(monkeypatch):
+    monkeypatch.setattr(sources, "DATA_FOLDERS", ("data/DIV2K/DIV2K_train_HR",))
+    monkeypatch.setattr(sources, "run", lambda *words: write_pictures(Path("data/DIV2K/DIV2K_train_HR"), 4))
+    assert sources.training("", "mount", False, Path("output")) == (Path("data/DIV2K/DIV2K_train_HR"), [])
+
+
+def test_mounted_pictures_are_taken_whole_or_by_quick_a_few(project):
+    folder = write_pictures(Path("mount/data1/photos"), 12)
+    assert sources.training("", "mount", False, Path("output")) == (folder, [])
+    few, flags = sources.training("", "mount", True, Path("output"))
+    assert few == Path("output/pictures") and flags == []
+    assert names(few) == [f"{i:03d}.png" for i in range(8)]
+    other = write_pictures(Path("mine"), 2)
+    few, _ = sources.training(str(other), "mount", True, Path("output"))
+    assert names(few) == ["000.png", "001.png"]
+    assert project == []
+
+
+def test_the_sample_is_written_once_and_divided():
+    train, held_out = sources.sample()
+    assert names(held_out) == ["chelsea.png", "coffee.png"]
+    assert not set(names(train)) & set(names(held_out))
+    before = {path: path.stat().st_mtime_ns for path in Path("data").rglob("*.png")}
+    assert sources.sample() == (train, held_out)
+    assert {path: path.stat().st_mtime_ns for path in Path("data").rglob("*.png")} == before
+
+
+def test_vgg19_is_mounted_or_left_out_and_said(project, capsys):
+    assert sources.vgg19("", "mount", True) == ["--no-vgg"]
+    assert project == []
+    assert "WITHOUT THE VGG LOSS" in capsys.readouterr().out
+    assert sources.vgg19("", "mount", False) == ["--no-vgg"]
+    assert project == [("data/download.py", "vgg19")]
+    Path("mount/data1").mkdir(parents=True)
+    Path("mount/data1/vgg19.pdparams").write_bytes(b"")
+    assert sources.vgg19("", "mount", True) == ["--vgg19", Path("mount/data1/vgg19.pdparams")]
+
+
+def test_the_benchmark_is_mounted_small_or_the_held_out_photographs(capsys):
+    held_out = Path("data/sample/held_out")
+    assert sources.benchmark("mount", True) == held_out
+    write_pictures(Path("mount/data1/BSD100"), 100)
+    assert sources.benchmark("mount", True) == held_out
+    assert sources.benchmark("mount", False) == Path("mount/data1/BSD100")
+    with zipfile.ZipFile("mount/data1/sets.zip", "w") as archive:
+        for path in sorted(Path("mount/data1/BSD100").iterdir())[:5]:
+            archive.write(path, f"Set5/{path.name}")
+    found = sources.benchmark("mount", True)
+    assert found.name == "Set5" and len(names(found)) == 5
+
+
+def test_what_is_named_and_of_no_use_is_an_error_and_not_replaced():
+    with pytest.raises(InputError, match="nothing here"):
+        sources.training("nothing here", "mount", True, Path("output"))
+    with pytest.raises(InputError, match="nothing here"):
+        sources.vgg19("nothing here", "mount", True)
+    with pytest.raises(InputError, match="nothing here"):
+        sources.g_models("nothing here", "mount")
+
+
+def test_without_an_original_checkpoint_it_says_what_it_would_do(capsys):
+    assert sources.g_models("", "mount") is None
+    assert "G_MODELS" in capsys.readouterr().out
