@@ -8,7 +8,7 @@ import sys
 from models.errors import InputError
 
 INTERRUPTED = 128 + signal.SIGINT  # the shell's convention for a command stopped by Ctrl-C
-TERMINATED = 128 + signal.SIGTERM
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 ERRORS = (InputError, OSError, MemoryError)  # what becomes one line, without a traceback
 
 
@@ -50,22 +50,25 @@ def exit_status(status: int):
 def run(arguments: argparse.Namespace, main) -> None:
     """Call `main(arguments)`; what a user can put right becomes one line on standard error and exit status 1.
 
-    Ctrl-C exits with 130, SIGTERM with 143. With `--debug` every error keeps its traceback.
+    Ctrl-C exits with 130, SIGTERM with 143, a closed terminal (SIGHUP) with 129. With `--debug` every error keeps its traceback.
     """
     try:
         _run(arguments, main)
     finally:
         # There is nothing left to remove or to save: a second signal, or the launcher's third, ends the process as it
         # ends any. A handler that raises would have the interpreter print a traceback on its way out.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGINT, *ENDING):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
 
 
 def _run(arguments: argparse.Namespace, main) -> None:
     # A shell script has what it starts in the background ignore Ctrl-C's signal; `kill -INT` is to stop that too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Half-written files are to be removed on the way out; Paddle's own handler would dump its stack instead.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         main(arguments)
     except KeyboardInterrupt:

@@ -1,5 +1,7 @@
 """Pictures on disk, to and from RGB uint8 [h,w,3]. Nothing here knows of networks, crops or scales."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +33,14 @@ def list_pictures(folder) -> list:
     return pictures
 
 
-def read_rgb(path) -> np.ndarray:
+def read_rgb(path, max_pixels: int | None = None) -> np.ndarray:
     """The picture in a PNG, JPEG, BMP, WebP or TIFF file, upright, as uint8 [h,w,3] in RGB order, 0..255.
 
     What `data.picture.read_picture` reads, reduced: grey becomes RGB; 16-bit samples are scaled from 0..65535 to
     0..255 and rounded; an alpha plane is dropped, the colours kept as stored. Raises InputError, naming the file and
-    the reason, for whatever cannot be decoded whole or is larger than Pillow's limit.
+    the reason, for whatever cannot be decoded whole or has more than `max_pixels`; None is Pillow's own limit.
     """
-    rgb = to_8_bits(read_picture(path, max_pixels=None).colour)
+    rgb = to_8_bits(read_picture(path, max_pixels).colour)
     return np.repeat(rgb, 3, axis=2) if rgb.shape[2] == 1 else rgb
 
 

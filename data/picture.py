@@ -127,7 +127,7 @@ def read_picture(path, max_pixels: int | None = MAX_PIXELS) -> Picture:
         width, height = error.args
         raise InputError(
             f"{path} has {width}x{height} pixels ({width * height / 1e6:g} megapixels), the limit is"
-            f" {max_pixels / 1e6:g} megapixels; raise it with --max-megapixels or give a smaller picture"
+            f" {max_pixels / 1e6:g} megapixels (--max-megapixels); give a smaller picture"
         ) from error
     except Exception as error:
         # Everything: on damaged or hostile bytes Pillow's decoders raise OSError, SyntaxError, ValueError, KeyError,

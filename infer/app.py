@@ -15,12 +15,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
+import contextlib
 import html
 import multiprocessing
 import os
 import shutil
 import tempfile
 import threading
+import time
 import uuid
 
 import numpy as np
@@ -37,6 +39,7 @@ from models.errors import InputError
 PYTHON, GRADIO = (3, 10), 6  # the least: Gradio's own; 6 brought the slider's and the server's settings used here
 WAITING = 16  # requests; whoever comes then is told to try later
 KEPT_SECONDS, LOOK_SECONDS = 3600, 600
+LONGEST = 1800  # seconds for one picture: the others wait
 EXAMPLE_SIDE = 256  # pixels: upscaled in a second or two
 BYTES_PER_PIXEL, BYTES_BESIDE = 8, 2**20  # of the largest upload: RGBA of 16 bits, stored as it is; profile and EXIF
 
@@ -56,6 +59,9 @@ def main(arguments: argparse.Namespace) -> None:
             page = build(gradio, arguments, weights, write_examples(folder))
             try:
                 serve(gradio, page, arguments)
+                while True:
+                    remove_old(folder / "files")
+                    time.sleep(LOOK_SECONDS)
             finally:
                 # It ends the queue at once and then waits for the visitors to go, for 5 seconds.
                 closing = threading.Thread(target=page.close, args=(False,), daemon=True)
@@ -77,11 +83,17 @@ def find_weights(given: list) -> dict:
         if not os.path.exists(path):
             raise InputError(f"--weights {path}: it is not there; expected {flags.WEIGHTS}")
     if not given:
-        found = [*Path("output").glob("*_g.pdparams"), *Path("output").glob("*_g_best.pdparams")]
+        output = Path("output")
+        found = [
+            path
+            for name in ("*_g", "*_g_best")
+            for path in (*output.glob(f"{name}.pdparams"), *output.glob(f"*/{name}.pdparams"))
+        ]
         given = sorted(found, key=os.path.getmtime, reverse=True) + list(Path("models").glob("g_models/"))
     if not given:
         raise InputError(
-            "there are no weights in output/ (*_g.pdparams) nor in models/g_models: train first, or give --weights FILE"
+            "there are no weights in output/ and its folders (*_g.pdparams) nor in models/g_models: train first, or give "
+            "--weights FILE"
         )
     return labels([os.path.abspath(path) for path in given])
 
@@ -115,10 +127,13 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list):
             raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
         session = request.session_hash
         running.add(session)
+        latest = time.monotonic() + LONGEST
 
         def show(share):
             if session not in running:
                 raise InputError("nobody waits for it any more")
+            if time.monotonic() > latest:
+                raise InputError(f"it took over {LONGEST // 60} minutes; give a smaller picture or take another engine")
             progress(share, desc="放大 · upscaling" if share else "载入网络 · loading the network")
 
         settings = {
@@ -214,7 +229,7 @@ def write_examples(folder: Path) -> list:
 
 
 def serve(gradio, page, arguments: argparse.Namespace) -> None:
-    """Serve the page until a signal ends it. Raises InputError where nothing can listen at that host and port."""
+    """Begin to serve the page. Raises InputError where nothing can listen at that host and port."""
     page.queue(max_size=WAITING, default_concurrency_limit=1)
     try:
         page.launch(
@@ -239,7 +254,14 @@ def serve(gradio, page, arguments: argparse.Namespace) -> None:
             " that is this machine's"
         ) from error
     print(f"http://{arguments.host}:{arguments.port}", flush=True)
-    threading.Event().wait()
+
+
+def remove_old(files: Path) -> None:
+    """Remove uploads that were begun and never ended: Gradio looks after those that it was given whole."""
+    for path in files.glob("tmp*"):
+        with contextlib.suppress(OSError):  # it may be gone by now, or be Gradio's again
+            if path.is_file() and time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                path.unlink()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -249,7 +271,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE|FOLDER",
         nargs="+",
         default=[],
-        help=f"to choose from, each {flags.WEIGHTS} (default: output/*_g.pdparams, *_g_best.pdparams, models/g_models)",
+        help=f"to choose from, each {flags.WEIGHTS} (default: *_g.pdparams and *_g_best.pdparams in output/ and its folders, models/g_models)",
     )
     result.add_argument(
         "--host",

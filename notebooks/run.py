@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import ast
 import re
+import time
 
 import nbformat
 from nbclient import NotebookClient
@@ -69,10 +70,13 @@ def main(arguments) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")
     stored = first.source
-    execute(with_settings(notebook, dict(arguments.set)), NOTEBOOK.parent)
+    with_settings(notebook, dict(arguments.set))
+    start = time.perf_counter()
+    execute(notebook, NOTEBOOK.parent)
+    seconds = time.perf_counter() - start
     first.source = stored
     nbformat.write(stripped(notebook), NOTEBOOK)
-    print(f"{NOTEBOOK}: {NOTEBOOK.stat().st_size:,} bytes")
+    print(f"{NOTEBOOK}: executed in {seconds:.0f} s, stored in {NOTEBOOK.stat().st_size:,} bytes")
 
 
 def setting(text: str) -> tuple:

@@ -1,5 +1,7 @@
 """The notebook's packages: what is missing is installed; an installed Paddle, and what it stands on, stays as it is.
 
+    python notebooks/set_up.py
+
 Python's own library only, and nothing of the project's, which needs Pillow: this runs before anything is installed.
 """
 
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,6 +47,11 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def paddle_of(packages: dict):
+    """The name of the installed Paddle's package, of which there is one for each kind of device, or None."""
+    return next((name for name in sorted(packages) if name.startswith("paddlepaddle")), None)
+
+
 def required_by(package: str) -> set:
     """The names of the packages that an installed one requires."""
     return {_normal(re.match(r"[\w.-]+", text).group()) for text in metadata.requires(package) or ()}
@@ -52,13 +60,13 @@ def required_by(package: str) -> set:
 def beside_paddle(packages: dict, requirements: list, stands_on: set) -> tuple:
     """(what to ask pip for, what pip must not change), lists of requirements, where a Paddle is installed.
 
-    packages: what `installed` gives. requirements: the lines of the project's. stands_on: what the Paddle requires.
+    packages: what `installed` gives; a Paddle that pip does not know, one built from source say, is not in it. requirements: the lines of the project's. stands_on: what the Paddle requires.
     Paddle, NumPy and all that Paddle stands on are not asked for and keep their versions. Two exceptions: Pillow, of
     which the project needs a newer one than Paddle; and a NumPy 2 beside a Paddle 2, which does not run with it.
     """
-    paddle = next(name for name in PADDLES if name in packages)
+    paddle = paddle_of(packages)
     kept = {paddle, "numpy", *stands_on} & set(packages) - {"pillow"}
-    if packages[paddle].startswith("2.") and not packages.get("numpy", "1").startswith("1."):
+    if packages.get(paddle, "").startswith("2.") and not packages.get("numpy", "1").startswith("1."):
         kept -= {"numpy"}
     left_out = {*PADDLES, *NOT_TO_RUN, *kept}
     if any(name in packages for name in OPENCVS[1:]):
@@ -80,10 +88,14 @@ def set_up() -> None:
     this Python, or if pip or Paddle fails.
     """
     before = installed()
-    paddle = next((name for name in PADDLES if name in before), None)
+    paddle = paddle_of(before)
     if paddle:
         print(f"{paddle} {before[paddle]} is installed and stays as it is")
         _pip_install(*beside_paddle(before, read_requirements("requirements.txt"), required_by(paddle)))
+        _check()
+    elif find_spec("paddle"):
+        print("a Paddle that pip does not know is here and stays as it is")
+        _pip_install(*beside_paddle(before, read_requirements("requirements.txt"), set()))
         _check()
     else:
         _install_paddle()
@@ -150,3 +162,10 @@ def _run(line: list) -> None:
         print(done.stdout.rstrip())
     if done.returncode:
         raise SetUpError(f"{' '.join(line[1:4])} ended with exit status {done.returncode}; the reason is above")
+
+
+if __name__ == "__main__":
+    try:
+        set_up()
+    except SetUpError as error:
+        sys.exit(f"error: {error}")

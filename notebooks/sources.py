@@ -1,5 +1,6 @@
 """What the notebook trains on, measures on and compares with: what is named or mounted, else the next best, said."""
 
+import math
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from data.prepare import write_sample
 from models.errors import InputError
 from notebooks.show import run
 from train.flags import DATA_FOLDERS, VGG19_PATHS
+from train.recipe import Recipe
 
 SAMPLE = Path("data/sample")  # the photographs that come with installed packages
 HELD_OUT = ("chelsea.png", "coffee.png")  # those that are never trained on
@@ -42,11 +44,11 @@ def training(named, mount, quick: bool, output: Path) -> tuple:
             "!!! no pictures are mounted: training on the SAMPLE PHOTOGRAPHS. They show how it works, not how good it gets"
         )
         print("    (mount a data set, set DATA" + (", or QUICK = False, which downloads DIV2K)" if quick else ")"))
-        # Of an article's batch of 32 crops, three pictures give a part only.
-        return sample()[0], [] if quick else ["--crops-per-image", 32]
+        train = sample()[0]
+        return train, [] if quick else _enough_for_a_batch(len(list_pictures(train)))
     print(f"pictures to train on: {folder}, {len(list_pictures(folder))} of them")
     if not quick:
-        return folder, []
+        return folder, _enough_for_a_batch(len(list_pictures(folder)))
     few = output / "pictures"
     shutil.rmtree(few, ignore_errors=True)
     few.mkdir(parents=True)
@@ -54,6 +56,12 @@ def training(named, mount, quick: bool, output: Path) -> tuple:
         shutil.copy(path, few)
     print(f"QUICK takes the first {FEW} of them")
     return few, []
+
+
+def _enough_for_a_batch(pictures: int) -> list:
+    """The flag that makes of fewer pictures than the article's batch has crops at least one batch an epoch."""
+    batch_size = Recipe().batch_size
+    return ["--crops-per-image", math.ceil(batch_size / pictures)] if pictures < batch_size else []
 
 
 def vgg19(named, mount, quick: bool) -> list:

@@ -55,6 +55,16 @@ class TestWeights:
             ("g_models", str(tmp_path / "models" / "g_models")),
         ]
 
+    def test_those_of_the_demonstration(self, tmp_path, monkeypatch):
+        """`make demo` writes to a folder of its own, and so does the notebook."""
+        monkeypatch.chdir(tmp_path)
+        for name in ("demo", "quick"):
+            (tmp_path / "output" / name).mkdir(parents=True)
+            (tmp_path / "output" / name / "srgan_g.pdparams").touch()
+        assert set(app.find_weights([]).values()) == {
+            str(tmp_path / "output" / name / "srgan_g.pdparams") for name in ("demo", "quick")
+        }
+
     def test_none(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(InputError, match="there are no weights in output/"):
@@ -90,6 +100,14 @@ def test_unless_told_otherwise_it_listens_to_this_machine_alone(monkeypatch):
     monkeypatch.delenv("GRADIO_SERVER_PORT", raising=False)
     arguments = app.parser().parse_args([])
     assert (arguments.host, arguments.port) == ("127.0.0.1", 7860)
+
+
+def test_an_upload_that_was_broken_off_is_removed_in_time(tmp_path):
+    for name, age in {"tmpold": app.KEPT_SECONDS + 60, "tmpnew": 60, "photo.png": app.KEPT_SECONDS + 60}.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    app.remove_old(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"tmpnew", "photo.png"}
 
 
 def test_the_examples_are_small_photographs(tmp_path):
@@ -136,9 +154,9 @@ class Server:
         names = {path.name for path in self.folder.glob("srgan-page-*/files/*/*")}
         return names - {f"{name}.png" for name in ("astronaut", "chelsea", "coffee", "grace_hopper", "rocket")}
 
-    def stop(self) -> str:
-        """End it as Ctrl-C does; what it wrote to standard error."""
-        self.process.send_signal(signal.SIGINT)
+    def stop(self, signum=signal.SIGINT) -> str:
+        """End it as Ctrl-C does, or by another signal; what it wrote to standard error."""
+        self.process.send_signal(signum)
         self.process.wait(60)
         self.process.stdout.close()
         return self.errors.read_text()
@@ -405,6 +423,13 @@ class TestEnd:
         assert server.process.returncode == 130
         assert errors == "stopped by Ctrl-C\n"
         assert not process.is_running()
+        assert not list(server.folder.iterdir())
+
+    def test_a_closed_terminal_ends_it_and_leaves_nothing(self, weights_file, tmp_path):
+        server = Server(tmp_path / "temporary", "--weights", weights_file)
+        assert list(server.folder.iterdir())
+        assert server.stop(signal.SIGHUP) == ""
+        assert server.process.returncode == 129
         assert not list(server.folder.iterdir())
 
     def test_a_port_that_is_taken(self, weights_file):

@@ -46,18 +46,19 @@ def test_a_defect_of_the_program_keeps_its_traceback():
         command.run(argparse.Namespace(debug=False), failing(KeyError("x")))
 
 
-def test_sigterm_exits_with_143_and_removes_what_is_half_written(tmp_path):
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_it_with_its_status_and_removes_what_is_half_written(name, status, tmp_path):
     code = (
         "import argparse, os, signal, sys; from data import command; from models.files import replacing\n"
         "def main(arguments):\n"
         "    with replacing(sys.argv[1]) as path:\n"
         "        path.write_text('half')\n"
-        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"        os.kill(os.getpid(), signal.{name})\n"
         "command.run(argparse.Namespace(debug=False), main)"
     )
     line = [sys.executable, "-c", code, str(tmp_path / "a.txt")]
     result = subprocess.run(line, cwd=ROOT, check=False, capture_output=True, encoding="utf-8", timeout=100)
-    assert (result.returncode, result.stderr) == (143, "")
+    assert (result.returncode, result.stderr) == (status, "")
     assert list(tmp_path.iterdir()) == []
 
 

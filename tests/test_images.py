@@ -493,3 +493,13 @@ class TestListPictures:
         with pytest.raises(InputError) as caught:
             list_pictures(tmp_path)
         assert f"its sub-folder {tmp_path / place} does" in str(caught.value)
+
+
+def test_pictures_above_pillows_limit_are_read_where_the_caller_says_how_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow refuses more than twice as many
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a.png cannot be read as a picture"):
+        read_rgb(tmp_path / "a.png")
+    assert read_rgb(tmp_path / "a.png", max_pixels=64).shape == (8, 8, 3)
+    with pytest.raises(InputError, match=r"a.png has 8x8 pixels"):
+        read_rgb(tmp_path / "a.png", max_pixels=63)

@@ -471,6 +471,29 @@ def test_the_stored_notebook_is_what_run_would_store():
     )
 
 
+def test_the_command_executes_a_notebook_and_stores_it(tmp_path):
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    clone(tmp_path / "srgan")
+    path = tmp_path / "srgan" / "notebooks" / "srgan.ipynb"
+    draw = (
+        "from io import BytesIO\nfrom IPython.display import Image\nfrom PIL import Image as Pictures\nfile = BytesIO()\n"
+        "Pictures.new('RGB', (SIDE, SIDE)).save(file, 'JPEG')\nprint('said')\nImage(file.getvalue())"
+    )
+    cells = [nbformat.v4.new_code_cell(text) for text in ("SIDE = 8  # pixels", draw)]
+    cells[1].metadata["tags"] = ["result"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    line = [sys.executable, "notebooks/run.py", "--set", "SIDE=24"]
+    result = subprocess.run(line, cwd=path.parents[1], capture_output=True, encoding="utf-8", check=False)
+    assert result.returncode == 0, result.stderr
+    assert "executed in " in result.stdout
+    settings, drawn = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    assert "".join(settings["source"]) == "SIDE = 8  # pixels"
+    (output,) = drawn["outputs"]
+    assert Image.open(io.BytesIO(base64.b64decode(output["data"]["image/jpeg"]))).size == (24, 24)
+
+
 def test_run_stores_the_two_pictures_and_no_setting(tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("nbclient")

@@ -53,7 +53,7 @@ def test_another_build_of_opencv_is_not_overwritten(opencv):
 def test_this_pythons_packages_and_what_paddle_requires_are_known():
     found = set_up.installed()
     assert found["numpy"] == metadata.version("numpy")
-    paddle = next(name for name in set_up.PADDLES if name in found)
+    paddle = set_up.paddle_of(found)
     assert {"numpy", "protobuf", "pillow"} <= set_up.required_by(paddle)
 
 
@@ -88,6 +88,7 @@ def machine(monkeypatch):
         monkeypatch.setattr(set_up.subprocess, "run", result.run)
         monkeypatch.setattr(set_up, "installed", lambda: dict(result.packages))
         monkeypatch.setattr(set_up, "required_by", lambda package: STANDS_ON)
+        monkeypatch.setattr(set_up, "find_spec", lambda module: None)
         return result
 
     return make
@@ -102,6 +103,26 @@ def test_on_ai_studio_only_what_is_missing_is_installed_and_said(machine, capsys
     said = capsys.readouterr().out
     assert "paddlepaddle-gpu 2.6.1.post117 is installed and stays as it is" in said
     assert "installed: psutil 5.9" in said
+
+
+@pytest.mark.parametrize("paddle", ["paddlepaddle-xpu", "paddlepaddle-dcu"])
+def test_a_paddle_for_another_device_stays(paddle, machine, capsys):
+    studio = machine({paddle: "2.6.1", "numpy": "1.26.4"})
+    set_up.set_up()
+    (install,) = studio.installs()
+    assert not [word for word in install if word.startswith("paddle")]
+    assert studio.constraints == ["numpy==1.26.4", f"{paddle}==2.6.1"]
+    assert f"{paddle} 2.6.1 is installed and stays as it is" in capsys.readouterr().out
+
+
+def test_a_paddle_that_pip_does_not_know_stays(machine, monkeypatch, capsys):
+    studio = machine({"numpy": "2.2.0"})
+    monkeypatch.setattr(set_up, "find_spec", lambda module: module == "paddle" or None)
+    set_up.set_up()
+    (install,) = studio.installs()
+    assert not [word for word in install if word.startswith(("paddle", "numpy"))]
+    assert studio.constraints == ["numpy==2.2.0"]
+    assert "a Paddle that pip does not know is here" in capsys.readouterr().out
 
 
 def test_replacing_a_loaded_package_asks_for_a_restart(machine, capsys, monkeypatch):

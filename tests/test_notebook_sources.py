@@ -61,13 +61,14 @@ def test_without_pictures_and_network_the_full_run_says_so_and_can_be_run(projec
 
 def test_a_download_that_succeeds_is_taken(monkeypatch):
     monkeypatch.setattr(sources, "DATA_FOLDERS", ("data/DIV2K/DIV2K_train_HR",))
-    monkeypatch.setattr(sources, "run", lambda *words: write_pictures(Path("data/DIV2K/DIV2K_train_HR"), 4))
+    monkeypatch.setattr(sources, "run", lambda *words: write_pictures(Path("data/DIV2K/DIV2K_train_HR"), 32))
     assert sources.training("", "mount", False, Path("output")) == (Path("data/DIV2K/DIV2K_train_HR"), [])
 
 
 def test_mounted_pictures_are_taken_whole_or_by_quick_a_few(project):
     folder = write_pictures(Path("mount/data1/photos"), 12)
-    assert sources.training("", "mount", False, Path("output")) == (folder, [])
+    # Three crops of each are the least that fill one of the article's batches of 32.
+    assert sources.training("", "mount", False, Path("output")) == (folder, ["--crops-per-image", 3])
     few, flags = sources.training("", "mount", True, Path("output"))
     assert few == Path("output/pictures") and flags == []
     assert names(few) == [f"{i:03d}.png" for i in range(8)]
