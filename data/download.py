@@ -45,6 +45,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data import command
 from models.errors import InputError
+from models.files import _is_writer
 
 VGG19_URL = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph/legendary_models/VGG19_pretrained.pdparams"
 VGG19_FOLDER = "weights"
@@ -75,6 +76,9 @@ CHUNK = 1 << 20  # bytes
 # PNG files hardly shrink in an archive (about 1:1); deflate itself reaches 1000:1.
 MAX_UNPACKED_RATIO = 20
 FETCH_ANEW = "Remove it and run the command again to fetch it anew"
+MAKE_ROOM = "Make room, or give another folder with --to, and run the command again"
+
+_UNPACKING = re.compile(r"\.(\d+)-[0-9a-f]{8}\.unpacking")
 
 RETRIED_STATUSES = (408, 429)  # as are all of 500 and above: the server's own trouble, which may pass
 
@@ -366,38 +370,51 @@ def _bytes_bar(total, name, start=0):
 # ------------------------------------------------------------------------------------------------------ unpacking
 
 
-def unpack(archive, folder, one_folder=True, remedy=FETCH_ANEW):
+def unpack(archive, folder, one_folder=True, remedy=FETCH_ANEW, no_room=MAKE_ROOM):
     """Unpack a zip or tar archive to `folder`, which is whole or not there.
 
     archive: the path of the file, which is not trusted: all its members are checked before anything is written.
     folder: the path of the folder to be made; its parent exists.
     one_folder: the archive must hold the one folder `folder.name`, whose content is taken; else all that it holds is.
-    remedy: what a user may do about an archive that is of no use, an error's last sentence.
+    remedy: what a user may do about an archive that is of no use, an error's last sentence; no_room: about a full disk.
 
-    Raises InputError when the folder is there already or the archive is damaged or not harmless, and OSError when the
-    files cannot be written. The archive stays as it is.
+    Raises InputError when the folder is there already (also one that another process has unpacked meanwhile) or the
+    archive is damaged or not harmless, and OSError when the files cannot be written. The archive stays as it is.
     """
     archive, folder = Path(archive), Path(folder)
-    if folder.exists():
-        raise InputError(f"{folder} is already there. Move it away to unpack {archive} again.")
-    unpacking = folder.with_name(folder.name + ".unpacking")
+    _check_absent(folder, archive)
+    # Hidden, as others may look for pictures here, and of this process alone, as another may unpack the same.
+    unpacking = folder.with_name(f".{os.getpid()}-{zlib.crc32(os.fsencode(folder.name)):08x}.unpacking")
     try:
-        if unpacking.exists():  # of a run that was killed
-            shutil.rmtree(unpacking)
+        _remove_leftovers(folder.parent)
         with _opened(archive, remedy) as opened:
             members = opened.infolist()
             _check_members(members, archive, folder.name if one_folder else None, remedy)
-            _check_room(members, archive, folder.parent, remedy)
+            _check_room(members, archive, folder.parent, remedy, no_room)
             _extract(opened, members, archive, unpacking, one_folder)
+        _check_absent(folder, archive)
         os.replace(unpacking, folder)
         _sync(folder.parent)
     except OSError as error:
         raise OSError(
-            f"cannot unpack {archive} to {folder}: {_reason(error)}. "
-            f"The archive stays: make room, or give another folder with --to, and run the command again."
+            f"cannot unpack {archive} to {folder}: {_reason(error)}. The archive stays. {no_room}."
         ) from error
     finally:
         shutil.rmtree(unpacking, ignore_errors=True)
+
+
+def _check_absent(folder, archive):
+    if folder.exists():
+        raise InputError(f"{folder} is already there. Move it away to unpack {archive} again.")
+
+
+def _remove_leftovers(folder):
+    """Remove what processes that were killed in `unpack` left in `folder`; a living process's stays."""
+    for path in folder.glob(".*.unpacking"):
+        found = _UNPACKING.fullmatch(path.name)
+        with contextlib.suppress(FileNotFoundError):  # another process removes it too
+            if found and not _is_writer(int(found[1]), path.stat().st_mtime):
+                shutil.rmtree(path)
 
 
 def members(archive, remedy=FETCH_ANEW) -> list:
@@ -538,14 +555,14 @@ def _fault_of_name(member, top):
     return None
 
 
-def _check_room(members, archive, folder, remedy):
+def _check_room(members, archive, folder, remedy, no_room):
     unpacked = sum(member.file_size for member in members)
     _check_ratio(unpacked, archive.stat().st_size, archive, remedy)
     free = shutil.disk_usage(folder).free
     if unpacked > free:
         raise InputError(
-            f"{archive} unpacks to {unpacked:,} bytes and {folder} has {free:,} free; nothing has been unpacked. "
-            f"Make room, or give another folder with --to, and run the command again."
+            f"{archive} unpacks to {unpacked:,} bytes and {folder} has {free:,} free; "
+            f"nothing has been unpacked. {no_room}."
         )
 
 

@@ -3,9 +3,11 @@
 AI Studio shows the data sets of a project as `/home/aistudio/data/DATA_SET/`, each file as it was uploaded: a folder of
 pictures, or a zip or tar archive with anything in it. That folder may be slow and read-only. An archive is unpacked to
 a folder of the project's, and only if its table of contents has what is wanted; an archive in an archive is opened
-where nothing else has it.
+where nothing else has it. What cannot be read is said and passed over, except an archive that the user names.
 """
 
+import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -20,6 +22,7 @@ MOUNT = "/home/aistudio/data"
 UNPACKED = "data/mounted"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2")
 REMEDY = "Upload or mount it again, or unpack it yourself and name the folder"
+NO_ROOM = "Make room, or unpack it yourself elsewhere and name the folder"
 FEWEST_PICTURES = 10  # in a mounted folder to train on: fewer are a data set's illustrations
 BENCHMARKS = ("set5", "set14", "bsd100")
 
@@ -29,6 +32,7 @@ _NOT_TO_TRAIN_ON = re.compile(
 )
 _LR = re.compile(r"(?<![a-z])(lr|srf|bicubic)", re.IGNORECASE)
 _HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
+_UNPACKED_NAME = re.compile(rf"({'|'.join(map(re.escape, ARCHIVES))})-[0-9a-f]{{12}}(?=/|$)", re.IGNORECASE)
 
 _SAMPLE = 2**20  # bytes at either end of an archive that tell it from another one
 
@@ -37,15 +41,16 @@ def training_pictures(named="", mount=MOUNT, to=UNPACKED):
     """The folder of pictures to train on, as a Path: DIV2K_train_HR where there is one, else the one with most pictures.
 
     named: a folder or archive to look in, the user's; "" looks in `mount`, where a folder needs 10 pictures. to: the
-    folder that archives are unpacked to. Folders of LR, validation or test pictures come last.
-    Returns None where `mount` has none. Raises InputError where `named` has none, or for a damaged or harmful archive.
+    folder that archives are unpacked to. Folders of LR, validation or test pictures come last; those of Set5, Set14 and
+    BSD100, which `benchmark` finds, are taken only from what is named.
+    Returns None where `mount` has none. Raises InputError where `named` has none, or is a damaged or harmful archive.
     """
     fewest = 1 if named else FEWEST_PICTURES
 
     def places(names, title):
         for folder, pictures in _by_folder(names).items():
-            if len(pictures) >= fewest:
-                path = PurePosixPath(title, folder)
+            path = _shown(title, folder)
+            if len(pictures) >= fewest and (named or not _benchmarks(path)):
                 is_div2k = path.name == "DIV2K_train_HR"
                 yield (is_div2k, not _NOT_TO_TRAIN_ON.search(str(path)), len(pictures)), folder
 
@@ -82,7 +87,7 @@ def g_models(named="", mount=MOUNT, to=UNPACKED):
             path = PurePosixPath(name)
             if path.parent.name == "n64s1" and re.fullmatch(r"c\.w_\d+", path.name):
                 folder = path.parent.parent
-                yield (PurePosixPath(title, folder).name == "g_models",), str(folder)
+                yield (_shown(title, folder).name == "g_models",), str(folder)
 
     return _find("a checkpoint folder of the article's (g_models)", places, named, mount, to)
 
@@ -92,8 +97,8 @@ def benchmark(named="", mount=MOUNT, to=UNPACKED):
 
     def places(names, title):
         for folder, pictures in _by_folder(names).items():
-            path = PurePosixPath(title, folder)
-            known = [BENCHMARKS.index(part.lower()) for part in path.parts if part.lower() in BENCHMARKS]
+            path = _shown(title, folder)
+            known = _benchmarks(path)
             if known and not any(map(_LR.search, [str(path), *pictures])):
                 yield (-known[-1], len(pictures)), folder
 
@@ -110,49 +115,92 @@ def _by_folder(names: list) -> dict:
     return folders
 
 
+def _shown(title, folder) -> PurePosixPath:
+    """The path of a folder as the data set shows it: what an archive was unpacked to has the archive's name."""
+    return PurePosixPath(_UNPACKED_NAME.sub("", str(PurePosixPath(title, folder))))
+
+
+def _benchmarks(path: PurePosixPath) -> list:
+    """The places in BENCHMARKS of the parts of a path that are there."""
+    return [BENCHMARKS.index(part.lower()) for part in path.parts if part.lower() in BENCHMARKS]
+
+
 def _find(what: str, places, named, mount, to):
     """The best place in `named` or `mount`, a Path, or None.
 
-    places: called with the files of a folder or an archive, relative paths with slashes, and its name; yields
-    (rank, place) of each place that will do, where the highest rank is the best.
+    places: called with the files of a folder or an archive, relative paths with slashes, and its path as the data set
+    shows it; yields (rank, place) of each place that will do, where the highest rank is the best.
     """
     root = Path(named or mount)
     if not root.exists():
         if named:
             raise InputError(f"{root} is not there; expected a folder or an archive with {what}")
         return None
-    found = _best(what, places, root, Path(to))
+    if root.is_file() and not _is_archive(root):
+        raise InputError(
+            f"{root} is another kind of file; expected a folder or a zip or tar archive ({' '.join(ARCHIVES)}) with "
+            f"{what}. Name such a one, or the folder that the file is in or was unpacked to"
+        )
+    found = _best(what, places, root, Path(to), PurePosixPath(_without_ending(root) if root.is_file() else root.name))
     if named and found is None:
         raise InputError(f"{root}: no {what} in it, nor in an archive ({' '.join(ARCHIVES)}) in it")
     return found
 
 
-def _best(what: str, places, root: Path, to: Path, nested: bool = False):
+def _best(what: str, places, root: Path, to: Path, title: PurePosixPath, nested: bool = False):
     files = [] if root.is_file() else _files(root)
     archives = [root] if root.is_file() else [root / name for name in files if _is_archive(name)]
-    listings = {archive: _listing(archive, is_only_one=root.is_file()) for archive in archives}
-    ranked = [((rank, True), root, place) for rank, place in places(files, root.name)]
-    for archive, names in listings.items():
-        title = archive.name[: -len(_is_archive(archive))]
-        ranked += [((rank, False), archive, place) for rank, place in places(names, title)]
-    if ranked:
-        ranked.sort(key=lambda entry: entry[0], reverse=True)
-        (_, best, place), others = ranked[0], {str(holder / place) for _, holder, place in ranked[1:]}
-        if others - {str(best / place)}:
-            print(f"{what}: {best / place} taken; also there: {', '.join(sorted(others)[:5])}")
-        return (best if best.is_dir() else _unpacked(best, root, to, nested)) / place
+    listings = {}
+    ranked = [((rank, True), root, place) for rank, place in places(files, title)]
+    titles = {root: title}
+    for archive in archives:
+        if archive != root:
+            titles[archive] = title / archive.relative_to(root).with_name(_without_ending(archive)).as_posix()
+        with _passed_over(root, nested):
+            listings[archive] = _listing(archive, root, to)
+            ranked += [((rank, False), archive, place) for rank, place in places(listings[archive], titles[archive])]
+    ranked.sort(key=lambda entry: entry[0], reverse=True)
+    while ranked:
+        _, best, place = ranked[0]
+        with _passed_over(root, nested):
+            folder = best if best.is_dir() else _unpacked(best, root, to, nested)
+            others = {str(holder / place) for _, holder, place in ranked[1:]} - {str(best / place)}
+            if others:
+                print(f"{what}: {best / place} taken; also there: {', '.join(sorted(others)[:5])}")
+            return folder / place
+        ranked = [entry for entry in ranked if entry[1] != best]
+        del listings[best]
     for archive, names in listings.items():
         if not nested and any(map(_is_archive, names)):
-            folder = _unpacked(archive, root, to)
-            found = _best(what, places, folder, folder, nested=True)
-            if found:
-                return found
+            with _passed_over(root, nested):
+                folder = _unpacked(archive, root, to)
+                try:
+                    found = _best(what, places, folder, folder, titles[archive], nested=True)
+                except FileNotFoundError:  # another process has just unpacked an archive in there, and removed it
+                    found = _best(what, places, folder, folder, titles[archive], nested=True)
+                if found:
+                    return found
     return None
+
+
+@contextlib.contextmanager
+def _passed_over(root: Path, nested: bool):
+    """Say what cannot be read in a search of `root`, and go on: another archive may have what is wanted."""
+    try:
+        yield
+    except (InputError, OSError) as error:
+        if root.is_file() or (nested and isinstance(error, FileNotFoundError)):
+            raise
+        print(f"passed over: {' '.join(str(error).split())}")  # tarfile's messages have several lines
 
 
 def _is_archive(name) -> str:
     """The archive's ending, or "" for another file."""
     return next((ending for ending in ARCHIVES if str(name).lower().endswith(ending)), "")
+
+
+def _without_ending(archive: Path) -> str:
+    return archive.name[: -len(_is_archive(archive))]
 
 
 def _files(root: Path) -> list:
@@ -167,30 +215,43 @@ def _files(root: Path) -> list:
     return sorted(name for name in found if not _HIDDEN.search(name))
 
 
-def _listing(archive: Path, is_only_one: bool) -> list:
-    try:
-        names = download.members(archive, REMEDY if is_only_one else "It is passed over")
-    except InputError as error:
-        if is_only_one:
-            raise
-        print(error)  # another one may have what is wanted
-        return []
-    return [name for name in names if not _HIDDEN.search(name)]
+def _listing(archive: Path, root: Path, to: Path) -> list:
+    """The files in an archive, those in what it is unpacked to if it is: to list a packed tar is to unpack all of it."""
+    folder = _folder_of(archive, root, to)
+    if folder.is_dir():
+        return _files(folder)
+    found = archive.stat()
+    return [name for name in _members(archive, found.st_size, found.st_mtime_ns) if not _HIDDEN.search(name)]
+
+
+@functools.lru_cache(maxsize=None)
+def _members(archive: Path, size: int, modified: int) -> list:
+    """What is in an archive, remembered for one of that size and time of modification."""
+    return download.members(archive, REMEDY)
+
+
+def _folder_of(archive: Path, root: Path, to: Path) -> Path:
+    parent = to / (archive.parent.relative_to(root) if root.is_dir() else "")
+    return parent / f"{archive.name}-{_fingerprint(archive)}"
 
 
 def _unpacked(archive: Path, root: Path, to: Path, nested: bool = False) -> Path:
     """The folder that `archive` is unpacked to; it is unpacked now if it is not, or was another archive then."""
-    parent = to / (archive.parent.relative_to(root) if root.is_dir() else "")
-    folder = parent / f"{archive.name}-{_fingerprint(archive)}"
+    folder = _folder_of(archive, root, to)
     if folder.is_dir():
         return folder
-    parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     print(f"unpacking {archive} to {folder}")
-    download.unpack(archive, folder, one_folder=False, remedy=REMEDY)
+    try:
+        download.unpack(archive, folder, one_folder=False, remedy=REMEDY, no_room=NO_ROOM)
+    except (InputError, OSError):
+        if folder.is_dir():  # another process has unpacked it meanwhile
+            return folder
+        raise
     if nested:
         archive.unlink()  # it has just been unpacked itself: once on the disk is enough
     before = re.compile(re.escape(archive.name) + r"-[0-9a-f]{12}")
-    for other in parent.iterdir():
+    for other in folder.parent.iterdir():
         if before.fullmatch(other.name) and other != folder:
             shutil.rmtree(other)
     return folder

@@ -788,6 +788,21 @@ def test_more_than_the_free_space_is_refused(refused, monkeypatch):
     message = refused(GOOD)
     assert f"{total:,} bytes" in message
     assert f"{total - 1:,} free" in message
+    assert message.endswith("--to, and run the command again.")
+
+
+@pytest.mark.parametrize("free", [0, 10**9])
+def test_without_room_the_caller_says_what_to_do(archive, tmp_path, monkeypatch, free):
+    def fsync(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=free))
+    monkeypatch.setattr(os, "fsync", fsync)
+    archive.write_bytes(GOOD)
+    with pytest.raises((InputError, OSError)) as error:
+        download.unpack(archive, tmp_path / "top", no_room="Take PLAN-B")
+    assert str(error.value).endswith(". Take PLAN-B.")
+    assert "--to" not in str(error.value)
 
 
 def test_just_the_free_space_is_enough(archive, tmp_path, monkeypatch):
@@ -868,14 +883,43 @@ def test_a_member_shorter_than_declared_with_a_right_crc_is_found(archive, tmp_p
     assert names(tmp_path) == ["top.zip"]
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_the_leftover_of_a_killed_run_is_cleaned(archive, tmp_path):
-    leftover = tmp_path / "top.unpacking"
-    leftover.mkdir()
-    (leftover / "junk.png").write_bytes(b"half")
+    code = (
+        "import os, signal; from data import download\n"
+        "download.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"download.unpack({str(archive)!r}, {str(tmp_path / 'top')!r})"
+    )
     archive.write_bytes(GOOD)
+    killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL, check=False, timeout=100)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(names(tmp_path)) == 2
     download.unpack(archive, tmp_path / "top")
     assert contents(tmp_path / "top") == PICTURES
     assert names(tmp_path) == ["top", "top.zip"]
+
+
+def test_the_folder_of_a_living_process_stays(archive, tmp_path):
+    living = tmp_path / f".{os.getppid()}-01234567.unpacking"
+    living.mkdir()
+    archive.write_bytes(GOOD)
+    download.unpack(archive, tmp_path / "top")
+    assert names(tmp_path) == [living.name, "top", "top.zip"]
+
+
+def test_a_folder_that_another_process_has_unpacked_meanwhile_is_not_touched(archive, tmp_path, monkeypatch):
+    extract = download._extract
+
+    def extract_late(*arguments):
+        extract(*arguments)
+        (tmp_path / "top").mkdir()
+
+    monkeypatch.setattr(download, "_extract", extract_late)
+    archive.write_bytes(GOOD)
+    with pytest.raises(InputError, match="already there"):
+        download.unpack(archive, tmp_path / "top")
+    assert names(tmp_path) == ["top", "top.zip"]
+    assert not names(tmp_path / "top")
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), OSError(28, "No space left on device")])

@@ -5,8 +5,12 @@ import io
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import tarfile
+import types
 import zipfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,6 +23,7 @@ from models.weights import load_generator
 from tests import golden
 from tests.golden import needs_golden
 
+ROOT = Path(__file__).resolve().parents[1]
 PNG = cv2.imencode(".png", np.random.RandomState(0).randint(0, 256, (12, 12, 3)).astype("uint8"))[1].tobytes()
 DIV2K = {f"DIV2K_train_HR/{i:04d}.png": PNG for i in range(12)}
 
@@ -295,3 +300,135 @@ def test_the_best_benchmark_is_taken_and_its_lr_left(mount, to):
         mount / "data3", {f"Set5/image_SRF_4/img_{i}_SRF_4_{kind}.png": PNG for i in range(5) for kind in ("HR", "LR")}
     )
     assert mounted.benchmark(mount=mount, to=to) == mount / "data1" / "BSD100"
+
+
+BSD100 = {f"{i}.png": PNG for i in range(12)}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {f"BSD100/HR/{name}": PNG for name in BSD100},
+        {"sets.zip": zipped({f"bsd100/{name}": PNG for name in BSD100})},
+        {"Set14.tar": tarred(BSD100)},
+        {"BSD100/pictures.zip": zipped(BSD100)},
+        {"sets.zip": zipped({"BSD100.zip": zipped(BSD100)})},
+        {"BSD100/sets.zip": zipped({"pictures.zip": zipped(BSD100)})},
+    ],
+)
+def test_the_pictures_to_measure_on_are_trained_on_only_where_they_are_named(mount, to, files):
+    write(mount / "data1", files)
+    for _ in range(2):  # also once all is unpacked
+        assert mounted.training_pictures(mount=mount, to=to) is None
+        assert contents(mounted.benchmark(mount=mount, to=to)) == BSD100
+    assert contents(mounted.training_pictures(named=mount / "data1", to=to)) == BSD100
+
+
+def test_an_unrelated_faulty_archive_is_passed_over_in_one_line(mount, to, capsys):
+    inner = tarred({"a.txt": b""}, "w:gz")
+    write(mount / "data1", {"notes.zip": zipped({"a: note.txt": b"", "inner.tar.gz": inner})})
+    write(mount / "data1", {"outer.zip": zipped({"broken.tar": b"no archive"})})
+    (mount / "data1" / "gone.zip").symlink_to(mount / "nowhere")
+    assert mounted.benchmark(mount=mount, to=to) is None
+    said = capsys.readouterr().out.splitlines()
+    assert all(line.startswith(("passed over: ", "unpacking ")) for line in said)
+    assert sum(line.startswith("passed over: ") and "'a: note.txt'" in line for line in said) == 1
+    assert sum(line.startswith("passed over: ") and "gone.zip" in line for line in said) == 1
+    assert sum(line.startswith("passed over: ") and "broken.tar is damaged" in line for line in said) == 1
+    write(mount / "data2", {"z.zip": zipped({"more.zip": zipped(DIV2K)})})
+    assert contents(mounted.training_pictures(mount=mount, to=to).parent) == DIV2K
+    with pytest.raises(InputError, match="'a: note.txt'"):
+        mounted.benchmark(named=mount / "data1" / "notes.zip", to=to)
+
+
+def test_the_next_best_is_taken_where_the_best_cannot_be_unpacked(mount, to, capsys):
+    write(mount / "data1", {"a.zip": DAMAGED["another content.zip"]})
+    assert mounted.training_pictures(mount=mount, to=to) is None
+    write(mount / "data1", {"b.zip": zipped({f"photos/{i}.png": PNG for i in range(10)})})
+    assert mounted.training_pictures(mount=mount, to=to).name == "photos"
+    assert "a.zip is damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("packed", [zipped(DIV2K), zipped({"inner.zip": zipped(DIV2K)})], ids=["zip", "zip in a zip"])
+def test_two_processes_unpack_the_same_archive_at_once(mount, to, tmp_path, packed):
+    """Each has written all files, and neither has given them their place, when both go on."""
+    write(mount / "data1", {"a.zip": packed})
+    code = (
+        "import sys, time; from pathlib import Path; from data import download, mounted\n"
+        "extract, folder, name, other = download._extract, *map(str, sys.argv[1:])\n"
+        "def extract_together(opened, members, archive, *arguments):\n"
+        "    extract(opened, members, archive, *arguments)\n"
+        "    Path(folder, archive.name + name).touch()\n"
+        "    deadline = time.monotonic() + 60\n"
+        "    while not Path(folder, archive.name + other).exists() and time.monotonic() < deadline: time.sleep(0.01)\n"
+        "download._extract = extract_together\n"
+        "print(mounted.training_pictures(mount=Path(folder, 'mount'), to=Path(folder, 'unpacked')))"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path), *names],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for names in (("1", "2"), ("2", "1"))
+    ]
+    said = [process.communicate(timeout=200) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    found = {out.splitlines()[-1] for out, _ in said}
+    assert len(found) == 1
+    assert contents(Path(found.pop()).parent) == DIV2K
+    assert contents(to).keys() == {path.relative_to(to).as_posix() for path in to.rglob("DIV2K_train_HR/*.png")}
+    assert len(contents(to)) == len(DIV2K)
+    assert not list(to.rglob("*.unpacking"))
+
+
+def test_an_archive_in_an_archive_that_another_process_has_unpacked_and_removed_meanwhile(mount, to, monkeypatch):
+    write(mount / "data1", {"a.zip": zipped({"inner.zip": zipped(DIV2K)})})
+    members = mounted.download.members
+
+    def late(archive, *arguments):
+        if archive.name == "inner.zip":
+            monkeypatch.setattr(mounted.download, "members", members)
+            mounted.training_pictures(mount=mount, to=to)  # the other's
+        return members(archive, *arguments)
+
+    monkeypatch.setattr(mounted.download, "members", late)
+    assert contents(mounted.training_pictures(mount=mount, to=to).parent) == DIV2K
+
+
+def test_a_packed_tar_is_gone_through_once_and_not_at_all_once_it_is_unpacked(mount, to, monkeypatch):
+    opened = []
+    tar_open = tarfile.open
+    monkeypatch.setattr(tarfile, "open", lambda *path, **rest: opened.extend(path) or tar_open(*path, **rest))
+    archive = mount / "data1" / "a.tar.gz"
+    archive.write_bytes(tarred(DIV2K, "w:gz"))
+    for _ in range(2):
+        assert mounted.vgg19(mount=mount, to=to) is None
+    assert opened == [archive]
+    found = mounted.training_pictures(mount=mount, to=to)
+    opened.clear()
+    mounted._members.cache_clear()  # a new session
+    assert mounted.training_pictures(mount=mount, to=to) == found
+    assert not opened
+    archive.write_bytes(tarred({"vgg19.pdparams": b"w"}, "w:gz"))
+    assert mounted.vgg19(mount=mount, to=to).read_bytes() == b"w"
+
+
+def test_without_room_the_notebooks_user_is_told_of_what_the_notebook_has(tmp_path, to, monkeypatch):
+    write(tmp_path, {"a.zip": zipped(DIV2K)})
+    monkeypatch.setattr(mounted.download.shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=0))
+    with pytest.raises(InputError, match="Make room, or .*name the folder") as error:
+        mounted.training_pictures(named=tmp_path / "a.zip", to=to)
+    assert "--to" not in str(error.value)
+
+
+@pytest.mark.parametrize("find", [mounted.training_pictures, mounted.g_models, mounted.benchmark])
+@pytest.mark.parametrize("name", ["a.rar", "a.png"])
+def test_a_named_file_of_another_kind_is_no_damaged_archive(tmp_path, to, find, name):
+    write(tmp_path, {name: PNG})
+    with pytest.raises(InputError) as error:
+        find(named=tmp_path / name, to=to)
+    assert "expected a folder or a zip or tar archive" in str(error.value)
+    assert "damaged" not in str(error.value)
