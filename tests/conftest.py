@@ -21,8 +21,10 @@ def own_cache(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def own_signal_handlers():
     """What a command that runs in this process changes is undone: Ctrl-C is to end the tests with their report."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts in the background ignore it
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    # Where the tests run in the background or under `nohup` these two are ignored, and so by what the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
