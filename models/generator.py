@@ -1,5 +1,6 @@
 """The article's generator (`SRGAN_g`), an SRResNet: a low-resolution picture in, one of 4 times the side out."""
 
+import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
@@ -55,3 +56,15 @@ class Generator(nn.Layer):
         head = F.relu(self.head_bn(self.head_conv(lr)))
         body = self.tail_bn(self.tail_conv(self.blocks(head)))
         return F.tanh(self.out_conv(self.upsample(head + body)))
+
+
+def initialize_icnr(generator: Generator) -> None:
+    """Give the convolutions before the pixel shuffles ICNR's initial weights (Aitken et al., arXiv 1707.02937, section 4).
+
+    The 4 channels that a pixel shuffle puts beside each other start out equal: at first each block enlarges by repeating
+    pixels, so that there is no checkerboard to unlearn.
+    """
+    with paddle.no_grad():
+        for block in generator.upsample:
+            weight = block.conv.weight  # [256,64,3,3]; channels 4c to 4c + 3 become the 2×2 pixels of channel c
+            block.conv.weight.set_value(paddle.repeat_interleave(weight[:FEATURES], 4, axis=0))

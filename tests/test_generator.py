@@ -3,7 +3,7 @@ import paddle
 import pytest
 
 from models import fluid
-from models.generator import Generator
+from models.generator import Generator, initialize_icnr
 from models.scale import SCALE
 from tests import golden
 
@@ -137,3 +137,19 @@ def test_gradients_reach_every_convolution():
     network(paddle.to_tensor(golden.nchw(golden.picture("gradient", (2, 8, 8, 3))))).sum().backward()
     for conv in convolutions(network):
         assert np.abs(conv.weight.grad.numpy()).max() > 0, conv
+
+
+def test_with_icnr_the_first_picture_has_no_checkerboard():
+    """The last block repeats pixels then: every 2×2 of them are equal."""
+    paddle.seed(0)
+    generator = Generator()
+    generator.eval()
+    lr = paddle.uniform([1, 3, 6, 5], min=-1.0, max=1.0)
+
+    def differences() -> tuple:
+        sr = generator(lr).numpy()
+        return abs(sr[..., 0::2, :] - sr[..., 1::2, :]).max(), abs(sr[..., 0::2] - sr[..., 1::2]).max()
+
+    assert min(differences()) > 0.1
+    initialize_icnr(generator)
+    assert max(differences()) < 1e-6

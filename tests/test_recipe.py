@@ -29,6 +29,7 @@ def test_the_articles_numbers():
         "pretrain_schedule": "constant",
         "gan_schedule": "constant",
         "grad_accumulate": 1,
+        "icnr": False,
         "ema": 0.0,
         "amp": False,
         "d_warmup": 0,
@@ -47,6 +48,7 @@ def test_the_papers_numbers():
     assert steps * paper.gan_epochs == 2 * 10**5
     # Only stage 2 goes on with a tenth of the learning rate in its second half.
     assert (paper.pretrain_schedule, paper.gan_schedule) == ("constant", "step")
+    assert not paper.icnr
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ class Recipe:
     degradation: str = _field("bilinear", "how LR is made: bilinear (cv2.resize) or bicubic (MATLAB's imresize)")
     crops_per_image: int = _field(1, "random crops a picture and epoch")
     augment: bool = _field(False, "random flips and quarter turns of the crops")
+    icnr: bool = _field(False, "stage 1 starts with equal sub-pixels, which leaves no checkerboard to unlearn")
     ema: float = _field(0.0, "share that the generator's moving average keeps at each step, 0.999 say; 0: no average")
     amp: bool = _field(False, "mixed precision: fp16 on a GPU, bf16 on a CPU where Paddle has it")
     sample_every: int = _field(10, "epochs between sample pictures")
@@ -89,5 +90,20 @@ RECIPES = {
         vgg_weight=0.006,
         vgg_layer="conv5_4",
         vgg_normalize=True,
+    ),
+    # A generator worth using, from some hundred photographs on a CPU: of the 464 that the shipped ones have seen, 464 steps
+    # an epoch and 40,368 in all. The average is what a run can show before its learning rate has fallen.
+    "short": Recipe(
+        pretrain_epochs=86,
+        batch_size=16,
+        learning_rate=1e-3,
+        pretrain_schedule="cosine",
+        hr_size=96,
+        degradation="bicubic",
+        crops_per_image=16,
+        augment=True,
+        icnr=True,
+        ema=0.999,
+        sample_every=1,
     ),
 }
