@@ -131,6 +131,37 @@ def test_a_generator_is_as_before_in_eval_mode_and_in_its_names():
         np.testing.assert_array_equal(fast(lr).numpy(), plain(lr).numpy())
 
 
+def test_a_frozen_generator_makes_the_same_pictures_fast_until_enough_is_kept(monkeypatch):
+    plain, fast = paddle_and_frozen()
+    calls = []
+    real = cpu._OneDNN._program
+    monkeypatch.setattr(cpu._OneDNN, "_program", lambda self, *key: (calls.append(self), real(self, *key))[1])
+    monkeypatch.setattr(cpu, "KEPT_BYTES", 60 * 70 * 13600)  # some 4,000 LR pixels
+    counts = []
+    with paddle.no_grad():
+        for h, w in ((20, 30), (60, 70), (20, 30)):
+            lr = paddle.randn([1, 3, h, w])
+            calls.clear()
+            close(fast(lr), plain(lr), 1e-4)
+            counts.append(len(calls))
+    convolutions = sum(type(layer) is nn.Conv2D for layer in plain.sublayers())
+    assert counts[0] == counts[2] == convolutions
+    assert counts[1] < convolutions
+
+
+def paddle_and_frozen():
+    paddle.seed(0)
+    plain, fast = Generator(), Generator()
+    for weight in plain.parameters():
+        if weight.ndim == 4:
+            weight.set_value(weight * 0.3)  # without batch norm's statistics the pictures would be black and white
+    fast.set_state_dict(plain.state_dict())
+    cpu.speed_up_frozen(fast)
+    for network in (plain, fast):
+        network.eval()
+    return plain, fast
+
+
 def test_a_number_of_threads_that_is_given_is_obeyed(monkeypatch):
     set_to = []
     monkeypatch.setattr(paddle.framework.core, "set_num_threads", set_to.append)

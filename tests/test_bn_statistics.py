@@ -7,7 +7,7 @@ import pytest
 from data.crops import Crops, standardize
 from models.generator import Generator
 from tests.test_crops import Pictures
-from train.bn_statistics import re_estimated
+from train.bn_statistics import re_estimate
 
 
 def crops_of(pictures, hr_size=16):
@@ -27,7 +27,8 @@ def noise(seed, side):
 def test_with_one_batch_over_and_over_eval_mode_computes_what_train_mode_does(generator):
     crops = crops_of([noise(0, 16), noise(1, 16)])  # as large as the crop: every epoch draws the same batch
     lr = standardize(next(iter(crops.batches(0, 2)))[0])
-    copy = re_estimated(generator, crops, epoch=0, batch_size=2)
+    copy = Generator()
+    re_estimate(copy, generator, crops, epoch=0, batch_size=2)
     assert not copy.training
     generator.train()
     lagging = {name: value.numpy().copy() for name, value in generator.state_dict().items()}
@@ -39,7 +40,8 @@ def test_with_one_batch_over_and_over_eval_mode_computes_what_train_mode_does(ge
 
 def test_the_first_statistic_is_the_mean_over_the_batches_it_saw(generator):
     crops = crops_of([noise(i, 40) for i in range(6)])
-    copy = re_estimated(generator, crops, epoch=5, batch_size=2)  # 3 batches an epoch: it goes on to epochs 6, 7 …
+    copy = Generator()
+    re_estimate(copy, generator, crops, epoch=5, batch_size=2)  # 3 batches an epoch: it goes on to epochs 6, 7 …
     batches = [standardize(lr) for epoch in range(5, 11) for lr, _ in crops.batches(epoch, 2)][:16]
     with paddle.no_grad():
         maps = [generator.head_conv(lr).numpy() for lr in batches]
@@ -52,7 +54,8 @@ def test_the_first_statistic_is_the_mean_over_the_batches_it_saw(generator):
 
 def test_weights_are_copied_and_the_original_stays_as_it_was(generator):
     before = {name: value.numpy().copy() for name, value in generator.state_dict().items()}
-    copy = re_estimated(generator, crops_of([noise(0, 20), noise(1, 20)]), epoch=0, batch_size=2)
+    copy = Generator()
+    re_estimate(copy, generator, crops_of([noise(0, 20), noise(1, 20)]), epoch=0, batch_size=2)
     for name, value in generator.state_dict().items():
         np.testing.assert_array_equal(value.numpy(), before[name])
         if not name.endswith(("_mean", "_variance")):

@@ -6,7 +6,6 @@ import paddle
 from tqdm import tqdm
 
 from data.crops import standardize
-from models.generator import Generator
 from models.layers import BN_MOMENTUM
 
 BATCHES = 16
@@ -17,16 +16,16 @@ def is_statistic(name: str) -> bool:
     return name.endswith(("._mean", "._variance"))
 
 
-def re_estimated(generator, crops, epoch: int, batch_size: int, between=lambda: None) -> Generator:
-    """A copy of `generator`, in eval mode, with its statistics taken over 16 training batches of its present weights.
+def re_estimate(copy, generator, crops, epoch: int, batch_size: int, between=lambda: None) -> None:
+    """Make `copy` one of `generator`, in eval mode, with its statistics taken over 16 training batches.
 
-    crops: `data.crops.Crops`; their draws of `epoch` (and of those after it, if that has fewer batches) are used.
-    between: called after each batch; what it raises ends it.
+    copy: another Generator. crops: `data.crops.Crops`; their draws of `epoch` (and of those after it, if that has fewer
+    batches) are used. between: called after each batch; what it raises ends it.
     Started from zero, a moving average falls short by 1 - momentum^n after n batches; dividing by that makes it the
     weighted mean (Adam's bias correction: Kingma and Ba, arXiv 1412.6980, section 3).
     """
-    copy = Generator()
     copy.set_state_dict(generator.state_dict())
+    copy.train()
     statistics = [value for name, value in copy.state_dict().items() if is_statistic(name)]
     for value in statistics:
         value.set_value(paddle.zeros_like(value))
@@ -38,4 +37,3 @@ def re_estimated(generator, crops, epoch: int, batch_size: int, between=lambda: 
     for value in statistics:
         value.set_value(value / (1 - BN_MOMENTUM**BATCHES))
     copy.eval()
-    return copy

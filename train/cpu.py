@@ -24,6 +24,8 @@ HAS_ONEDNN_CONVOLUTIONS = paddle.__version__.startswith("2.")
 ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # the other ones are slower than Paddle's own
 # On while a program is made; where others run under it, tanh's gradient ends the process.
 USE_ONEDNN = "FLAGS_use_mkldnn"
+# What oneDNN may keep of the sizes of pictures that a network for looking at was given: 75,000 LR pixels, Set5 twice over.
+KEPT_BYTES = 10**9
 
 
 def speed_up(*networks) -> None:
@@ -39,10 +41,26 @@ def speed_up(*networks) -> None:
     keep_freed_memory()
     # Otherwise several threads run a program's operators, and each keeps memory of its own: twice as much in all.
     paddle.set_flags({"FLAGS_new_executor_serial_run": True})
-    for network in networks if HAS_ONEDNN_CONVOLUTIONS else ():
-        for layer in network.sublayers(include_self=True):
-            if type(layer) is nn.Conv2D and not isinstance(layer.forward, _OneDNN):
-                layer.forward = _OneDNN(layer)
+    for network in networks:
+        _with_onednn(network)
+
+
+def speed_up_frozen(generator) -> None:
+    """Freeze a generator that pictures of a run are made with, and make it as fast on a CPU as Paddle can, in eval mode too.
+
+    oneDNN keeps memory for each size of picture; what goes beyond KEPT_BYTES is computed as before. Make one such
+    generator a run: what is kept for it is not given back.
+    """
+    for parameter in generator.parameters():
+        parameter.stop_gradient = True
+    if paddle.get_device() == "cpu":
+        _with_onednn(generator, _Kept())
+
+
+def _with_onednn(network, kept=None) -> None:
+    for layer in network.sublayers(include_self=True) if HAS_ONEDNN_CONVOLUTIONS else ():
+        if type(layer) is nn.Conv2D and not isinstance(layer.forward, _OneDNN):
+            layer.forward = _OneDNN(layer, kept)
 
 
 def use_all_cores() -> None:
@@ -65,17 +83,37 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, -1)
 
 
-class _OneDNN:
-    """The forward of a convolution, computed by oneDNN where it is trained or differentiated through."""
+class _Kept:
+    """What oneDNN keeps for the sizes that the convolutions of one network have met in eval mode."""
 
-    def __init__(self, conv: nn.Conv2D):
+    def __init__(self):
+        self._bytes = 0
+
+    def has_room(self, pixels: int, channels: int) -> bool:
+        """Whether a convolution may take a new size of so many pixels, with so many channels in and out together."""
+        size = 2 * pixels * channels  # half of both arrays: measured on the generator, 13 kB an LR pixel
+        if self._bytes + size > KEPT_BYTES:
+            return False
+        self._bytes += size
+        return True
+
+
+class _OneDNN:
+    """The forward of a convolution, computed by oneDNN where it is trained or differentiated through.
+
+    kept: a `_Kept`, with which sizes in eval mode count; None where all that a frozen convolution meets have one size.
+    """
+
+    def __init__(self, conv: nn.Conv2D, kept=None):
         self._conv = conv
+        self._kept = kept
+        self._has_room = {}
         self._eager = conv.forward
         self._programs = {}
 
     def __call__(self, x):
         frozen = self._conv.weight.stop_gradient
-        evaluated = not self._conv.training and not frozen
+        evaluated = not self._conv.training and not (frozen and self._is_kept(x))
         if evaluated or x.dtype != paddle.float32 or not paddle.in_dynamic_mode():
             return self._eager(x)
         if paddle.is_grad_enabled():
@@ -86,6 +124,15 @@ class _OneDNN:
         x.stop_gradient = False
         with paddle.enable_grad():
             return self._program(False, frozen)(x).detach()
+
+    def _is_kept(self, x) -> bool:
+        """Whether oneDNN may keep what it needs for the size of x."""
+        if self._kept is None:
+            return True
+        n, _, h, w = size = tuple(x.shape)
+        if size not in self._has_room:
+            self._has_room[size] = self._kept.has_room(n * h * w, sum(self._conv.weight.shape[:2]))
+        return self._has_room[size]
 
     def _program(self, stop_gradient: bool, frozen: bool):
         """The program that computes no gradient of x with `stop_gradient`, and none of the weights with `frozen`."""

@@ -15,8 +15,8 @@ from data.crops import Crops, standardize
 from models import weights
 from models.errors import InputError
 from models.generator import Generator
-from train import checkpoint, health, log_csv, parallel, run_json, samples, validation
-from train.bn_statistics import re_estimated
+from train import checkpoint, cpu, health, log_csv, parallel, run_json, samples, validation
+from train.bn_statistics import re_estimate
 from train.ema import Ema
 from train.recipe import Recipe
 from train.saving import Saver
@@ -106,6 +106,8 @@ class _Run:
         self.steps = crops.steps(recipe.batch_size)
         self.valid = validation.pictures(arguments.valid) if arguments.valid else []
         log_csv.check(self.output / LOG)
+        self.shown = Generator()  # what is measured, drawn and saved
+        cpu.speed_up_frozen(self.shown)
         self.ema = Ema(self.generator, recipe.ema) if recipe.ema else None
         hr_files = [hr for hr, _ in self.valid]
         self.saver = Saver(stage, self.ema, precision, crops, recipe, hr_files, arguments)
@@ -236,7 +238,8 @@ class _Run:
             weights.save(trained, self.saved)
             return False
         batch_size = self.recipe.batch_size // self.recipe.grad_accumulate
-        shown = re_estimated(trained, self.crops, epoch, batch_size, self._between(stop))
+        shown = self.shown
+        re_estimate(shown, trained, self.crops, epoch, batch_size, self._between(stop))
         row.update(self._measure(shown, is_valid, f"epoch {epoch}", stop))
         weights.save(shown, self.saved)
         if is_sample or is_last:
@@ -270,9 +273,9 @@ class _Run:
     def _measure_start(self, stop: Stop) -> None:
         """What stage 2 starts from, with the statistics it came with."""
         if parallel.is_main():
-            self.generator.eval()
-            self.progress.start = self._measure(self.generator, bool(self.valid), "stage 1's generator", stop)
-            self.generator.train()
+            self.shown.set_state_dict(self.generator.state_dict())
+            self.shown.eval()
+            self.progress.start = self._measure(self.shown, bool(self.valid), "stage 1's generator", stop)
 
     def _write_pictures(self, generator: Generator, is_sample: bool, is_last: bool) -> None:
         lr, hr = self._batch(self.progress.epoch, self.steps - 1)
