@@ -1,8 +1,13 @@
 """Checkpoint files: whole or refused, the newest found, the optimizers' state restored by Paddle's own rules."""
 
 import io
+import json
+import random
+import struct
 import subprocess
 import sys
+import tracemalloc
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -80,7 +85,7 @@ def test_a_file_that_cannot_be_read_now_is_not_called_damaged(tmp_path, monkeypa
         raise error
 
     for error, message in ((MemoryError(), "not enough memory"), (OSError(5, "Input/output error"), "cannot be read")):
-        monkeypatch.setattr(np, "load", fail)
+        monkeypatch.setattr(zipfile, "ZipFile", fail)
         with pytest.raises(InputError, match=f"epoch_000002_step_000000.npz: .*{message}"):
             checkpoint.newest(tmp_path)
         monkeypatch.undo()
@@ -127,16 +132,155 @@ def test_a_hostile_archive_runs_nothing(tmp_path):
         np.savez(path, **member)
         with pytest.raises(InputError, match="damaged, or no checkpoint"):
             checkpoint.load(path)
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:  # an array said to be larger than any memory
-        header = (
-            b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (10000000000000,), }"
-        )
-        archive.writestr("note.npy", header.ljust(127) + b"\n")
-    path.write_bytes(content.getvalue())
-    with pytest.raises(InputError, match="not enough memory|damaged"):
-        checkpoint.load(path)
     assert not (tmp_path / "ran").exists()
+
+
+def contents(path) -> list:
+    """[(name, bytes)] of the members of an archive, in their order."""
+    with zipfile.ZipFile(path) as archive:
+        return [(info.filename, archive.read(info)) for info in archive.infolist()]
+
+
+def write(path, members: list, compression=zipfile.ZIP_STORED) -> None:
+    """An archive whose CRC-32s are right, whatever is in it."""
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", compression) as archive:
+        warnings.simplefilter("ignore")  # of names that are there twice
+        for name, content in members:
+            archive.writestr(name, content)
+
+
+def npy(array) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+def without_digest(path) -> None:
+    """Make of a checkpoint one of before the digest."""
+    *arrays, (name, note) = contents(path)
+    note = json.loads(np.load(io.BytesIO(note)).tobytes())
+    del note["digest"]
+    write(path, [(name, npy(np.frombuffer(json.dumps(note).encode(), "uint8"))), *arrays])
+
+
+def reshaped(old: bytes, new: bytes):
+    """A change of the bias' header, to one of the same length."""
+
+    def change(members):
+        return [
+            (name, content.replace(old.ljust(90), new.ljust(90)) if "bias" in name else content)
+            for name, content in members
+        ]
+
+    return change
+
+
+BIAS = "generator/head_conv.bias.npy"
+SHAPE_4 = b"{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }"
+HARM = {
+    "an entry is missing": lambda members: members[1:],
+    "the note is missing": lambda members: members[:-1],
+    "one entry too many": lambda members: [("generator/more.npy", npy(np.ones(2, "float32"))), *members],
+    "a name is there twice": lambda members: [members[0], *members],
+    "another name": lambda members: [("generator/x.npy", members[0][1]), *members[1:]],
+    "not a number": lambda members: [(BIAS, npy(np.full(4, np.nan, "float32"))) if name == BIAS else (name, content) for name, content in members],
+    "other values": lambda members: [(BIAS, npy(np.ones(4, "float32"))) if name == BIAS else (name, content) for name, content in members],
+    "another data type": lambda members: [(BIAS, npy(np.zeros(4, "int32"))) if name == BIAS else (name, content) for name, content in members],
+    "two dimensions of one": lambda members: [(BIAS, npy(np.zeros((2, 2), "float32"))) if name == BIAS else (name, content) for name, content in members],
+    "entries swapped": lambda members: [members[1], members[0], *members[2:]],
+    "a smaller shape": reshaped(SHAPE_4, SHAPE_4.replace(b"4,", b"3,")),
+    "a huge shape": reshaped(SHAPE_4, SHAPE_4.replace(b"4,", b"9999999999999,")),
+    "a shape beyond 64 bits": reshaped(SHAPE_4, SHAPE_4.replace(b"4,", b"9" * 30 + b",")),
+    "a hostile shape": reshaped(SHAPE_4, b"{'descr': '<f4', 'fortran_order': False, 'shape': " + b"(" * 38),
+    "an array of objects": lambda members: [(BIAS, npy(np.array([None] * 4, object))) if name == BIAS else (name, content) for name, content in members],
+    "something else in it": lambda members: [("readme.txt", b"hello"), *members],
+}  # fmt: skip
+
+
+SEEN_WITHOUT_A_DIGEST = ["a name is there twice", "not a number", "an array of objects", "something else in it"]
+SEEN_WITHOUT_A_DIGEST += [harm for harm in HARM if harm.endswith("shape") or "shape " in harm]
+
+
+@pytest.mark.parametrize(
+    "harm, with_digest", [*((harm, True) for harm in HARM), *((harm, False) for harm in SEEN_WITHOUT_A_DIGEST)]
+)
+def test_what_is_not_what_was_saved_is_passed_over_for_the_one_before(tmp_path, capsys, harm, with_digest):
+    """With CRC-32s that are right: as another program would write it."""
+    save_at(tmp_path, (1, 0), (2, 0))
+    path = checkpoint.path_of(tmp_path, 2, 0)
+    if not with_digest:
+        without_digest(path)
+        equal(checkpoint.load(path)[0], ARRAYS)
+    members = contents(path)
+    changed = HARM[harm](members)
+    assert changed != members
+    write(path, changed)
+    assert checkpoint.newest(tmp_path)[2]["place"] == [1, 0]
+    assert f"{path}: damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("with_digest", [True, False])
+@pytest.mark.parametrize("bit", range(16))
+def test_a_bit_of_the_directory_that_hides_entries(tmp_path, with_digest, bit):
+    """The comment length of an entry: zipfile takes the entries behind it for its comment."""
+    save_at(tmp_path, (1, 0))
+    (path,) = checkpoint.listed(tmp_path)
+    if not with_digest:
+        without_digest(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 32 + bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+    with pytest.raises(checkpoint.Damaged):
+        checkpoint.load(path)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_reading_takes_no_more_memory_than_the_file_has(tmp_path, compression):
+    """Compressed zeros, a declared shape and a declared size are each a hundred megabytes of nothing."""
+    path = checkpoint.path_of(tmp_path, 1, 0)
+    checkpoint.save(path, ARRAYS, NOTE)
+    members = contents(path)
+    write(path, [*members, ("x.npy", npy(np.zeros(10**8, "uint8")))], compression)
+    hollow = io.BytesIO()
+    np.lib.format.write_array_header_1_0(hollow, {"descr": "<f4", "fortran_order": False, "shape": (10**8,)})
+    write(tmp_path / "hollow", [*members, ("x.npy", hollow.getvalue())])
+    content = bytearray((tmp_path / "hollow").read_bytes())
+    entry = content.rindex(b"PK\1\2")
+    content[entry + 20 : entry + 28] = struct.pack("<II", 10**8, 10**8)
+    (tmp_path / "declared").write_bytes(content)
+    for file in (path, tmp_path / "hollow", tmp_path / "declared"):
+        assert file.stat().st_size < 200_000
+        tracemalloc.start()
+        with pytest.raises(checkpoint.Damaged):
+            checkpoint.load(file)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 2_000_000, file
+
+
+@pytest.mark.parametrize("with_digest", [True, False])
+def test_whatever_bits_are_damaged_it_is_what_was_saved_or_refused(tmp_path, with_digest):
+    path, luck = checkpoint.path_of(tmp_path, 1, 0), random.Random(0)
+    checkpoint.save(path, ARRAYS, NOTE)
+    if not with_digest:
+        without_digest(path)
+    whole, refused = path.read_bytes(), 0
+    for _ in range(1000):
+        content = bytearray(whole)
+        for _ in range(luck.randint(1, 4)):
+            # Half of them in the directory, which no checksum covers.
+            first = whole.index(b"PK\1\2") if luck.random() < 0.5 else 0
+            content[luck.randrange(first, len(whole))] ^= 1 << luck.randrange(8)
+        path.write_bytes(content[: luck.choice([None, None, None, luck.randrange(len(whole))])])
+        try:
+            arrays, note = checkpoint.load(path)
+        except checkpoint.Damaged as error:
+            assert str(error).startswith(f"{path}: damaged")
+            refused += 1
+        else:
+            equal(arrays, ARRAYS)
+            assert note == {"format": 1, **NOTE}
+    assert 500 < refused < 1000
 
 
 def test_another_format_is_said(tmp_path, monkeypatch):
@@ -269,6 +413,7 @@ def test_an_optimizer_that_has_not_begun_has_no_state():
         (lambda arrays: arrays.pop("g/0.weight"), r"it lacks g/0.weight, of shape \[4, 3, 3, 3\]"),
         (lambda arrays: arrays.update({"g/2.bias": np.zeros(2, "f4")}), r"g/2.bias is float32 \[2\]; this run's is .* \[1\]"),
         (lambda arrays: arrays.update({"g/2.bias": np.zeros(1, "f8")}), r"g/2.bias is float64 \[1\]"),
+        (lambda arrays: arrays.pop("optimizer/g/2.bias/moment1_0"), r"it lacks optimizer/g/2.bias/moment1_0, of shape \[1\]"),
         (lambda arrays: arrays.update({"optimizer/g/2.bias/moment1_0": np.zeros(3, "f4")}), r"optimizer/g/2.bias/moment1_0 is float32 \[3\]"),
     ],
 )  # fmt: skip

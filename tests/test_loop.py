@@ -14,7 +14,7 @@ from models import weights
 from models.errors import InputError
 from models.vgg19 import VGG19
 from tests import training
-from train import cpu, health, loop, pretrain_g, train_gan, validation
+from train import checkpoint, cpu, health, loop, pretrain_g, train_gan, validation
 
 RUN = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "100"]
 STAGE1 = "pretrain_g"
@@ -109,8 +109,10 @@ def test_other_pictures_are_refused_unless_told_to(train, photographs, tmp_path)
     for path in photographs.glob("[!.]*"):
         (tmp_path / "others" / f"x{path.name}").write_bytes(path.read_bytes())
     others = ["--epochs", 1, "--resume", "--data", str(tmp_path / "others")]
-    with pytest.raises(InputError, match="names and sizes"):
+    with pytest.raises(InputError) as error:
         train(pretrain_g, *others)
+    said = str(error.value)
+    assert "came: xa.png, xb.jpg, xc.bmp, x照片 d.png; went: a.png, b.jpg, c.bmp, 照片 d.png." in said
     train(pretrain_g, *others, "--new-recipe")
     assert max(checkpoint_epochs(tmp_path)) == 2
 
@@ -121,8 +123,27 @@ def test_other_sizes_of_the_same_names_are_other_pictures(train, photographs, tm
     training.write_photographs(folder)
     train(pretrain_g, "--epochs", 0, "--data", folder)
     (folder / "a.png").write_bytes((photographs / "照片 d.png").read_bytes())
-    with pytest.raises(InputError, match="names and sizes"):
+    with pytest.raises(InputError, match=r"the pictures: changed: a.png \(40x36 there, 43x36 here\)\. Give"):
         train(pretrain_g, "--epochs", 1, "--resume", "--data", folder)
+
+
+def test_a_checkpoint_of_before_the_names_and_the_digest_is_gone_on_from(train, photographs, tmp_path):
+    """Its note has a checksum of the pictures' names and sizes, not themselves."""
+    train(pretrain_g, "--epochs", 0)
+    (path,) = checkpoint.listed(tmp_path / "checkpoints" / STAGE1)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    note = json.loads(arrays["note"].tobytes())
+    for key in ("digest", "pictures", "valid pictures"):
+        del note[key]
+    np.savez(path, **{**arrays, "note": np.frombuffer(json.dumps(note).encode(), "uint8")})
+    (tmp_path / "fewer").mkdir()
+    for name in ("a.png", "b.jpg"):
+        (tmp_path / "fewer" / name).write_bytes((photographs / name).read_bytes())
+    with pytest.raises(InputError, match="pictures 4 there, 2 here; the pictures: other names or sizes; which, this "):
+        train(pretrain_g, "--epochs", 1, "--resume", "--data", tmp_path / "fewer")
+    train(pretrain_g, "--epochs", 1, "--resume")
+    assert max(checkpoint_epochs(tmp_path)) == 2
 
 
 def test_fields_that_a_stage_does_not_read_may_change(train, tmp_path):

@@ -2,17 +2,22 @@
 
 `output/checkpoints/STAGE/epoch_000012_step_000003.npz`: 12 epochs are done and 3 steps of epoch number 12, which is the
 13th. It is an ordinary NumPy archive: the networks' variables as `generator/head_conv.weight`, the optimizers' as
-`optimizer/generator/head_conv.weight/moment1_0`, and `note`, a JSON text of everything else.
+`optimizer/generator/head_conv.weight/moment1_0`, and `note`, a JSON text of everything else. The note also holds a
+digest of all names, shapes, data types and values, by which `load` knows that all is there and as it was written.
 """
 
 import contextlib
 import dataclasses
 import errno
+import hashlib
 import json
+import math
 import os
 import re
+import struct
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +35,12 @@ KEPT = 3  # the newest ones; the best one beside them
 FORMAT = 1  # to be raised when a file of before cannot be gone on from
 
 _NAME = re.compile(r"epoch_(\d{6,})_step_(\d{6,})\.npz")
+# The format .npy, version 1.0 (NumPy's NEP 1), as NumPy writes it for plain numbers in C order: what does not look like
+# this was not written by `save`, and NumPy's own reader makes room for as much as a damaged shape says.
+_NPY = re.compile(
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '([<|][fiub]\d)', 'fortran_order': False, 'shape': \(([\d, ]{0,200})\), \} *\n",
+    re.DOTALL,
+)
 
 
 @dataclasses.dataclass
@@ -97,21 +108,23 @@ def locked(folder):
 def save(path, variables: dict, note: dict) -> None:
     """Write {name: array or tensor} and `note` (what JSON can hold) to `path`, whole or not at all.
 
-    Every array carries a CRC-32, as the members of a zip archive do; `load` compares it. No more than one array is copied
-    at a time. Raises OSError that names the file when it cannot be written, InputError where an array is not finite;
-    what was there before is kept.
+    No more than one array is copied at a time. Raises OSError that names the file when it cannot be written, InputError
+    where an array is not finite; what was there before is kept.
     """
-    text = json.dumps({"format": FORMAT, **note})
+    note = {"format": FORMAT, **note}
+    digest = _Digest()
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        _write(archive, "note", np.frombuffer(text.encode("utf-8"), "uint8"))
         for name, variable in variables.items():
-            array = np.asarray(variable)
+            array = np.asarray(variable, order="C")
             if not np.isfinite(array).all():
                 raise InputError(
                     f"{path}: not written, the checkpoints before it are kept: {name} is not finite. Go on from the last "
                     "one with a smaller --learning-rate (--resume --new-recipe)"
                 )
             _write(archive, name, array)
+            digest.add(name, array)
+        text = json.dumps({**note, "digest": digest.over(note)})
+        _write(archive, "note", np.frombuffer(text.encode("utf-8"), "uint8"))
 
 
 def _write(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
@@ -119,17 +132,44 @@ def _write(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
         np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def load(path) -> tuple:
-    """({name: array}, note) of a checkpoint.
+class _Digest:
+    """BLAKE2 over the names, data types, shapes and values of arrays, one after another, and a note."""
 
-    The file is untrusted: nothing but arrays of numbers and a JSON text is read from it. Raises Damaged naming the file
-    if it is damaged or no checkpoint, InputError if it is of another format or cannot be read now.
+    def __init__(self):
+        self._hash = hashlib.blake2b(digest_size=32)
+
+    def add(self, name: str, array: np.ndarray) -> None:
+        self._hash.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        self._hash.update(array)
+
+    def over(self, note: dict) -> str:
+        """The digest of what was added and of the note, as hexadecimal digits."""
+        self._hash.update(json.dumps(note).encode())
+        return self._hash.hexdigest()
+
+
+def load(path) -> tuple:
+    """({name: read-only array}, note) of a checkpoint.
+
+    The file is untrusted: nothing but arrays of numbers and a JSON text is read from it, and no more memory is taken
+    than it has bytes. Raises Damaged naming the file unless everything that was saved is there and unaltered, InputError
+    if it is of another format or cannot be read now. Checkpoints of before the digest (format 1 too) are checked by
+    their structure and the archive's CRC-32s.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        note = json.loads(arrays.pop("note").tobytes().decode("utf-8"))
-        found = note["format"]
+        digest, arrays, text = _Digest(), {}, None
+        for name, array in _members(path):
+            if name == "note":
+                text = array.tobytes().decode("utf-8")
+                continue
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} is not finite")
+            arrays[name] = array
+            digest.add(name, array)
+        if text is None:
+            raise ValueError("its note is missing")
+        note = json.loads(text)
+        found, expected = note["format"], note.pop("digest", None)
     except MemoryError:
         raise InputError(f"{path}: there is not enough memory to read it") from None
     except Exception as error:  # noqa: BLE001  a damaged archive can raise anything
@@ -139,7 +179,53 @@ def load(path) -> tuple:
         raise Damaged(f"{path}: damaged, or no checkpoint ({type(error).__name__}: {error})") from None
     if found != FORMAT:
         raise InputError(f"{path}: a checkpoint of format {found}; this version of the project reads format {FORMAT}")
+    if expected is not None and digest.over(note) != expected:
+        raise Damaged(f"{path}: damaged: what it holds is not what was saved, by its digest")
     return arrays, note
+
+
+def _members(path):
+    """Yield (name, read-only array) of each member of the archive that `save` wrote.
+
+    The members must follow each other without a gap from the file's first byte to the archive's directory, which must
+    list every one of them, once: a bit in the directory can hide all that comes after. Raises ValueError, and whatever
+    zipfile does, where it is otherwise.
+    """
+    with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+        position, seen = 0, set()
+        for info in archive.infolist():
+            file.seek(position)
+            header = file.read(30)
+            if info.header_offset != position or len(header) < 30 or header[:4] != b"PK\x03\x04":
+                raise ValueError(f"no member at byte {position}, where one is expected")
+            name_length, extra_length = struct.unpack("<HH", header[26:])
+            name = file.read(name_length).decode("utf-8")
+            start = position + 30 + name_length + extra_length
+            position = start + info.file_size
+            if name != info.filename or not name.endswith(".npy") or name in seen:
+                raise ValueError(f"its directory has {info.filename[:99]!r} for {name[:99]!r}, or has it twice")
+            if info.compress_type != zipfile.ZIP_STORED or position > archive.start_dir:
+                raise ValueError(f"{name} is compressed, or larger than the file")
+            seen.add(name)
+            file.seek(start)
+            content = file.read(info.file_size)
+            if zlib.crc32(content) != info.CRC:
+                raise ValueError(f"{name} has another CRC-32")
+            yield name[: -len(".npy")], _array(name, content)
+        if position != archive.start_dir or archive.comment:
+            raise ValueError(f"its directory does not list what begins at byte {position}")
+
+
+def _array(name: str, content: bytes) -> np.ndarray:
+    """The read-only array of a .npy member. Raises ValueError where its shape is not that of its bytes."""
+    header = _NPY.match(content)
+    if not header or struct.unpack("<H", header.group(1))[0] != header.end() - 10:
+        raise ValueError(f"{name} is no array of numbers")
+    shape = [int(dim) for dim in re.findall(rb"\d+", header.group(3))]
+    dtype, needed = np.dtype(header.group(2).decode()), len(content) - header.end()
+    if math.prod(shape) * dtype.itemsize != needed:
+        raise ValueError(f"{name} of shape {shape} has {needed} bytes")
+    return np.ndarray(shape, dtype, content, header.end())
 
 
 def newest(folder):
@@ -195,14 +281,18 @@ def optimizer_variables(name: str, optimizer, network) -> dict:
 
 
 def restore_optimizer(name: str, optimizer, network, arrays: dict, source) -> None:
-    """Give `optimizer` what `optimizer_variables` named. Raises InputError for a moment that is misshapen."""
+    """Give `optimizer` what `optimizer_variables` named.
+
+    Raises InputError for a moment that is misshapen, or missing where others are there: Paddle would begin at zero.
+    """
     state = {}
-    for key, parameter in network.named_parameters():
-        prefix = f"optimizer/{name}/{key}/"
-        for array_name in [array_name for array_name in arrays if array_name.startswith(prefix)]:
-            kind = array_name[len(prefix) :]
+    prefix = f"optimizer/{name}/"
+    kinds = {array_name.rpartition("/")[2] for array_name in arrays if array_name.startswith(prefix)}
+    trained = [(key, parameter) for key, parameter in network.named_parameters() if not parameter.stop_gradient]
+    for key, parameter in trained:
+        for kind in kinds:
             shape = [1] if "_pow_" in kind else parameter.shape
-            state[f"{parameter.name}_{kind}"] = _checked(array_name, arrays, shape, source)
+            state[f"{parameter.name}_{kind}"] = _checked(f"{prefix}{key}/{kind}", arrays, shape, source)
     optimizer.set_state_dict(state)
 
 

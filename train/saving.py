@@ -11,6 +11,8 @@ from train.checkpoint import Progress
 from train.recipe import Recipe
 
 SHARE = 0.1  # of the time may go into the checkpoints at the ends of epochs
+SHOWN = 4  # how many pictures that came, went or changed a message names
+NAMES_AND_SIZES = "names and sizes"  # of the pictures: their checksum, by which a checkpoint's are compared
 
 
 class Saver:
@@ -25,11 +27,14 @@ class Saver:
         self.stage, self.ema, self.precision = stage, ema, precision
         self.recipe, self.arguments = recipe, arguments
         self.folder = checkpoint.folder_of(arguments.output, stage.name)
-        shapes = [f"{name} {rgb.shape[1]}x{rgb.shape[0]}" for name, rgb in zip(crops.pictures.names, crops.pictures)]
+        self.pictures = [
+            f"{name} {rgb.shape[1]}x{rgb.shape[0]}" for name, rgb in zip(crops.pictures.names, crops.pictures)
+        ]
         # What the steps are computed from, besides the recipe.
-        self.data = {**stage.inputs, "pictures": len(shapes), "names and sizes": _crc(shapes)}
+        self.data = {**stage.inputs, "pictures": len(self.pictures), NAMES_AND_SIZES: _crc(self.pictures)}
         self.steps = crops.steps(recipe.batch_size)
-        self.valid = _crc(f"{path.name} {path.stat().st_size}" for path in valid) if valid else 0
+        self.valid_pictures = [f"{path.name} {path.stat().st_size}" for path in valid]
+        self.valid = _crc(self.valid_pictures) if valid else 0
         # Paddle gives an optimizer its moments at its first step: until then those of the checkpoint are here.
         self.moments = {}
         self.saved_at = time.monotonic()
@@ -84,8 +89,10 @@ class Saver:
         changes += [
             f"{name} {note['data'].get(name)} there, {value} here"
             for name, value in self.data.items()
-            if note["data"].get(name) != value
+            if note["data"].get(name) != value and name != NAMES_AND_SIZES
         ]
+        if note["data"].get(NAMES_AND_SIZES) != self.data[NAMES_AND_SIZES]:
+            changes.append(f"the pictures: {_differences(note.get('pictures'), self.pictures)}")
         if not changes:
             return
         if not self.arguments.new_recipe:
@@ -126,7 +133,8 @@ class Saver:
             progress.step, progress.totals, progress.seconds = 0, {}, 0.0
         if note["valid"] != self.valid:
             if note["valid"]:
-                print("the pictures of --valid are others than before: what was best on those counts no more")
+                differences = _differences(note.get("valid pictures"), self.valid_pictures)
+                print(f"the pictures of --valid are others ({differences}): what was best on those counts no more")
             progress.best = {}
             progress.start = {name: value for name, value in progress.start.items() if not name.startswith("valid")}
 
@@ -161,7 +169,9 @@ class Saver:
             "steps": self.steps,
             "recipe": dataclasses.asdict(self.recipe),
             "data": self.data,
+            "pictures": self.pictures,
             "valid": self.valid,
+            "valid pictures": self.valid_pictures,
             "ema": self.ema.updates if self.ema else 0,
             "precision": self.precision.state(),
             "versions": run_json.versions(),
@@ -177,3 +187,28 @@ class Saver:
 
 def _crc(texts) -> int:
     return zlib.crc32("\n".join(texts).encode("utf-8", "surrogateescape"))
+
+
+def _differences(theirs, ours: list) -> str:
+    """What came, went and changed between two lists of "NAME SIZE"; theirs: None in a checkpoint of before the lists."""
+    if theirs is None:
+        return "other names or sizes; which, this checkpoint of an earlier version does not say"
+    theirs, ours = (
+        {name: size for name, _, size in (text.rpartition(" ") for text in texts)} for texts in (theirs, ours)
+    )
+    kinds = {
+        "came": [name for name in ours if name not in theirs],
+        "went": [name for name in theirs if name not in ours],
+        "changed": [
+            f"{name} ({theirs[name]} there, {size} here)"
+            for name, size in ours.items()
+            if theirs.get(name, size) != size
+        ],
+    }
+    said = [
+        f"{kind}: {', '.join(names[:SHOWN])}{f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''}"
+        for kind, names in kinds.items()
+        if names
+    ]
+    text = "; ".join(said) or "another order"
+    return text.encode("utf-8", "replace").decode()  # a name need not be UTF-8, what is printed must
