@@ -28,6 +28,7 @@ DTYPES = {
     20: "uint8",
     21: "int8",
 }
+DIMENSIONS = 32  # NumPy 1's limit; the product of very many takes very long
 SOURCE = "the fluid folder"
 
 
@@ -116,6 +117,8 @@ def _parse_tensor_desc(message: bytes) -> tuple:
                 raise ValueError("its dimensions are damaged")
         else:
             raise ValueError(f"unknown protobuf field {tag >> 3}")
+        if len(dims) > DIMENSIONS:
+            raise ValueError(f"more than {DIMENSIONS} dimensions")
     if dtype not in DTYPES:
         raise ValueError(f"data type {dtype}")
     return np.dtype(DTYPES[dtype]).newbyteorder("<"), dims

@@ -10,7 +10,7 @@ import numpy as np
 import paddle
 import pytest
 
-from models import fluid, weights
+from models import fluid, pickles
 from models.discriminator import Discriminator
 from models.errors import InputError
 from models.generator import Generator
@@ -270,13 +270,11 @@ class TestFluidFolders:
 class TestUnusableFiles:
     def test_a_generator_for_a_discriminator(self, generator_file):
         said = message(load_discriminator, generator_file)
-        assert said.startswith(f"{generator_file}, as a discriminator of 384 pixels: convs.0.weight: expected shape")
-        assert "[64, 3, 4, 4], not found" in said
+        assert said == f"{generator_file}: it is a generator. Give the discriminator: srgan_d.pdparams"
 
     def test_a_discriminator_for_a_generator(self, discriminator_file):
         said = message(load_generator, discriminator_file)
-        expected = "as a generator: head_conv.weight: expected shape [64, 3, 3, 3], not found"
-        assert said.startswith(f"{discriminator_file}, {expected}")
+        assert said.startswith(f"{discriminator_file}: it is a discriminator, ") and "srgan_g.pdparams" in said
 
     def test_a_discriminator_of_another_size(self, discriminator_file):
         said = message(load_discriminator, discriminator_file)
@@ -292,14 +290,8 @@ class TestUnusableFiles:
 
     def test_cut_off(self, generator_file, tmp_path):
         content = generator_file.read_bytes()
-        for length in (0, 1, 2, 10, 100, 1000, len(content) // 2, len(content) - 10, len(content) - 1):
+        for length in (1, 2, 10, 100, 1000, len(content) // 2, len(content) - 10, len(content) - 1):
             assert refused(tmp_path / "a.pdparams", content[:length]).startswith("not a weight file, or damaged (")
-
-    @pytest.mark.parametrize(
-        "content", [b"weights\n", "重み".encode(), b"PK\3\4" + bytes(50), b"\x89PNG\r\n\x1a\n", b"."]
-    )
-    def test_another_kind_of_file(self, tmp_path, content):
-        assert refused(tmp_path / "a.pdparams", content).startswith("not a weight file, or damaged (")
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
     def test_a_generator_with_a_number_that_is_not_finite(self, generator, tmp_path, value):
@@ -317,7 +309,7 @@ class TestUnusableFiles:
     @pytest.mark.parametrize("key", [0, None, b"a", ("a",)])
     def test_a_dict_with_other_keys_than_names(self, tmp_path, key):
         said = refused(tmp_path / "a.pdparams", pickle.dumps({key: np.ones(2)}, protocol=3))
-        assert said.startswith("expected a dict of arrays, found ") and said.endswith(f" under {key!r}")
+        assert said.startswith(f"expected a dict of arrays, found {type(key).__name__} for a name")
 
     @pytest.mark.parametrize("content", [np.ones(2), [np.ones(2)], (), None, "text", 3])
     def test_no_dict(self, tmp_path, content):
@@ -330,7 +322,7 @@ class TestUnusableFiles:
     )
     def test_arrays_of_other_things_than_numbers(self, tmp_path, dtype):
         content = pickle.dumps({"a": np.zeros(2, dtype)}, protocol=4)
-        assert "(UnpicklingError: numpy.dtype '" in refused(tmp_path / "a.pdparams", content)
+        assert "data type " in refused(tmp_path / "a.pdparams", content)
 
     @pytest.mark.parametrize(
         "damaged",
@@ -402,7 +394,8 @@ class TestHostilePickles:
             marker.rmdir()
             copyreg.clear_extension_cache()
             said = refused(tmp_path / "a.pdparams", content)
-        assert said == "it asks for os.mkdir, which weights do not need; refused, nothing was run"
+        what = f"holds the pickle operation {way}" if way.startswith("EXT") else "asks for os.mkdir"
+        assert said == f"it {what}, which weights do not need; refused, nothing was run"
         assert not marker.exists()
 
     @pytest.mark.parametrize("load", [load_generator, load_discriminator])
@@ -445,7 +438,7 @@ class TestHostilePickles:
             ("paddle.framework.io", "load"),
             ("torch._utils", "_rebuild_tensor_v2"),
             ("models.weights", "load_generator"),
-            ("models.weights", "_ALLOWED"),
+            ("models.pickles", "_ALLOWED"),
         ],
     )
     def test_names_what_it_was_asked_for(self, tmp_path, module, name):
@@ -462,10 +455,7 @@ class TestHostilePickles:
 
     @pytest.mark.parametrize("id_", [b"Phttp://example.org/weights\n", text("weights") + b"Q"])
     def test_persistent_ids(self, tmp_path, id_):
-        assert "not a weight file" in refused(tmp_path / "a.pdparams", a_dict(id_))
-
-    def test_an_extension_code_that_nobody_registered(self, tmp_path):
-        assert "not a weight file" in refused(tmp_path / "a.pdparams", a_dict(b"\x82\xf1"))
+        assert "holds the pickle operation " in refused(tmp_path / "a.pdparams", a_dict(id_))
 
     @pytest.mark.parametrize("encoding", ["rot13", "zlib", "bz2", "utf-8", "idna", "unicode_escape"])
     def test_codecs_encode_to_anything_but_latin1(self, tmp_path, encoding):
@@ -482,7 +472,8 @@ class TestHostilePickles:
             "OBJ": b"(" + class_ + shape + b"o",
         }[way]
         assert isinstance(pickle.loads(content + b"."), np.ndarray)
-        assert "not a weight file" in refused(tmp_path / "a.pdparams", a_dict(content))
+        expected = "a call of numpy.ndarray" if way == "REDUCE" else f"it holds the pickle operation {way}, "
+        assert expected in refused(tmp_path / "a.pdparams", a_dict(content))
 
     @pytest.mark.parametrize(
         "code", [b"]", b"}", text("O"), text("f4,O"), text("<f4"), ZERO, global_("numpy", "dtype")]
@@ -513,18 +504,13 @@ class TestHostilePickles:
         }[kind]
         assert "not a weight file" in refused(tmp_path / "a.pdparams", a_dict(array(F4 + more)))
 
-    def test_a_file_changes_nothing_for_the_next(self, tmp_path):
-        allowed = [value for value in weights._ALLOWED.values() if hasattr(value, "__dict__")]
-        before = [(dict(vars(value)), value.__doc__) for value in allowed]
+    def test_nothing_but_data_types_and_arrays_has_a_state(self, tmp_path):
         attributes = b"}" + text("hostile") + ONE + b"s"
         slots = NONE + b"}" + text("__doc__") + text("hostile") + b"s\x86"
-        for module, name in weights._ALLOWED:
+        for module, name in pickles._ALLOWED:
             for changed in (attributes, slots):
-                content = global_(module, name) + changed + b"b0" + a_dict(array())
-                (tmp_path / "a.pdparams").write_bytes(content)
-                with contextlib.suppress(InputError):
-                    read_pdparams(tmp_path / "a.pdparams")
-        assert [(dict(vars(value)), value.__doc__) for value in allowed] == before
+                said = refused(tmp_path / "a.pdparams", global_(module, name) + changed + b"b0" + a_dict(array()))
+                assert said.startswith("not a weight file, or damaged (at byte ")
 
 
 # In a process of its own: NumPy crashes on some of them, and a damaged length can ask for all the memory there is.

@@ -1,0 +1,106 @@
+"""What a file or folder is that somebody gave for weights: told by its first bytes, or by what lies in it."""
+
+import os
+import struct
+from pathlib import Path
+
+HEAD = 512  # bytes, at either end, by which a file is told
+_NOT_PADDLES = (
+    "its networks are named and laid out otherwise. Give a .pdparams file of this project, or a folder of the article's"
+)
+_UNPACK = "unpack it and give the .pdparams file or the folder that is in it"
+_PYTORCH = f"a file of PyTorch's (.pth, .pt); {_NOT_PADDLES}"
+# {how a file begins: what it is and the way out}. Formats' own marks, as `file` knows them.
+_BEGINNINGS = {
+    b"version https://git-lfs.github.com/spec/": "a Git LFS pointer, not the file itself: fetch that with `git lfs pull`",
+    # A long, PyTorch's magic number 0x1950a86a20f9469cfc6c, before anything else.
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": _PYTORCH,
+    b"\x93NUMPY": "a single NumPy array (.npy), not the weights of a network. Give a .pdparams file",
+    b"\x89HDF\r\n\x1a\n": f"an HDF5 file, as Keras writes; {_NOT_PADDLES}",
+    b"GGUF": f"a GGUF file; {_NOT_PADDLES}",
+    b"\x1f\x8b": f"an archive packed with gzip: {_UNPACK}",
+    b"BZh": f"an archive packed with bzip2: {_UNPACK}",
+    b"\xfd7zXZ\0": f"an archive packed with xz: {_UNPACK}",
+    b"7z\xbc\xaf\x27\x1c": f"a 7z archive: {_UNPACK}",
+    b"Rar!": f"a RAR archive: {_UNPACK}",
+    b"\x89PNG": "a picture (PNG), not weights. Give a .pdparams file",
+    b"\xff\xd8\xff": "a picture (JPEG), not weights. Give a .pdparams file",
+    b"%PDF-": "a PDF document, not weights. Give a .pdparams file",
+    # A version and the number of LoD levels, both 0, as fluid writes each variable.
+    bytes(16): "variables in fluid's format, one or all of an exported program (.pdiparams). Give the whole folder of "
+    "fluid.io.save_persistables (models/g_models), or a .pdparams file",
+}
+_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<body")
+_CONTROLS = {*range(32), 127} - set(b"\t\n\r\f\x1b")  # those that texts don't have
+# The fields of onnx.proto's ModelProto that may follow its first, ir_version: tags of 2 to 8, and 14.
+_ONNX_SECOND = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"
+
+
+def describe_file(path) -> str:
+    """What the file is if it is none of Paddle's weights, and the way out; "" if it may be one.
+
+    Only its first and last bytes are read. Raises OSError if it cannot be read.
+    """
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        head = file.read(HEAD)
+        file.seek(max(0, size - HEAD))
+        tail = file.read(HEAD)
+    if not head:
+        return "an empty file: the download or the copy was broken off. Fetch it again"
+    for beginning, what in _BEGINNINGS.items():
+        if head.startswith(beginning):
+            return what
+    if head.startswith(b"PK\3\4"):
+        return _describe_zip(head + tail)
+    if head[257:262] == b"ustar":
+        return f"a tar archive: {_UNPACK}"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_PAGES):
+        return "a web page (HTML), not weights: the link leads to a page about the file. Download the file itself"
+    if len(head) > 8 and struct.unpack("<Q", head[:8])[0] <= size - 8 and head[8:9] == b"{":
+        return f"a safetensors file; {_NOT_PADDLES}"
+    # ir_version is 1 to 13 by now.
+    if len(head) > 2 and head[0] == 0x08 and 0 < head[1] < 32 and head[2] in _ONNX_SECOND:
+        return f"an ONNX program; {_NOT_PADDLES}"
+    # A pickle, but for the first, obsolete protocols, begins with 0x80, which no text does, in UTF-8 either.
+    if head[0] != 0x80 and not set(head) & _CONTROLS:
+        return "a text file, not weights. Give a .pdparams file"
+    return ""
+
+
+def _describe_zip(content: bytes) -> str:
+    """content: a zip archive's first and last bytes. Its directory may be of any size and is not read for a message."""
+    if b"data.pkl" in content:
+        return _PYTORCH
+    if b"note.npy" in content:
+        return (
+            "a checkpoint of a training run, to be gone on from with --resume. Weights are in that run's --output: "
+            "srgan_g.pdparams or pretrain_g.pdparams"
+        )
+    if b".npy" in content:
+        return f"a NumPy archive (.npz); {_NOT_PADDLES}"
+    return f"a zip archive: {_UNPACK}"
+
+
+def describe_folder(folder) -> str:
+    """What a folder without the variables wanted is, and the way out; "" if that cannot be told."""
+    folder = Path(folder)
+    weights = sorted(path.name for path in folder.glob("*.pdparams"))
+    if weights:
+        best = next((name for name in ("srgan_g.pdparams", "pretrain_g.pdparams") if name in weights), weights[0])
+        kind = (
+            "the output folder of a training run" if (folder / "checkpoints").is_dir() else "a folder of weight files"
+        )
+        return f"{kind}: give the file in it, {folder / best}"
+    if (folder / "checkpoints").is_dir() or next(folder.glob("epoch_*_step_*.npz"), None):
+        return (
+            "it holds the checkpoints of a training run, to be gone on from with --resume; weights are in that run's "
+            "--output: srgan_g.pdparams or pretrain_g.pdparams"
+        )
+    if (
+        next(folder.glob("*.pdmodel"), None)
+        or next(folder.glob("*.pdiparams"), None)
+        or next(folder.glob("*.onnx"), None)
+    ):
+        return "it holds an exported program, which its own README.md says how to run; give the weights it was exported from"
+    return ""

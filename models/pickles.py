@@ -1,0 +1,367 @@
+"""Reads the pickle of a weight file: texts, numbers, lists, dicts and NumPy arrays, and nothing is ever run.
+
+Python's unpickler obeys whatever a file asks for. Here the operations are read one by one, those that Paddle and NumPy
+write (protocols 2 to 4, also of Python 2) are carried out on plain values, and any other ends the reading. What each costs
+is bounded by the bytes that it takes from the file, or is counted: so time and memory follow from the file's size, whatever
+is in it. The operations are described in Python's `pickletools`.
+"""
+
+import math
+import os
+import pickletools
+import struct
+
+import numpy as np
+
+from models.errors import InputError
+
+OPERATIONS = 300_000  # at most, each of some 100 bytes of memory; 210 arrays, the generator's, take 9,000
+LONGEST_NAME = 1000  # characters, of a key
+LONGEST_LINE = 200  # bytes, of a module's or function's name
+DIMENSIONS = 32  # NumPy 1's limit
+PLAIN_DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
+DAMAGED = "not a weight file, or damaged"
+WAY_OUT = "Expected a .pdparams file, as paddle.save writes: fetch or copy it again"
+
+# All that the pickle of a dict of arrays asks for, under NumPy 1's and 2's module names.
+_NDARRAY, _DTYPE, _RECONSTRUCT, _ENCODE, _ORDERED_DICT = "ndarray", "dtype", "_reconstruct", "encode", "OrderedDict"
+_ALLOWED = {
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _DTYPE,
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("_codecs", "encode"): _ENCODE,
+    ("collections", "OrderedDict"): _ORDERED_DICT,
+}
+_LENGTHS = {1: "<B", 2: "<H", 4: "<I", 8: "<Q"}
+_NAMES = {operation.code.encode("latin1"): operation.name for operation in pickletools.opcodes}
+
+
+class _Damaged(ValueError):
+    """The file does not go on as a pickle of weights does."""
+
+
+class _Global:
+    """A function or class that the file names; `name` is one of `_ALLOWED`'s."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str):
+        self.name = name
+
+
+class _Dtype:
+    """A data type of plain numbers."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, dtype: np.dtype):
+        self.dtype = dtype
+
+
+class _Array:
+    """An array, which is empty until its state is set."""
+
+    __slots__ = ("array",)
+
+    def __init__(self):
+        self.array = np.empty(0, "u1")
+
+
+def read(file):
+    """The content of a pickle; where that is a dict or an array, each array as a read-only numpy.ndarray.
+
+    file: open in binary, at its start; a regular one, as its size is the measure of what it may cost. Arrays deeper in it
+    stay what they are here.
+    Raises InputError, which does not name the file, for any operation that weights do not need, and for a damaged file.
+    """
+    reader = _Reader(file)
+    try:
+        content = reader.run()
+    except (ValueError, TypeError, IndexError, KeyError, OverflowError, struct.error) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = f"{error}" if isinstance(error, ValueError) else "an operation finds other values than it needs"
+        raise InputError(f"{DAMAGED} (at byte {reader.position}: {reason}). {WAY_OUT}") from None
+    if isinstance(content, dict):
+        return {name: _plain(value) for name, value in content.items()}
+    return _plain(content)
+
+
+def _plain(value):
+    return value.array if isinstance(value, _Array) else value
+
+
+class _Reader:
+    """The machine that a pickle is written for: a stack, with marks in it, and a memo of values to be used again."""
+
+    def __init__(self, file):
+        self.file = file
+        self.size = os.fstat(file.fileno()).st_size
+        self.position = 0  # of the operation that is under way
+        self.read = 0
+        self.stack, self.below, self.memo = [], [], {}
+        self.operations = 0
+        self.made = 0  # bytes that operations have made of what is read already
+
+    def run(self):
+        while True:
+            self.position = self.read
+            code = self.take(1)
+            self.count(1)
+            if code == b".":
+                return self.stack.pop()
+            carry_out = _OPERATIONS.get(code)
+            if carry_out is None:
+                if code not in _NAMES:
+                    raise _Damaged(f"0x{code[0]:02x} is no operation of a pickle")
+                if code == b"i":  # INST, which names what it calls
+                    self.global_(self.line(), self.line())
+                raise _refused(f"holds the pickle operation {_NAMES[code]}")
+            carry_out(self)
+
+    def take(self, length: int) -> bytes:
+        if length > self.size - self.read:
+            raise _Damaged(f"{length} bytes are announced, {self.size - self.read} are left: cut off or damaged")
+        self.read += length
+        content = self.file.read(length)
+        if len(content) != length:
+            raise _Damaged("the file has become shorter while it was read")
+        return content
+
+    def number(self, length: int) -> int:
+        return struct.unpack(_LENGTHS[length], self.take(length))[0]
+
+    def line(self) -> str:
+        line = self.file.readline(LONGEST_LINE)
+        self.read += len(line)
+        if not line.endswith(b"\n"):
+            raise _Damaged("a line without an end")
+        return line[:-1].decode("utf-8")
+
+    def count(self, operations: int) -> None:
+        self.operations += operations
+        if self.operations > OPERATIONS:
+            raise InputError(
+                f"{DAMAGED}: more than {OPERATIONS:,} operations, thirty times those of a network's weights. {WAY_OUT}"
+            )
+
+    def charge(self, made: int) -> None:
+        """Count bytes that are made of others: in a file of weights each is made once, of as many in the file."""
+        self.made += made
+        if self.made > self.size:
+            raise InputError(f"{DAMAGED}: it makes more bytes than it has. {WAY_OUT}")
+
+    def push(self, value) -> None:
+        self.stack.append(value)
+
+    def mark(self) -> None:
+        self.below.append(self.stack)
+        self.stack = []
+
+    def pop_mark(self) -> list:
+        """What was pushed since the last mark."""
+        values, self.stack = self.stack, self.below.pop()
+        return values
+
+    def push_text(self, length: int) -> None:
+        self.push(self.take(self.number(length)).decode("utf-8"))
+
+    def push_bytes(self, length: int) -> None:
+        self.push(self.take(self.number(length)))
+
+    def push_python2s_string(self, length: int) -> None:
+        self.push(self.take(self.number(length)).decode("latin1"))
+
+    def push_tuple(self, length: int) -> None:
+        values = [self.stack.pop() for _ in range(length)]
+        self.push(tuple(reversed(values)))
+
+    def push_decimal(self) -> None:
+        """INT, by which Python 2 also writes truth values: 00 and 01."""
+        text = self.line()
+        if len(text) > 20:
+            raise _Damaged("a number of more than 20 digits")
+        self.push(int(text))
+
+    def push_long(self) -> None:
+        length = self.number(1)
+        if length > 8:
+            raise _Damaged("a number of more than 64 bits")
+        self.push(int.from_bytes(self.take(length), "little", signed=True))
+
+    def global_(self, module, name) -> None:
+        if (module, name) not in _ALLOWED:
+            if not (isinstance(module, str) and isinstance(name, str)):
+                raise _Damaged("a function without a name")
+            raise _refused(f"asks for {_shown(f'{module}.{name}')}")
+        self.push(_Global(_ALLOWED[module, name]))
+
+    def stack_global(self) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        if not (isinstance(module, str) and isinstance(name, str)):
+            raise _Damaged("a function without a name")
+        self.global_(module, name)
+
+    def append(self, values: list) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, list):
+            raise _Damaged("values are appended to what is no list")
+        target.extend(values)
+
+    def set_items(self, pairs: list) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, dict) or len(pairs) % 2:
+            raise _Damaged("names are set in what is no dict")
+        for name, value in zip(pairs[::2], pairs[1::2]):
+            _set(target, name, value)
+
+    def reduce(self) -> None:
+        """Call a function: of those that weights need, with the arguments that they need."""
+        arguments, function = self.stack.pop(), self.stack.pop()
+        if not isinstance(function, _Global) or not isinstance(arguments, tuple):
+            raise _Damaged("a call of what is no function")
+        self.push(_CALLS[function.name](self, *arguments))
+
+    def dtype(self, code, align=False, copy=True) -> _Dtype:
+        if not isinstance(code, str) or code not in PLAIN_DTYPES:
+            raise _Damaged(f"data type {_shown(code)}; weights are plain numbers")
+        return _Dtype(np.dtype(code))
+
+    def reconstruct(self, class_, shape, kind) -> _Array:
+        return _Array()
+
+    def encode(self, text, encoding) -> bytes:
+        """`_codecs.encode`, by which protocol 2 writes bytes."""
+        if not isinstance(text, str) or encoding != "latin1":
+            raise _Damaged(f"_codecs.encode to {_shown(encoding)!r}; weights need latin1")
+        self.charge(len(text))
+        return text.encode("latin1")
+
+    def ordered_dict(self, pairs=()) -> dict:
+        """Python 2 gives the pairs as an argument, Python 3 sets them later."""
+        result = {}
+        if not isinstance(pairs, (list, tuple)):
+            raise _Damaged("an OrderedDict of what are no pairs")
+        self.count(len(pairs))
+        for pair in pairs:
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+                raise _Damaged("an OrderedDict of what are no pairs")
+            _set(result, *pair)
+        return result
+
+    def call_ndarray(self, *arguments):
+        raise _Damaged("a call of numpy.ndarray")
+
+    def build(self) -> None:
+        """Set the state of a data type or an array; nothing else in a file of weights has one."""
+        state, target = self.stack.pop(), self.stack[-1]
+        if not isinstance(state, tuple):
+            raise _Damaged("a state that is no tuple")
+        if isinstance(target, _Dtype):
+            target.dtype = _ordered(target.dtype, state)
+        elif isinstance(target, _Array):
+            target.array = self.filled(*state)
+        else:
+            raise _Damaged("a state for what has none")
+
+    def filled(self, version, shape, dtype, fortran, data) -> np.ndarray:
+        """The array of NumPy's state: read-only, in this machine's byte order."""
+        if version != 1 or not isinstance(dtype, _Dtype) or not isinstance(shape, tuple) or len(shape) > DIMENSIONS:
+            raise _Damaged("an array with an unknown state")
+        if not all(type(dim) is int and 0 <= dim < 2**63 for dim in shape):
+            raise _Damaged("an array with a damaged shape")
+        if isinstance(data, str):
+            data = self.encode(data, "latin1")
+        if not isinstance(data, bytes) or math.prod(shape) * dtype.dtype.itemsize != len(data):
+            raise _Damaged(f"an array of shape {list(shape)} that has other bytes than it needs")
+        array = np.ndarray(shape, dtype.dtype, data, order="F" if fortran else "C")
+        if not array.dtype.isnative:
+            self.charge(array.nbytes)
+            array = array.astype(array.dtype.newbyteorder("="))
+            array.flags.writeable = False
+        return array
+
+
+def _set(target: dict, name, value) -> None:
+    if not isinstance(name, str):
+        raise InputError(f"expected a dict of arrays, found {type(name).__name__.strip('_')} for a name. {WAY_OUT}")
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise InputError(f"expected a dict of arrays, found the name {_shown(name)}. {WAY_OUT}")
+    if name in target:
+        raise InputError(f"{DAMAGED}: it has {_shown(name)} twice. {WAY_OUT}")
+    target[name] = value
+
+
+def _ordered(dtype: np.dtype, state: tuple) -> np.dtype:
+    if (
+        len(state) != 8
+        or state[0] != 3
+        or state[1] not in ("<", ">", "|")
+        or state[2:] != (None, None, None, -1, -1, 0)
+    ):
+        raise _Damaged("a data type with an unknown state")
+    return dtype.newbyteorder(state[1])
+
+
+def _shown(value) -> str:
+    """What a message may show of a value of unknown size."""
+    if not isinstance(value, str):
+        return f"of {type(value).__name__.strip('_')}"
+    return repr(value[:60])[1:-1] + ("…" if len(value) > 60 else "")
+
+
+def _refused(what: str) -> InputError:
+    return InputError(f"it {what}, which weights do not need; refused, nothing was run")
+
+
+_CALLS = {
+    _NDARRAY: _Reader.call_ndarray,
+    _DTYPE: _Reader.dtype,
+    _RECONSTRUCT: _Reader.reconstruct,
+    _ENCODE: _Reader.encode,
+    _ORDERED_DICT: _Reader.ordered_dict,
+}
+_OPERATIONS = {
+    b"\x80": lambda reader: reader.take(1),  # PROTO
+    b"\x95": lambda reader: reader.take(8),  # FRAME: how much to read ahead
+    b"(": _Reader.mark,
+    b"0": lambda reader: reader.stack.pop(),
+    b"N": lambda reader: reader.push(None),
+    b"\x88": lambda reader: reader.push(True),
+    b"\x89": lambda reader: reader.push(False),
+    b"K": lambda reader: reader.push(reader.number(1)),
+    b"M": lambda reader: reader.push(reader.number(2)),
+    b"J": lambda reader: reader.push(struct.unpack("<i", reader.take(4))[0]),
+    b"I": _Reader.push_decimal,
+    b"\x8a": _Reader.push_long,
+    b"G": lambda reader: reader.push(struct.unpack(">d", reader.take(8))[0]),
+    b"\x8c": lambda reader: reader.push_text(1),
+    b"X": lambda reader: reader.push_text(4),
+    b"\x8d": lambda reader: reader.push_text(8),
+    b"C": lambda reader: reader.push_bytes(1),
+    b"B": lambda reader: reader.push_bytes(4),
+    b"\x8e": lambda reader: reader.push_bytes(8),
+    b"U": lambda reader: reader.push_python2s_string(1),
+    b"T": lambda reader: reader.push_python2s_string(4),
+    b"}": lambda reader: reader.push({}),
+    b"]": lambda reader: reader.push([]),
+    b")": lambda reader: reader.push(()),
+    b"\x85": lambda reader: reader.push_tuple(1),
+    b"\x86": lambda reader: reader.push_tuple(2),
+    b"\x87": lambda reader: reader.push_tuple(3),
+    b"t": lambda reader: reader.push(tuple(reader.pop_mark())),
+    b"a": lambda reader: reader.append([reader.stack.pop()]),
+    b"e": lambda reader: reader.append(reader.pop_mark()),
+    b"s": lambda reader: reader.set_items([reader.stack.pop(-2), reader.stack.pop()]),
+    b"u": lambda reader: reader.set_items(reader.pop_mark()),
+    b"q": lambda reader: reader.memo.__setitem__(reader.number(1), reader.stack[-1]),
+    b"r": lambda reader: reader.memo.__setitem__(reader.number(4), reader.stack[-1]),
+    b"\x94": lambda reader: reader.memo.__setitem__(len(reader.memo), reader.stack[-1]),
+    b"h": lambda reader: reader.push(reader.memo[reader.number(1)]),
+    b"j": lambda reader: reader.push(reader.memo[reader.number(4)]),
+    b"c": lambda reader: reader.global_(reader.line(), reader.line()),
+    b"\x93": _Reader.stack_global,
+    b"R": _Reader.reduce,
+    b"b": _Reader.build,
+}
