@@ -82,12 +82,16 @@ def _describe_zip(content: bytes) -> str:
     return f"a zip archive: {_UNPACK}"
 
 
-def describe_folder(folder) -> str:
-    """What a folder without the variables wanted is, and the way out; "" if that cannot be told."""
+def describe_folder(folder, wanted: str) -> str:
+    """What a folder without the article's variables is, and the way out; "" if that cannot be told.
+
+    wanted: how the names of the files that are wanted end, as "_g.pdparams".
+    """
     folder = Path(folder)
     weights = sorted(path.name for path in folder.glob("*.pdparams"))
     if weights:
-        best = next((name for name in ("srgan_g.pdparams", "pretrain_g.pdparams") if name in weights), weights[0])
+        fitting = [name for name in weights if name.endswith(wanted)] or weights
+        best = fitting[-1]  # srgan_g comes after pretrain_g
         kind = (
             "the output folder of a training run" if (folder / "checkpoints").is_dir() else "a folder of weight files"
         )

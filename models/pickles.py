@@ -41,7 +41,7 @@ class _Damaged(ValueError):
     """The file does not go on as a pickle of weights does."""
 
 
-class _Global:
+class Global:
     """A function or class that the file names; `name` is one of `_ALLOWED`'s."""
 
     __slots__ = ("name",)
@@ -50,7 +50,7 @@ class _Global:
         self.name = name
 
 
-class _Dtype:
+class Dtype:
     """A data type of plain numbers."""
 
     __slots__ = ("dtype",)
@@ -59,7 +59,7 @@ class _Dtype:
         self.dtype = dtype
 
 
-class _Array:
+class Array:
     """An array, which is empty until its state is set."""
 
     __slots__ = ("array",)
@@ -89,7 +89,7 @@ def read(file):
 
 
 def _plain(value):
-    return value.array if isinstance(value, _Array) else value
+    return value.array if isinstance(value, Array) else value
 
 
 class _Reader:
@@ -194,8 +194,8 @@ class _Reader:
         if (module, name) not in _ALLOWED:
             if not (isinstance(module, str) and isinstance(name, str)):
                 raise _Damaged("a function without a name")
-            raise _refused(f"asks for {_shown(f'{module}.{name}')}")
-        self.push(_Global(_ALLOWED[module, name]))
+            raise _refused(f"asks for {_shown(f'{module}.{name}')[1:-1]}")
+        self.push(Global(_ALLOWED[module, name]))
 
     def stack_global(self) -> None:
         name, module = self.stack.pop(), self.stack.pop()
@@ -219,22 +219,22 @@ class _Reader:
     def reduce(self) -> None:
         """Call a function: of those that weights need, with the arguments that they need."""
         arguments, function = self.stack.pop(), self.stack.pop()
-        if not isinstance(function, _Global) or not isinstance(arguments, tuple):
+        if not isinstance(function, Global) or not isinstance(arguments, tuple):
             raise _Damaged("a call of what is no function")
         self.push(_CALLS[function.name](self, *arguments))
 
-    def dtype(self, code, align=False, copy=True) -> _Dtype:
+    def dtype(self, code, align=False, copy=True) -> Dtype:
         if not isinstance(code, str) or code not in PLAIN_DTYPES:
             raise _Damaged(f"data type {_shown(code)}; weights are plain numbers")
-        return _Dtype(np.dtype(code))
+        return Dtype(np.dtype(code))
 
-    def reconstruct(self, class_, shape, kind) -> _Array:
-        return _Array()
+    def reconstruct(self, class_, shape, kind) -> Array:
+        return Array()
 
     def encode(self, text, encoding) -> bytes:
         """`_codecs.encode`, by which protocol 2 writes bytes."""
         if not isinstance(text, str) or encoding != "latin1":
-            raise _Damaged(f"_codecs.encode to {_shown(encoding)!r}; weights need latin1")
+            raise _Damaged(f"_codecs.encode to {_shown(encoding)}; weights need latin1")
         self.charge(len(text))
         return text.encode("latin1")
 
@@ -258,16 +258,16 @@ class _Reader:
         state, target = self.stack.pop(), self.stack[-1]
         if not isinstance(state, tuple):
             raise _Damaged("a state that is no tuple")
-        if isinstance(target, _Dtype):
+        if isinstance(target, Dtype):
             target.dtype = _ordered(target.dtype, state)
-        elif isinstance(target, _Array):
+        elif isinstance(target, Array):
             target.array = self.filled(*state)
         else:
             raise _Damaged("a state for what has none")
 
     def filled(self, version, shape, dtype, fortran, data) -> np.ndarray:
         """The array of NumPy's state: read-only, in this machine's byte order."""
-        if version != 1 or not isinstance(dtype, _Dtype) or not isinstance(shape, tuple) or len(shape) > DIMENSIONS:
+        if version != 1 or not isinstance(dtype, Dtype) or not isinstance(shape, tuple) or len(shape) > DIMENSIONS:
             raise _Damaged("an array with an unknown state")
         if not all(type(dim) is int and 0 <= dim < 2**63 for dim in shape):
             raise _Damaged("an array with a damaged shape")
@@ -285,7 +285,7 @@ class _Reader:
 
 def _set(target: dict, name, value) -> None:
     if not isinstance(name, str):
-        raise InputError(f"expected a dict of arrays, found {type(name).__name__.strip('_')} for a name. {WAY_OUT}")
+        raise InputError(f"expected a dict of arrays, found {type(name).__name__} for a name. {WAY_OUT}")
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise InputError(f"expected a dict of arrays, found the name {_shown(name)}. {WAY_OUT}")
     if name in target:
@@ -307,8 +307,8 @@ def _ordered(dtype: np.dtype, state: tuple) -> np.dtype:
 def _shown(value) -> str:
     """What a message may show of a value of unknown size."""
     if not isinstance(value, str):
-        return f"of {type(value).__name__.strip('_')}"
-    return repr(value[:60])[1:-1] + ("…" if len(value) > 60 else "")
+        return f"a {type(value).__name__}"
+    return repr(value if len(value) <= 60 else f"{value[:60]}…")
 
 
 def _refused(what: str) -> InputError:

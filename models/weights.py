@@ -15,8 +15,9 @@ from models.variables import is_plausible, select, shapes
 
 # paddle.save notes the parameters' internal names under this key; loading does not need them.
 NAMES_KEY = "StructuredToParameterName@@"
-# By these the networks' files are told apart.
+# By these the networks' files are told apart, and the article's folders.
 _FIRST_OF_G, _FIRST_OF_D = "head_conv.weight", "convs.0.weight"
+_FIRST_FOLDERS = {"generator": "n64s1", "discriminator": "h0"}
 
 
 def read_pdparams(path) -> dict:
@@ -73,9 +74,9 @@ def load_generator(path) -> Generator:
     It is in train mode, as Paddle makes networks: call `.eval()` before upscaling with it. Raises InputError naming
     the file if it cannot be used.
     """
-    network = Generator()
     if Path(path).is_dir():
-        state = _from_folder(path, "n64s1", "h0", fluid.is_generators, fluid.generator_state)
+        state = _from_folder(path, "generator", fluid.is_generators, fluid.generator_state)
+        network = Generator()
     else:
         variables = read_pdparams(path)
         if _FIRST_OF_D in variables and _FIRST_OF_G not in variables:
@@ -83,6 +84,7 @@ def load_generator(path) -> Generator:
                 f"{path}: it is a discriminator, which tells SR from HR and makes no pictures. Give the generator beside it: "
                 "srgan_g.pdparams"
             )
+        network = Generator()
         state = select(variables, shapes(network), f"{path}, as a generator")
     network.set_state_dict(state)
     return network
@@ -93,42 +95,47 @@ def load_discriminator(path, hr_size: int = 384) -> Discriminator:
 
     Raises InputError naming the file if it cannot be used.
     """
-    network = Discriminator(hr_size)
     if Path(path).is_dir():
         state = _from_folder(
             path,
-            "h0",
-            "n64s1",
+            "discriminator",
             fluid.is_discriminators,
             lambda variables: fluid.discriminator_state(variables, hr_size),
         )
+        network = Discriminator(hr_size)
     else:
         variables = read_pdparams(path)
         if _FIRST_OF_G in variables and _FIRST_OF_D not in variables:
             raise InputError(f"{path}: it is a generator. Give the discriminator: srgan_d.pdparams")
+        network = Discriminator(hr_size)
         state = select(variables, shapes(network), f"{path}, as a discriminator of {hr_size} pixels")
     network.set_state_dict(state)
     return network
 
 
-def _from_folder(folder, first: str, others: str, is_wanted, to_state) -> dict:
-    """A network's state from a folder of the article's; first: the sub-folder that its first variable lies in.
-
-    others: that of the other network's.
-    """
+def _from_folder(folder, network: str, is_wanted, to_state) -> dict:
+    """A network's state from a folder of the article's. network: "generator" or "discriminator"."""
     folder = Path(folder)
-    variables = {} if describe_folder(folder) else fluid.read_persistables(folder, is_wanted)
+    first = _FIRST_FOLDERS[network]
+    variables = fluid.read_persistables(folder, is_wanted if (folder / first).is_dir() else lambda name: False)
     if not variables:
-        what = describe_folder(folder)
-        nested = next(folder.rglob(first), None)
-        if not what and nested:
-            what = f"{nested.parent} has it: give that one"
-        if not what and (folder / others).is_dir():
-            name = {"h0": "discriminator", "n64s1": "generator"}[others]
-            what = f"it has {others}/, of the article's {name}; give the folder of the other network"
-        hint = f"; {what}" if what else ""
-        raise InputError(f"{folder}: no sub-folder {first}/ with variables of the article's network in it{hint}")
+        hint = _hint(folder, network)
+        raise InputError(
+            f"{folder}: no sub-folder {first}/ with variables of the article's network in it{'; ' if hint else ''}{hint}"
+        )
     try:
         return to_state(variables)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
+
+
+def _hint(folder: Path, network: str) -> str:
+    """What the folder without variables of the network is, or where they are; "" if that cannot be told."""
+    what = describe_folder(folder, f"_{network[0]}.pdparams")
+    if what:
+        return what
+    for other, sub_folder in _FIRST_FOLDERS.items():
+        if (folder / sub_folder).is_dir():
+            return f"it has {sub_folder}/, of the article's {other}; give the folder of the {network}"
+    nested = next(folder.rglob(_FIRST_FOLDERS[network]), None)
+    return f"{nested.parent} has it: give that one" if nested else ""

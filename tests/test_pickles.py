@@ -23,8 +23,8 @@ DTYPE, RECONSTRUCT = global_("numpy", "dtype"), global_("numpy.core.multiarray",
 ORDERED_DICT, ENCODE = global_("collections", "OrderedDict"), global_("_codecs", "encode")
 DOUBLING = {
     "with DUP": b")" + b"2\x86" * 60,
-    "by the memo": b")q\x00" + b"h\x00h\x00\x86q\x00" * 60,
-    "by lists": b"]q\x00" + b"](h\x00h\x00eq\x00" * 60,
+    "by the memo": b")q\x00" + b"0h\x00h\x00\x86q\x00" * 60,
+    "by lists": b"]q\x00" + b"0](h\x00h\x00eq\x00" * 60,
 }
 DEEP = b")" + b"\x85" * 100_000
 BIG = b"8" * 400_000
@@ -66,7 +66,7 @@ def hostile() -> dict:
         "a million lists": b"]" * 1_000_000 + b".",
         "a million marks": b"(" * 1_000_000 + b".",
         "a million entries of the memo": b"N" + b"".join(b"r" + struct.pack("<I", 4096 * i) for i in range(200_000)) + b".",
-        "an entry of the memo at 2^32": b"}r\xff\xff\xff\xff.",
+        "an entry of the memo at 2^32": b"}r\xff\xff\xff\xff0N.",
         "a tuple of a million": b"(" + b"N" * 1_000_000 + b"t.",
         "a number of a million digits": b"I" + b"9" * 1_000_000 + b"\n.",
         "LONG of a million digits": b"L" + b"9" * 1_000_000 + b"L\n.",
@@ -125,7 +125,8 @@ def hostile() -> dict:
     for operation in pickletools.opcodes:  # each of them, where nothing is
         if operation.name not in ("EMPTY_DICT", "FRAME", "STOP"):
             found[f"{operation.name} alone"] = operation.code.encode("latin1") + bytes(12) + b"\n."
-    return found
+    # Else some would be taken for texts.
+    return {name: content if content[0] == 0x80 else b"\x80\x04" + content for name, content in found.items()}
 
 
 # In a process of its own, for its memory. ru_maxrss is that of the whole life, so that the smallest files come first.

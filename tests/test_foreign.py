@@ -1,0 +1,154 @@
+"""What people give for weights: each file and folder is called what it is, with the way out."""
+
+import gzip
+import io
+import json
+import pickle
+import struct
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.errors import InputError
+from models.vgg19_weights import load_vgg19
+from models.weights import load_discriminator, load_generator, read_pdparams
+from tests.test_fluid import variable, write_folder
+from train import checkpoint
+
+
+def zip_of(names) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name in names:
+            archive.writestr(name, bytes(5000))
+    return content.getvalue()
+
+
+def tar_of(name: str) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    return content.getvalue()
+
+
+def picture(kind: str) -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(content, kind)
+    return content.getvalue()
+
+
+def safetensors() -> bytes:
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(8)
+
+
+def npz() -> bytes:
+    content = io.BytesIO()
+    np.savez(content, a=np.ones(2))
+    return content.getvalue()
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+FILES = {  # {file: what the message must say}
+    "PyTorch, zip": (zip_of(["archive/data.pkl", "archive/data/0", "archive/version"]), ["PyTorch", ".pdparams"]),
+    "PyTorch, before 1.6": (pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2), ["PyTorch", ".pdparams"]),
+    "safetensors": (safetensors(), ["safetensors", ".pdparams"]),
+    "ONNX of PyTorch": (b"\x08\x07\x12\x07pytorch\x1a\x051.9.0:\x9e\x1f" + bytes(4000), ["ONNX", ".pdparams"]),
+    "ONNX without a producer": (b"\x08\x0a:\x9e\x1f" + bytes(4000), ["ONNX", ".pdparams"]),
+    "a page": (b"\n<!DOCTYPE html>\n<html><head>", ["web page", "Download the file itself"]),
+    "a page in small letters": (b"<html lang='en'>\xc3\xa9", ["web page"]),
+    "a Git LFS pointer": (LFS, ["Git LFS pointer", "git lfs pull"]),
+    "nothing": (b"", ["empty file", "Fetch it again"]),
+    "a NumPy archive": (npz(), ["NumPy archive"]),
+    "a zip": (zip_of(["srgan_g.pdparams"]), ["zip archive", "unpack it"]),
+    "a cut PyTorch zip": (zip_of(["archive/data.pkl", "archive/data/0"])[:3000], ["PyTorch"]),
+    "a cut zip": (zip_of(["a"])[:100], ["zip archive"]),
+    "a tar": (tar_of("srgan_g.pdparams"), ["tar archive", "unpack it"]),
+    "gzip": (gzip.compress(b"x"), ["gzip", "unpack it"]),
+    "a PNG": (picture("PNG"), ["picture"]),
+    "a JPEG": (picture("JPEG"), ["picture"]),
+    "notes": ("重み: – see the page\n".encode(), ["a text file"]),
+    "a fluid variable": (variable(np.ones(3, "float32")), ["fluid", "folder"]),
+    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(99), ["HDF5"]),
+}
+
+
+def message(call, *arguments) -> str:
+    with pytest.raises(InputError) as error:
+        call(*arguments)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_is_called_what_it_is(tmp_path, kind):
+    content, expected = FILES[kind]
+    path = tmp_path / "weights.pdparams"
+    path.write_bytes(content)
+    said = message(read_pdparams, path)
+    assert said.startswith(f"{path}: it is ")
+    assert all(text in said for text in expected), said
+    assert not any(text in said for text in ("Error", "pickle", "damaged")), said
+    assert message(load_generator, path) == message(load_discriminator, path) == message(load_vgg19, path) == said
+
+
+def test_a_checkpoint_of_this_and_of_earlier_versions(tmp_path):
+    path = checkpoint.path_of(tmp_path, 3, 0)
+    checkpoint.save(path, {f"generator/{i}.weight": np.zeros((64, 64), "float32") for i in range(50)}, {"x": 1})
+    with zipfile.ZipFile(path) as archive:
+        members = [(name, archive.read(name)) for name in archive.namelist()]
+    older = tmp_path / "older.npz"
+    with zipfile.ZipFile(older, "w") as archive:
+        for name, content in [members[-1], *members[:-1]]:  # its note came first
+            archive.writestr(name, content)
+    for file in (path, older):
+        said = message(load_generator, file)
+        assert said.startswith(f"{file}: it is a checkpoint of a training run") and "--resume" in said
+        assert "srgan_g.pdparams" in said
+
+
+def test_the_output_folder_of_a_run(tmp_path):
+    (tmp_path / "checkpoints" / "pretrain_g").mkdir(parents=True)
+    (tmp_path / "log.csv").write_text("epoch")
+    assert "--resume" in message(load_generator, tmp_path)
+    for name in ("pretrain_g.pdparams", "srgan_d.pdparams", "srgan_g.pdparams"):
+        (tmp_path / name).write_bytes(b"x")
+        said = message(load_generator, tmp_path)
+        assert said.startswith(f"{tmp_path}: no sub-folder n64s1/")
+    assert said.endswith(f"the output folder of a training run: give the file in it, {tmp_path / 'srgan_g.pdparams'}")
+    assert message(load_discriminator, tmp_path).endswith(f"give the file in it, {tmp_path / 'srgan_d.pdparams'}")
+    checkpoint.save(checkpoint.path_of(tmp_path / "c", 1, 0), {"x": np.zeros(1)}, {})
+    assert "holds the checkpoints of a training run" in message(load_generator, tmp_path / "c")
+
+
+def test_the_folder_of_an_exported_program(tmp_path):
+    (tmp_path / "srgan_g.pdmodel").write_bytes(b"x")
+    (tmp_path / "srgan_g.pdiparams").write_bytes(b"x")
+    assert "exported program" in message(load_generator, tmp_path)
+
+
+def test_the_articles_folder_of_the_other_network(tmp_path):
+    write_folder(tmp_path / "d", {"h0/c.w_0": np.ones(3, "float32")})
+    write_folder(tmp_path / "g", {"n64s1/c.w_0": np.ones(3, "float32")})
+    assert "it has h0/, of the article's discriminator" in message(load_generator, tmp_path / "d")
+    assert "it has n64s1/, of the article's generator" in message(load_discriminator, tmp_path / "g")
+
+
+def test_a_folder_of_the_article_with_something_of_a_run_in_it_is_still_read(tmp_path):
+    folder = write_folder(tmp_path / "models", {"n64s1/c.w_0": np.ones((64, 3, 3, 3), "float32")})
+    (folder / "notes.pdparams").write_bytes(b"x")
+    assert "n64s1/c.b_0: expected shape [64], not found" in message(load_generator, folder)
+
+
+@pytest.mark.parametrize(
+    "name, value", [("head_bn._variance", -0.5), ("out_conv.weight", 1e38), ("out_conv.bias", -1e7)]
+)
+def test_a_generator_that_no_training_made(weights_file, tmp_path, name, value):
+    state = {key: array.copy() for key, array in read_pdparams(weights_file).items()}
+    state[name].flat[1] = value
+    path = tmp_path / "g.pdparams"
+    path.write_bytes(pickle.dumps(state))
+    said = message(load_generator, path)
+    assert said.startswith(f"{path}, as a generator: {name}: expected ") and f"{value:.3g}" in said
