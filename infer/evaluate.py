@@ -35,7 +35,7 @@ from infer import flags
 from infer.figure import write_figure
 from infer.upscaler import Upscaler
 from models.errors import InputError
-from models.files import replacing
+from models.files import remove_leftovers, replacing
 from models.scale import SCALE
 
 BICUBIC = "bicubic"
@@ -261,6 +261,8 @@ def main(arguments) -> None:
     ensemble = ", self-ensemble" if arguments.self_ensemble else ""
     print("engine {engine}, precision {precision}, device {device}{0}; LR {lr}\n".format(ensemble, **settings))
     print(report(results, paper))
+    for path in filter(None, (arguments.csv, arguments.json, arguments.figure)):
+        remove_leftovers(Path(path).parent)
     if arguments.csv:
         write_csv(arguments.csv, results)
     if arguments.json:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data.images import EXTENSIONS
 from models.errors import InputError
+from models.files import remove_leftovers
 
 SHOWN = 5  # how many files that were passed over are named
 
@@ -89,10 +90,14 @@ def passed_over(others: list) -> str:
 
 
 def check_output(output) -> None:
-    """Make the folder of the results. Raises InputError if something else is there, OSError if it cannot be made."""
+    """Make the folder of the results, and remove what killed commands left half-written in it.
+
+    Raises InputError if something else is there, OSError if it cannot be made.
+    """
     output = Path(output)
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: it is a file; expected a folder for the results")
     output.mkdir(parents=True, exist_ok=True)
     if not os.access(output, os.W_OK | os.X_OK):
         raise InputError(f"{output}: nothing can be written there; give another folder or its permission")
+    remove_leftovers(output)

@@ -26,6 +26,7 @@ from data.imresize import imresize
 from data.picture import Picture, check_writable, lost, read_picture, write_picture, writing_memory
 from infer import Upscaler, flags, jobs
 from models.errors import InputError
+from models.files import remove_leftovers
 from models.scale import SCALE
 
 SUFFIX = "_x4"  # of a result's name
@@ -70,6 +71,8 @@ def main(arguments: argparse.Namespace) -> None:
     found, others = jobs.find_jobs(
         arguments.inputs, arguments.output, arguments.recursive, arguments.suffix, FORMATS.get(arguments.format, "")
     )
+    for folder in {job.target.parent for job in found if not job.problem}:
+        remove_leftovers(folder)
     if others:
         print(jobs.passed_over(others), file=sys.stderr)
     print(f"{arguments.weights}: {upscaler.engine} in {upscaler.precision} on {upscaler.device}", file=sys.stderr)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 
-_TEMPORARY = re.compile(r"\.(\d+)-[0-9a-f]{8}")  # and the ending: see `replacing`
+# See `replacing`. A process's number has at most seven digits (Linux: 2^22): a date in a name is none.
+_TEMPORARY = re.compile(r"\.(\d{1,7})-[0-9a-f]{8}(\.[^.]+)?")
 
 
 @contextlib.contextmanager
@@ -41,7 +42,7 @@ def remove_leftovers(folder) -> None:
     To be called before this process writes there.
     """
     for path in Path(folder).glob(".*-*"):
-        found = _TEMPORARY.match(path.name)
+        found = _TEMPORARY.fullmatch(path.name)
         with contextlib.suppress(OSError):
             if found and not _is_writer(int(found.group(1)), path.stat().st_mtime):
                 path.unlink()

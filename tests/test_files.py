@@ -124,17 +124,19 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
         "    print('written', flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL) if sys.argv[2] == 'die' else sys.stdin.read()"
     )
-    for name in (".hidden", ".12-notes.txt", "12-01234567.txt"):
+    mine = [".hidden", ".12-notes.txt", "12-01234567.txt", ".12-01234567-notes.txt", ".12-01234567.tar.gz"]
+    mine += [".20260101-12345678.jpg"]  # a date and a time of day
+    for name in mine:
         (tmp_path / name).write_text("mine")
     line = [sys.executable, "-c", code, str(tmp_path / "a.txt")]
     subprocess.run([*line, "die"], cwd=ROOT, check=False, timeout=100)
     with subprocess.Popen([*line, "wait"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        assert len(names(tmp_path)) == 5
+        assert len(names(tmp_path)) == len(mine) + 2
         remove_leftovers(tmp_path)
-        assert len(names(tmp_path)) == 4
+        assert len(names(tmp_path)) == len(mine) + 1
         process.stdin.close()
-    assert names(tmp_path) == [".12-notes.txt", ".hidden", "12-01234567.txt", "a.txt"]
+    assert names(tmp_path) == sorted([*mine, "a.txt"])
 
 
 def test_a_number_that_another_process_has_taken_over_protects_nothing(tmp_path):

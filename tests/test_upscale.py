@@ -228,6 +228,21 @@ class TestFolder:
         assert pixels(target).shape == (48, 60, 3)
         assert sorted(os.listdir(tmp_path)) == ["colour_x4.png"]
 
+    def test_what_a_killed_run_left_is_removed_from_every_folder_that_it_writes_to(
+        self, pictures, trained, cache, tmp_path
+    ):
+        (tmp_path / "sub").mkdir()
+        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+            pass
+        left = [f".{ended.pid}-01234567.png", f"sub/.{ended.pid}-89abcdef.png"]
+        own = [f".{os.getpid()}-01234567.png", ".hidden.png", "sub/.12-notes.png"]
+        for name in left + own:
+            (tmp_path / name).write_bytes(b"half")
+        result = run(pictures, "-r", "-o", tmp_path, "--weights", trained, env=cache)
+        assert result.returncode == 1, result.stderr  # for the bad ones
+        hidden = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob(".*")}
+        assert hidden == set(own)
+
 
 class TestFlags:
     def test_format_quality_and_suffix(self, pictures, trained, cache, tmp_path):
