@@ -210,5 +210,4 @@ def _differences(theirs, ours: list) -> str:
         for kind, names in kinds.items()
         if names
     ]
-    text = "; ".join(said) or "another order"
-    return text.encode("utf-8", "replace").decode()  # a name need not be UTF-8, what is printed must
+    return "; ".join(said) or "another order"

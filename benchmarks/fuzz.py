@@ -1,0 +1,245 @@
+"""Read damaged and hostile weight files and checkpoints, and print what became of them (Linux).
+
+    python benchmarks/fuzz.py                          # 2,000 cases of each kind, under a minute
+    python benchmarks/fuzz.py --cases 100000 --seed 7 --kinds weights --keep failures
+
+Every case is made from the seed and its number, so that a run can be repeated. A case is wrong where the reader ends with
+anything but arrays or the project's own error, gives other arrays than a checkpoint held, or takes more than 64 MB + 8 × the
+file's size of memory or 5 seconds; its file is kept. The exit status is 1 where any was, or where a process died.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import contextlib
+import functools
+import io
+import json
+import multiprocessing
+import pickle
+import pickletools
+import random
+import resource
+import tempfile
+import time
+import traceback
+
+import numpy as np
+
+from data import command
+from models.errors import InputError
+from models.weights import read_pdparams
+from train import checkpoint
+
+MEMORY, MEMORY_PER_BYTE = 64 * 2**20, 8
+SECONDS = 5
+LARGEST = 20_000  # operations or so, of a case
+NOTE = {"progress": {"epoch": 1, "step": 0}}
+GIVEN = {
+    "head_conv.weight": np.arange(108, dtype="float32").reshape(4, 3, 3, 3),
+    "head_conv.bias": np.zeros(4, "float32"),
+    "counter": np.array([1, 2, 3]),
+}
+NUMBERS = (0, 1, 2, 127, 128, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63, 2**64 - 1)
+GLOBALS = (
+    b"cnumpy\ndtype\n",
+    b"cnumpy\nndarray\n",
+    b"cnumpy.core.multiarray\n_reconstruct\n",
+    b"c_codecs\nencode\n",
+    b"ccollections\nOrderedDict\n",
+    b"cos\nsystem\n",
+)
+TEXTS = (b"weight", b"latin1", b"f4", b"O", b"<", b">", b"b", "😀".encode())
+
+
+def number(luck: random.Random, length: int) -> bytes:
+    value = luck.choice(NUMBERS) if luck.random() < 0.3 else luck.randrange(20)
+    return (value % 256**length).to_bytes(length, "little")
+
+
+def operation(luck: random.Random) -> bytes:
+    """One operation of a pickle, mostly with an argument that fits it."""
+    if luck.random() < 0.2:
+        return luck.choice(GLOBALS)
+    chosen = luck.choice(pickletools.opcodes)
+    code = chosen.code.encode("latin1")
+    if chosen.arg is None:
+        return code
+    length = chosen.arg.n
+    if length >= 0:
+        return code + number(luck, length)
+    if length == pickletools.UP_TO_NEWLINE:
+        return code + luck.choice(TEXTS) + b"\n"
+    prefix = {pickletools.TAKEN_FROM_ARGUMENT1: 1, pickletools.TAKEN_FROM_ARGUMENT8U: 8}.get(length, 4)
+    content = (luck.choice(TEXTS) * luck.choice((0, 1, 1, 1, 100)))[:200]
+    return code + (number(luck, prefix) if luck.random() < 0.1 else len(content).to_bytes(prefix, "little")) + content
+
+
+def damaged(content: bytes, luck: random.Random, first: int = 0) -> bytes:
+    """The file with some bits flipped, numbers set, pieces cut out, repeated or moved, from byte `first` on; or cut off."""
+    content = bytearray(content)
+    for _ in range(luck.choice((1, 1, 1, 2, 5, 30))):
+        place = luck.randrange(min(first, len(content) - 1), len(content))
+        end = min(len(content), place + luck.choice((1, 2, 8, 46, 200)))
+        way = luck.randrange(7)
+        if way < 3:
+            content[place] ^= 1 << luck.randrange(8)
+        elif way == 3:
+            length = luck.choice((1, 2, 4, 8))
+            content[place : place + length] = number(luck, length)
+        elif way == 4 and len(content) > 300:
+            del content[place:end]
+        elif way == 5:
+            content[place:place] = content[place:end] * luck.choice((1, 2, 100))
+        elif way == 6 and luck.random() < 0.3 and place:
+            del content[place:]
+    return bytes(content)
+
+
+def weights_case(luck: random.Random) -> bytes:
+    """A pickle of arrays that was damaged, or operations at random, over and over."""
+    whole = pickle.dumps({**GIVEN, "swapped": np.array([1, 2], ">f4")}, protocol=luck.choice((2, 3, 4, 5)))
+    if luck.random() < 0.5:
+        return damaged(whole, luck)
+    parts = b"".join(operation(luck) for _ in range(luck.randrange(1, 30)))
+    parts *= luck.choice((1, 1, 1, LARGEST // 30))
+    if luck.random() < 0.3:  # within a file that begins as it should
+        ends = [place for _, _, place in pickletools.genops(whole)]
+        place = luck.choice(ends)
+        return whole[:place] + parts + whole[place:]
+    return b"\x80\x04" + parts + b"."
+
+
+def read_weights(path) -> None:
+    for name, array in read_pdparams(path).items():
+        assert isinstance(name, str) and array.dtype.kind in "fiub" and array.dtype.isnative
+
+
+@functools.lru_cache(maxsize=None)
+def whole_checkpoints() -> tuple:
+    """The bytes of a checkpoint, and of one of before the digest."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = checkpoint.path_of(folder, 1, 0)
+        checkpoint.save(path, GIVEN, NOTE)
+        older = io.BytesIO()
+        note = np.frombuffer(json.dumps({"format": checkpoint.FORMAT, **NOTE}).encode(), "uint8")
+        np.savez(older, note=note, **GIVEN)
+        return path.read_bytes(), older.getvalue()
+
+
+def checkpoint_case(luck: random.Random) -> bytes:
+    """A checkpoint that was damaged: anywhere, in its directory, or in what follows a header of its archive."""
+    whole = luck.choice(whole_checkpoints())
+    places = [0, whole.index(b"PK\1\2")]
+    for signature in (b"PK\3\4", b"PK\1\2", b"\x93NUMPY"):
+        places.append(whole.index(signature, luck.randrange(whole.rindex(signature) + 1)))
+    return damaged(whole, luck, luck.choice(places))
+
+
+def read_checkpoint(path) -> None:
+    arrays, note = checkpoint.load(path)
+    assert note == {"format": checkpoint.FORMAT, **NOTE}, "another note"
+    assert arrays.keys() == GIVEN.keys(), "other names"
+    for name, array in GIVEN.items():
+        assert arrays[name].dtype == array.dtype and np.array_equal(arrays[name], array), f"another {name}"
+
+
+KINDS = {"weights": (weights_case, read_weights), "checkpoints": (checkpoint_case, read_checkpoint)}
+
+
+def reset_peak() -> None:
+    """Let `peak_memory` begin anew, from what is in memory now (see proc(5), clear_refs)."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+
+
+def peak_memory() -> int:
+    """Bytes that this process has had in memory at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def fuzz(kind: str, cases: int, seed: int, keep: Path) -> dict:
+    """Read that many cases of a kind; {what is counted: how many}. Those that are wrong are written to `keep`."""
+    make, read = KINDS[kind]
+    found = {"read": 0, "refused": 0, "tracebacks": 0, "too large": 0, "too slow": 0, "peak": 0, "seconds": 0.0}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "case"
+        for case in range(cases):
+            content = make(random.Random(f"{seed} {kind} {case}"))
+            path.write_bytes(content)
+            reset_peak()
+            before, start = peak_memory(), time.perf_counter()
+            try:
+                read(path)
+                outcome = "read"
+            except InputError as error:
+                outcome = "refused" if str(error).startswith(f"{path}: ") else "tracebacks"
+            except Exception:  # noqa: BLE001  what is looked for
+                outcome = "tracebacks"
+                traceback.print_exc()
+            seconds, grown = time.perf_counter() - start, peak_memory() - before
+            found[outcome] += 1
+            found["seconds"], found["peak"] = max(found["seconds"], seconds), max(found["peak"], grown)
+            limit = MEMORY + MEMORY_PER_BYTE * len(content)
+            found["too large"] += grown > limit
+            found["too slow"] += seconds > SECONDS
+            if outcome == "tracebacks" or grown > limit or seconds > SECONDS:
+                keep.mkdir(parents=True, exist_ok=True)
+                (keep / f"{kind}-{seed}-{case}").write_bytes(content)
+    return found
+
+
+def _in_process(connection, *arguments) -> None:
+    connection.send(fuzz(*arguments))
+
+
+def fuzz_in_process(*arguments) -> dict:
+    """`fuzz` in a process of its own, which may die. Raises InputError if it does."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_in_process, args=(there, *arguments))
+    process.start()
+    there.close()
+    try:
+        return here.recv()
+    except EOFError:
+        process.join()
+        raise InputError(
+            f"{arguments[0]}: the process ended with {process.exitcode}, the case is one of its last"
+        ) from None
+    finally:
+        process.join()
+
+
+def main(arguments) -> None:
+    wrong = 0
+    for kind in arguments.kinds:
+        start = time.perf_counter()
+        found = fuzz_in_process(kind, arguments.cases, arguments.seed, Path(arguments.keep))
+        print(
+            f"{kind}: {arguments.cases} cases, {found['read']} read, {found['refused']} refused, "
+            f"{found['tracebacks']} tracebacks, {found['too large']} too large, {found['too slow']} too slow; "
+            f"at most {found['peak'] / 2**20:.1f} MB and {found['seconds']:.2f} s a case, "
+            f"{time.perf_counter() - start:.0f} s in all",
+            flush=True,
+        )
+        wrong += found["tracebacks"] + found["too large"] + found["too slow"]
+    if wrong:
+        raise InputError(f"{wrong} cases went wrong; their files are in {arguments.keep}")
+
+
+def parser():
+    result = command.parser(__doc__)
+    result.add_argument("--cases", metavar="N", type=int, default=2000, help="of each kind (default: 2000)")
+    result.add_argument("--seed", metavar="N", type=int, default=0, help="of the random numbers (default: 0)")
+    result.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="what to read (default: all)")
+    result.add_argument(
+        "--keep", metavar="DIR", default="fuzz-failures", help="for wrong cases (default: fuzz-failures)"
+    )
+    return result
+
+
+if __name__ == "__main__":
+    command.run(parser().parse_args(), main)
