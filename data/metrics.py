@@ -55,12 +55,17 @@ def luma(rgb_uint8: np.ndarray) -> np.ndarray:
     return (16 + (2 * numerator + 255000) // 510000).astype(np.uint8)
 
 
-def _shaved(sr: np.ndarray, hr: np.ndarray, shave: int) -> tuple:
+def check_pair(sr: np.ndarray, hr: np.ndarray) -> None:
+    """Raise ValueError unless both are uint8 [h,w,3] of one shape."""
     for rgb in (sr, hr):
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
             raise ValueError(f"expected uint8 [h,w,3], got {rgb.dtype} {list(rgb.shape)}")
     if sr.shape != hr.shape:
         raise ValueError(f"the pictures differ in shape: {list(sr.shape)} and {list(hr.shape)}")
+
+
+def _shaved(sr: np.ndarray, hr: np.ndarray, shave: int) -> tuple:
+    check_pair(sr, hr)
     height, width = hr.shape[:2]
     if min(height, width) <= 2 * shave:
         raise InputError(f"{width}x{height} pixels: nothing is left without {shave} along each border")
