@@ -4,13 +4,14 @@
     python infer/evaluate.py --hr Set5/HR --lr Set5/LRbicx4 --weights output/pretrain_g.pdparams output/srgan_g.pdparams
     python infer/evaluate.py --hr photos --weights models/g_models --figure comparison.png --csv figures.csv
     python infer/evaluate.py --hr Set5/HR --sr results/theirs --sr results/others     pictures that are ready
+    python infer/evaluate.py --hr Set14/HR --weights output/pretrain_g.pdparams --blend output/srgan_g.pdparams --tradeoff plot.png
 
 Prints for each picture, and as the mean of all: PSNR in dB and SSIM on the Y of BT.601, PSNR on RGB, all three without
 4 pixels along each border; LPIPS (v0.1, AlexNet; lower is better) on RGB and how much of a grid of 4 pixels the result
 has in grey levels, both of whole pictures; the seconds a picture took; and megapixels (of the result) per second.
 docs/measuring.md says which figure answers which question. HR pictures are cut at the right and the bottom to multiples
 of 4. The seconds are those of upscaling alone, not of reading and measuring, after one call on the first picture to warm
-up.
+up. With --tradeoff the methods are mixtures of two generators, from all of --weights to all of --blend.
 """
 
 import sys
@@ -36,6 +37,7 @@ from data.metrics import grid, psnr_rgb, psnr_y, ssim_y
 from data.pairs import SHAVE, pairs, read_pair, read_sr, sr_files
 from infer import flags
 from infer.figure import write_figure
+from infer.tradeoff import write_tradeoff
 from infer.upscaler import Upscaler
 from models.errors import InputError
 from models.files import remove_leftovers, replacing
@@ -71,6 +73,7 @@ PERCEPTUAL = {
 
 VERSIONS_OF = ("paddlepaddle", "paddlepaddle-gpu", "openvino", "numpy", "scikit-image", "Pillow", "opencv-python")
 
+SHARES = tuple(tenth / 10 for tenth in range(11))  # of --blend, with --tradeoff
 IN_FIGURE = 3  # pictures, where --pictures does not choose them
 
 
@@ -297,36 +300,60 @@ def for_figure(pictures: list, names: list) -> list:
 
 def check_targets(arguments) -> None:
     """Make the folders of the files to write; raise InputError or OSError now for what could not be written later."""
-    targets = [path for path in (arguments.csv, arguments.json, arguments.figure) if path]
+    targets = [path for path in (arguments.csv, arguments.json, arguments.figure, arguments.tradeoff) if path]
     for path in targets:
         folder = Path(path).resolve().parent
         folder.mkdir(parents=True, exist_ok=True)
         if os.path.isdir(path) or not os.access(folder, os.W_OK):
             raise InputError(f"{path} cannot be written: it is a folder, or in one that may not be written to")
     if len({os.path.abspath(path) for path in targets}) < len(targets):
-        raise InputError("--csv, --json and --figure are different files: two of them have one name")
-    if arguments.figure and not arguments.figure.lower().endswith(".png"):
-        raise InputError(f"--figure {arguments.figure}: it is a PNG; give a name ending in .png")
+        raise InputError("--csv, --json, --figure and --tradeoff are different files: two of them have one name")
+    for flag, path in (("--figure", arguments.figure), ("--tradeoff", arguments.tradeoff)):
+        if path and not path.lower().endswith(".png"):
+            raise InputError(f"{flag} {path}: it is a PNG; give a name ending in .png")
+
+
+def check_tradeoff(arguments) -> None:
+    """Raise InputError if `--tradeoff` lacks what it needs, or `--blend` stands alone."""
+    if bool(arguments.tradeoff) != bool(arguments.blend):
+        raise InputError("--tradeoff PLOT.png and --blend FILE|FOLDER go together: give both, or neither")
+    if not arguments.tradeoff:
+        return
+    if len(arguments.weights) != 1:
+        raise InputError(
+            f"--tradeoff mixes --blend into one generator: give one of --weights, not {len(arguments.weights)}"
+        )
+    if not lpips_weights(arguments.lpips):
+        raise InputError(f"--tradeoff is of LPIPS, which is off or lacks its weights; get them with: {lpips.COMMAND}")
 
 
 def main(arguments) -> None:
     if arguments.pictures and not arguments.figure:
         raise InputError("--pictures chooses what --figure draws: give --figure FILE too")
     check_targets(arguments)
+    check_tradeoff(arguments)
     with command.exit_status(2):
         if not (arguments.weights or arguments.sr):
             raise InputError("nothing to measure: give --weights FILE|FOLDER, or --sr DIR with ready-made pictures")
-        paths = labels(arguments.weights + arguments.sr)
+        blend = [arguments.blend] if arguments.blend else []
+        paths = labels(arguments.weights + blend + arguments.sr)
     weights, sr = (
-        {label: path for label, path in paths.items() if path in given} for given in (arguments.weights, arguments.sr)
+        {label: path for label, path in paths.items() if path in given}
+        for given in (arguments.weights + blend, arguments.sr)
     )
+    mixtures = {f"{share:.1f} of {list(weights)[1]}": share for share in SHARES} if blend else {}
     pictures = pairs(arguments.hr, arguments.lr)
     wanted = for_figure(pictures, arguments.pictures) if arguments.figure else []
     ready = {label: sr_files([hr_path for hr_path, _ in pictures], folder) for label, folder in sr.items()}
     distance_of = lpips_weights(arguments.lpips)
     check_sizes(pictures, ready, bool(distance_of))
     with command.exit_status(2):
-        upscalers = {label: Upscaler(path, **flags.engine_settings(arguments)) for label, path in weights.items()}
+        chosen = flags.engine_settings(arguments)
+        if blend:
+            pair = {"weights": arguments.weights[0], "blend": arguments.blend}
+            upscalers = {label: Upscaler(**pair, alpha=share, **chosen) for label, share in mixtures.items()}
+        else:
+            upscalers = {label: Upscaler(path, **chosen) for label, path in weights.items()}
         distance = lpips.Lpips(distance_of) if distance_of else None
 
     if not (distance or arguments.lpips):
@@ -343,7 +370,7 @@ def main(arguments) -> None:
     engine = "engine {engine}, precision {precision}, device {device}{0}; " if upscalers else ""
     print((engine + "LR {lr}\n").format(ensemble, **settings))
     print(report(results, paper))
-    for path in filter(None, (arguments.csv, arguments.json, arguments.figure)):
+    for path in filter(None, (arguments.csv, arguments.json, arguments.figure, arguments.tradeoff)):
         remove_leftovers(Path(path).parent)
     if arguments.csv:
         write_csv(arguments.csv, results)
@@ -351,6 +378,10 @@ def main(arguments) -> None:
         write_json(arguments.json, results, settings, paper)
     if arguments.figure:
         write_figure(arguments.figure, [shown[name] for name in wanted])
+    if arguments.tradeoff:
+        rows = means(results)
+        blends = {share: rows.pop(label) for label, share in mixtures.items()}
+        write_tradeoff(arguments.tradeoff, blends, {**rows, **paper}, list(weights)[1])
 
 
 def parser():
@@ -386,6 +417,12 @@ def parser():
     result.add_argument(
         "--figure", metavar="FILE", help="draw a comparison to FILE, a PNG: HR, bicubic and each result, with a detail"
     )
+    result.add_argument(
+        "--tradeoff",
+        metavar="FILE",
+        help="measure mixtures of --weights with 0, 0.1 … 1 of --blend, and plot their LPIPS over their PSNR to FILE, a PNG",
+    )
+    result.add_argument("--blend", metavar="FILE|FOLDER", help="the second generator of --tradeoff: a GAN's")
     result.add_argument(
         "--pictures",
         metavar="NAME",

@@ -19,10 +19,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from data import lpips
 from data.imresize import enlarge
 from data.pairs import pairs, sr_files
-from infer import Upscaler, evaluate
+from infer import Upscaler, evaluate, tradeoff
 from infer import figure as comparison
+from models import weights
 from models.errors import InputError
-from tests import golden, matlab
+from tests import generators, golden, matlab
 from tests.test_lpips import random_weights
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -378,6 +379,72 @@ class TestFigure:
         assert evaluate.for_figure(pairs(hr_folder), None) == ["a.png", "b.bmp", "d.png"]
         with pytest.raises(InputError, match="--pictures d.bmp: .*hr has no picture of that name"):
             evaluate.for_figure(pictures, ["a", "d.bmp"])
+
+
+class TestTradeoff:
+    def test_the_curve_has_the_mixtures_and_the_rest_are_points(self):
+        blends = {
+            0.0: {"psnr_y": 30, "lpips": 0.3},
+            0.5: {"psnr_y": 29.5, "lpips": 0.2},
+            1.0: {"psnr_y": 28, "lpips": 0.1},
+        }
+        others = {
+            "bicubic": {"psnr_y": 28.4, "lpips": 0.34},
+            "a$_b$": {"psnr_y": 29, "lpips": 0.15},
+            "SRGAN (paper)": {"psnr_y": 29.4, "ssim_y": 0.8472},
+            "ESRGAN (SPSR)": {"lpips": 0.0748},
+        }
+        figure = tradeoff.draw(blends, others, "srgan_g")
+        (axis,) = figure.axes
+        lines = {line.get_label(): line.get_xydata().tolist() for line in axis.lines}
+        assert lines == {
+            "share of srgan_g": [[30, 0.3], [29.5, 0.2], [28, 0.1]],
+            "bicubic": [[28.4, 0.34]],
+            "a$_b$": [[29, 0.15]],
+        }
+        assert [(text.get_text(), text.xy) for text in axis.texts] == [
+            ("0.0", (30, 0.3)),
+            ("0.5", (29.5, 0.2)),
+            ("1.0", (28, 0.1)),
+        ]
+        plt.close(figure)
+
+    def test_the_ends_are_the_two_generators(self, hr_folder, tmp_path, capsys):
+        """Two generators of different contrast; the mixtures of a share of 0 and 1 are each of them alone."""
+        lpips.write(tmp_path / "lpips.npz", random_weights())
+        files = [str(tmp_path / f"{name}.pdparams") for name in "ab"]
+        for file, gain in zip(files, (1.0, 0.25)):
+            weights.save(generators.shifting(((0, 0),) * 3, gain), file)
+        (hr_folder / "b.bmp").unlink()
+        line = ["--hr", str(hr_folder), "--engine", "eager", "--device", "cpu", "--lpips", str(tmp_path / "lpips.npz")]
+        plot, figures = str(tmp_path / "new" / "t.png"), [str(tmp_path / f"{name}.json") for name in ("mixed", "pure")]
+        flags = ["--weights", files[0], "--blend", files[1], "--tradeoff", plot, "--json", figures[0]]
+        evaluate.main(evaluate.parser().parse_args([*line, *flags]))
+        assert cv2.imread(plot) is not None
+        evaluate.main(evaluate.parser().parse_args([*line, "--weights", *files, "--json", figures[1]]))
+        mixed, pure = (json.loads(Path(path).read_text(encoding="utf-8"))["means"] for path in figures)
+        assert list(mixed) == ["bicubic", *(f"{tenth / 10} of b" for tenth in range(11))]
+        for name in ("psnr_y", "lpips", "grid"):
+            assert mixed["0.0 of b"][name] == pytest.approx(pure["a"][name], rel=1e-6)
+            assert mixed["1.0 of b"][name] == pytest.approx(pure["b"][name], rel=1e-6)
+        assert len({figures["psnr_y"] for figures in mixed.values()}) == 12
+
+    @pytest.mark.parametrize(
+        "flags, word",
+        [
+            (["--weights", "a", "--blend", "b"], "go together"),
+            (["--weights", "a", "--tradeoff", "t.png"], "go together"),
+            (["--weights", "a", "c", "--blend", "b", "--tradeoff", "t.png"], "one of --weights, not 2"),
+            (["--sr", "a", "--blend", "b", "--tradeoff", "t.png"], "one of --weights, not 0"),
+            (["--weights", "a", "--blend", "b", "--tradeoff", "t.png", "--lpips", "off"], "data/download.py lpips"),
+            (["--weights", "a", "--blend", "b", "--tradeoff", "t.jpg"], "a name ending in .png"),
+            (["--weights", "a", "--blend", "b", "--tradeoff", "t.png", "--figure", "t.png"], "one name"),
+        ],
+    )
+    def test_what_it_needs(self, hr_folder, tmp_path, monkeypatch, flags, word):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(InputError, match=word):
+            evaluate.main(evaluate.parser().parse_args(["--hr", str(hr_folder), *flags]))
 
 
 def run(tmp_path, *arguments):
