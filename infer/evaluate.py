@@ -4,7 +4,7 @@
     python infer/evaluate.py --hr Set5/HR --lr Set5/LRbicx4 --weights output/pretrain_g.pdparams output/srgan_g.pdparams
     python infer/evaluate.py --hr photos --weights models/g_models --figure comparison.png --csv figures.csv
     python infer/evaluate.py --hr Set5/HR --sr results/theirs --sr results/others     pictures that are ready
-    python infer/evaluate.py --hr Set14/HR --weights output/pretrain_g.pdparams --blend output/srgan_g.pdparams --tradeoff plot.png
+    python infer/evaluate.py --hr Set5/HR --weights output/pretrain_g.pdparams --blend output/srgan_g.pdparams --tradeoff plot.png
 
 Prints for each picture, and as the mean of all: PSNR in dB and SSIM on the Y of BT.601, PSNR on RGB, all three without
 4 pixels along each border; LPIPS (v0.1, AlexNet; lower is better) on RGB and how much of a grid of 4 pixels the result
