@@ -23,8 +23,8 @@ def draw(blends: dict, others: dict, second: str):
     for label, figures in others.items():
         if "psnr_y" in figures and "lpips" in figures:
             axis.plot(figures["psnr_y"], figures["lpips"], marker="s", linestyle="none", label=label)
-    axis.set_xlabel("PSNR on Y in dB: to the right, nearer to the original")
-    axis.set_ylabel("LPIPS: below, more like it to the eye")
+    axis.set_xlabel("PSNR on Y in dB (higher: nearer to the original)")
+    axis.set_ylabel("LPIPS (lower: looks more like it)")
     axis.grid(alpha=0.3)
     for text in axis.legend(fontsize="small").get_texts():
         text.set_parse_math(False)
