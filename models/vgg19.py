@@ -13,18 +13,30 @@ FCS = {"fc6": (512 * 7 * 7, 4096), "fc7": (4096, 4096), "fc8": (4096, 1000)}  # 
 LAYERS = tuple(CONVS) + tuple(f"pool{block}" for block in range(1, 6))
 
 
+def convolutions_to(layer: str) -> dict:
+    """The part of CONVS that `VGG19.features(x, layer)` computes. layer: a name of LAYERS, else KeyError or ValueError."""
+    names = list(CONVS)
+    if layer in CONVS:
+        count = names.index(layer) + 1
+    else:
+        count = sum(number for number, _ in BLOCKS[: LAYERS.index(layer) - len(CONVS) + 1])
+    return {name: CONVS[name] for name in names[:count]}
+
+
 class VGG19(nn.Layer):
     """Pictures [N,3,224,224] to (logits [N,1000], conv5 [N,512,7,7], the last block after its pooling).
 
     with_classifier: False leaves the three fully connected layers out (494 MB of weights); only `features` can be
     called then.
     conv_bias: True for weights whose convolutions have biases (paddle.vision's); the article's have none.
+    deepest: a name of LAYERS, the last that `features` is asked for; the convolutions behind it are left out. Without
+    the classifier only.
     """
 
-    def __init__(self, with_classifier: bool = True, conv_bias: bool = False):
+    def __init__(self, with_classifier: bool = True, conv_bias: bool = False, deepest: str = LAYERS[-1]):
         super().__init__()
         self.with_classifier = with_classifier
-        for name, (inputs, outputs) in CONVS.items():
+        for name, (inputs, outputs) in convolutions_to(deepest).items():
             bias = None if conv_bias else False
             self.add_sublayer(name, nn.Conv2D(inputs, outputs, 3, padding=1, bias_attr=bias))
         if with_classifier:
@@ -33,18 +45,22 @@ class VGG19(nn.Layer):
             # fluid.layers.dropout leaves training activations unscaled and halves them at inference.
             self.dropout = nn.Dropout(0.5, mode="downscale_in_infer")
 
-    def features(self, x, layer: str):
+    def features(self, x, layer: str, before_relu: bool = False):
         """The maps of one layer for pictures [N,3,h,w]; nothing behind that layer is computed.
 
         layer: `conv1_1` … `conv5_4`, after the ReLU (the paper's VGG54 is `conv5_4`, its VGG22 `conv2_2`), or
         `pool1` … `pool5` (the article's is `pool5`: [N,512,h/32,w/32]). Raises ValueError for any other name.
+        before_relu: what the convolution gives, before its ReLU (ESRGAN's: arXiv 1809.00219, section 3.3).
         """
         if layer not in LAYERS:
             raise ValueError(f"VGG19 has no layer {layer!r}; it has {', '.join(LAYERS)}")
         for block, (count, _) in enumerate(BLOCKS, 1):
             for i in range(1, count + 1):
                 name = f"conv{block}_{i}"
-                x = F.relu(getattr(self, name)(x))
+                x = getattr(self, name)(x)
+                if layer == name and before_relu:
+                    return x
+                x = F.relu(x)
                 if layer == name:
                     return x
             x = F.max_pool2d(x, 2, 2)

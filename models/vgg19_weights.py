@@ -8,7 +8,7 @@ from typing import Callable, NamedTuple
 from models.errors import InputError
 from models.fluid import read_persistables, vgg19_table
 from models.variables import select
-from models.vgg19 import CONVS, FCS, VGG19
+from models.vgg19 import CONVS, FCS, LAYERS, VGG19, convolutions_to
 from models.weights import read_pdparams
 
 
@@ -70,11 +70,11 @@ FORMS = (
 )
 
 
-def load_vgg19(path, with_classifier: bool = False) -> VGG19:
+def load_vgg19(path, with_classifier: bool = False, deepest: str = LAYERS[-1]) -> VGG19:
     """VGG19 with the weights of a public file or folder, frozen and in eval mode; prints which form was found.
 
     path: a folder of fluid variables or a `.pdparams` file, in any form of `FORMS`. with_classifier: also load the
-    three fully connected layers (494 MB).
+    three fully connected layers (494 MB). deepest: the last layer that is needed (see `VGG19`): the file may lack deeper ones.
     Raises InputError naming the file and the variables if a convolution (or, when asked for, the classifier) is
     missing, has another shape, or there is one more than VGG19 has.
     """
@@ -83,14 +83,16 @@ def load_vgg19(path, with_classifier: bool = False) -> VGG19:
     else:
         variables = read_pdparams(path)
     form = _recognise(variables, path)
+    needed = {*convolutions_to(deepest), *(FCS if with_classifier else ())}
     table = form.table(with_classifier)
+    known = {name for name, _ in table.values()}
+    table = {key: row for key, row in table.items() if key.partition(".")[0] in needed}
     source = f"{path} ({form.title})"
     state = select(variables, table, source)
-    known = {name for name, _ in table.values()}
     extra = sorted(name for name in variables if re.match(form.conv_pattern, name) and name not in known)
     if extra:
         raise InputError(f"{source}: convolution variables that VGG19 does not have: {', '.join(extra[:4])}")
-    network = VGG19(with_classifier, form.conv_bias)
+    network = VGG19(with_classifier, form.conv_bias, deepest)
     network.set_state_dict(state)
     network.eval()
     for parameter in network.parameters():

@@ -8,6 +8,7 @@ from paddle import nn
 
 from tests import golden
 from train import losses
+from train.recipe import Recipe
 
 
 def tensor(x):
@@ -17,8 +18,8 @@ def tensor(x):
 class Maps(nn.Layer):
     """Stands in for VGG19: its maps are its input, and it notes what it was asked for."""
 
-    def features(self, x, layer):
-        self.layer, self.seen = layer, x.numpy()
+    def features(self, x, layer, before_relu=False):
+        self.layer, self.before_relu, self.seen = layer, before_relu, x.numpy()
         return x
 
 
@@ -49,13 +50,24 @@ def test_content_is_the_mean_squared_error():
 def test_perceptual_compares_the_maps_of_the_layer():
     maps = Maps()
     sr, hr = tensor(np.full((2, 3, 16, 16), 0.5)), tensor(np.full((2, 3, 16, 16), 0.25))
-    assert float(losses.perceptual(maps, sr, hr, "conv5_4", False)) == pytest.approx(0.0625, rel=1e-5)
-    assert maps.layer == "conv5_4"
+    assert float(losses.perceptual(maps, sr, hr, Recipe(vgg_layer="conv5_4"))) == pytest.approx(0.0625, rel=1e-5)
+    assert maps.layer == "conv5_4" and not maps.before_relu
+    assert maps.seen.shape == (2, 3, 224, 224)
+
+
+def test_short_perceptual_is_the_absolute_difference_of_the_crops_themselves_from_a_sub_pixel_on():
+    random = np.random.RandomState(0)
+    sr, hr = random.uniform(-1, 1, (2, 2, 3, 16, 16))
+    maps = Maps()
+    recipe = Recipe(vgg_layer="conv3_4", vgg_resize=False, vgg_before_relu=True, l1=True)
+    found = losses.perceptual(maps, tensor(sr), tensor(hr), recipe, (3, 1))
+    assert float(found) == pytest.approx(np.abs(sr - hr)[:, :, 3:, 1:].mean(), rel=1e-5)
+    assert maps.before_relu and maps.seen.shape == (2, 3, 13, 15)
 
 
 def test_a_perfect_sr_has_no_perceptual_loss():
     hr = tensor(golden.nchw(golden.picture("perfect", (1, 96, 96, 3))))
-    assert float(losses.perceptual(Maps(), hr, hr, "pool5", True)) == 0
+    assert float(losses.perceptual(Maps(), hr, hr, Recipe(vgg_normalize=True))) == 0
 
 
 def test_adversarial_losses_are_the_articles_logarithms():

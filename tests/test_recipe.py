@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from train.recipe import RECIPES, Recipe
+from train.recipe import GAN_RECIPES, RECIPES, Recipe
 
 
 def test_the_articles_numbers():
@@ -25,6 +25,7 @@ def test_the_articles_numbers():
         "adv_weight": 1e-3,
         "vgg_layer": "pool5",
         "vgg_normalize": False,
+        "vgg_resize": True,
         # What the article does not have is off.
         "pretrain_schedule": "constant",
         "gan_schedule": "constant",
@@ -32,6 +33,12 @@ def test_the_articles_numbers():
         "icnr": False,
         "ema": 0.0,
         "amp": False,
+        "vgg_before_relu": False,
+        "vgg_shift": False,
+        "l1": False,
+        "adv_ramp": 0,
+        "freeze_bn": False,
+        "d_rate": 1.0,
         "d_warmup": 0,
         "label_smoothing": 0.0,
     }
@@ -48,7 +55,13 @@ def test_the_papers_numbers():
     assert steps * paper.gan_epochs == 2 * 10**5
     # Only stage 2 goes on with a tenth of the learning rate in its second half.
     assert (paper.pretrain_schedule, paper.gan_schedule) == ("constant", "step")
-    assert not paper.icnr
+    assert not (paper.icnr or paper.vgg_resize)
+
+
+def test_stage_2_has_the_same_article_and_paper():
+    assert {name: GAN_RECIPES[name] for name in ("article", "paper")} == {
+        name: RECIPES[name] for name in ("article", "paper")
+    }
 
 
 @pytest.mark.parametrize(
@@ -75,6 +88,8 @@ def test_the_papers_numbers():
         {"grad_accumulate": 3},
         {"ema": 1.0},
         {"d_warmup": -1},
+        {"adv_ramp": -1},
+        {"d_rate": 0.0},
         {"label_smoothing": 1.0},
     ],
 )

@@ -1,6 +1,7 @@
 """The training steps: the recorded trajectory, and who gets a gradient when."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import paddle
@@ -12,6 +13,7 @@ from models.discriminator import Discriminator
 from models.generator import Generator
 from models.vgg19 import VGG19
 from tests import golden
+from train import steps
 from train.recipe import RECIPES, Recipe
 from train.steps import adam, gan_step, pretrain_step
 
@@ -82,7 +84,7 @@ class TinyVGG(nn.Layer):
         super().__init__()
         self.conv = nn.Conv2D(3, 4, 1)
 
-    def features(self, x, layer):
+    def features(self, x, layer, before_relu):
         return self.conv(x)
 
 
@@ -196,12 +198,40 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(tiny):
 def test_in_warm_up_d_alone_learns(tiny):
     networks, lr, hr = tiny
     before = {f"g.{key}": value.numpy() for key, value in networks["g"].state_dict().items()}
-    frozen, losses = after_a_gan_step(Recipe(), networks, lr, hr, g_learns=False, health=True)
-    learnt, expected = after_a_gan_step(Recipe(), networks, lr, hr, health=True)
+    recipe = Recipe(d_warmup=3)
+    frozen, losses = after_a_gan_step(recipe, networks, lr, hr, number=2, health=True)
+    learnt, expected = after_a_gan_step(recipe, networks, lr, hr, number=3, health=True)
     for name, value in frozen.items():
         np.testing.assert_array_equal(value, before[name] if name in before else learnt[name])
     assert losses.pop("g_gradient") == 0 and expected.pop("g_gradient") > 0
     assert losses == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_adversarial_weight_rises_after_the_warm_up(tiny):
+    networks, lr, hr = tiny
+    recipe = Recipe(d_warmup=2, adv_ramp=4, mse_weight=0.0, vgg_weight=0.0, adv_weight=0.5)
+    shares = []
+    for number in (2, 3, 5, 6, 100):
+        _, losses = after_a_gan_step(recipe, networks, lr, hr, number=number)
+        shares.append(losses["g_loss"] / (0.5 * losses["adv"]))
+    assert shares == pytest.approx([0.25, 0.5, 1, 1, 1], rel=1e-5)
+
+
+def test_with_l1_gs_loss_has_absolute_differences(tiny):
+    networks, lr, hr = tiny
+    recipe = Recipe(l1=True, mse_weight=2.0, vgg_weight=0.0, adv_weight=0.0)
+    _, losses = after_a_gan_step(recipe, networks, lr, hr)
+    sr = networks["g"](lr).numpy()
+    assert losses["g_loss"] == pytest.approx(2 * np.abs(sr - hr.numpy()).mean(), rel=1e-5)
+    assert losses["mse"] == pytest.approx(np.square(sr - hr.numpy()).mean(), rel=1e-5)
+
+
+def test_what_vgg19_does_not_see_is_drawn_by_the_steps_number():
+    draws = [steps._shift(Recipe(vgg_shift=True, seed=1), number) for number in range(400)]
+    assert draws == [steps._shift(Recipe(vgg_shift=True, seed=1), number) for number in range(400)]
+    assert draws != [steps._shift(Recipe(vgg_shift=True, seed=2), number) for number in range(400)]
+    assert set(draws) == set(itertools.product(range(4), range(4)))
+    assert steps._shift(Recipe(), 7) == (0, 0)
 
 
 def test_health_is_ds_mean_probability_and_the_norms_of_the_gradients(tiny):

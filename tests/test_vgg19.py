@@ -2,7 +2,7 @@ import numpy as np
 import paddle
 import pytest
 
-from models.vgg19 import VGG19
+from models.vgg19 import VGG19, convolutions_to
 from tests import golden
 
 CONVS = [f"conv{block}_{i}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, count + 1)]
@@ -89,6 +89,20 @@ def test_computes_no_convolution_behind_the_layer(network, layer, last):
     for hook in hooks:
         hook.remove()
     assert computed == CONVS[:last]
+
+
+def test_before_the_relu_maps_are_what_it_makes_of_them_with_their_negative_half(network):
+    with paddle.no_grad():
+        after, before = (network.features(pictures(1, 32, 64), "conv3_4", early).numpy() for early in (False, True))
+    assert before.min() < 0
+    np.testing.assert_array_equal(np.maximum(before, 0), after)
+
+
+@pytest.mark.parametrize(
+    "layer, last", [("conv1_1", 1), ("pool1", 2), ("conv3_4", 8), ("pool3", 8), ("conv5_4", 16), ("pool5", 16)]
+)
+def test_as_deep_as_is_asked_for_it_has_just_what_that_takes(layer, last):
+    assert list(convolutions_to(layer)) == CONVS[:last]
 
 
 @pytest.mark.parametrize("layer", ["conv1_3", "conv6_1", "pool0", "pool6", "fc6", "relu5_4", ""])

@@ -143,10 +143,24 @@ def test_gradients_pass_through_to_the_picture(given):
     assert network.conv1_1.weight.grad is None
 
 
+@every_form
+def test_a_file_needs_the_layers_that_are_asked_for_and_no_deeper_one(form, given):
+    variables = form.variables()
+    names = list(variables)
+    kept = 8 * len(names) // 16  # the first 8 convolutions, up to conv3_4
+    short = {name: variables[name] for name in names[:kept]}
+    network = load_vgg19(given(short), deepest="conv3_4")
+    assert len(network.parameters()) == kept
+    with paddle.no_grad():
+        assert network.features(paddle.ones([1, 3, 16, 8]), "conv3_4").shape == [1, 256, 4, 2]
+    assert "lacks" in message(given(short), deepest="conv4_1") or "missing" in message(given(short), deepest="conv4_1")
+    assert message(given({name: short[name] for name in names[: kept - 1]}), deepest="pool3")
+
+
 class Recorder:
     """Stands in for VGG19, to see what it would be given without 574 MB of it."""
 
-    def __init__(self, with_classifier, conv_bias):
+    def __init__(self, with_classifier, conv_bias, deepest):
         self.options = with_classifier, conv_bias
 
     def set_state_dict(self, state):

@@ -3,6 +3,7 @@
 import itertools
 
 import paddle
+from paddle import nn
 from tqdm import tqdm
 
 from data.crops import standardize
@@ -14,6 +15,13 @@ BATCHES = 16
 def is_statistic(name: str) -> bool:
     """Whether a network's variable of that name is a moving mean or variance; in Paddle those are parameters too."""
     return name.endswith(("._mean", "._variance"))
+
+
+def freeze_statistics(generator) -> None:
+    """Let batch norm use its moving statistics in training too, and leave them as they are."""
+    for layer in generator.sublayers():
+        if isinstance(layer, nn.BatchNorm2D):
+            layer.eval()
 
 
 def re_estimate(copy, generator, crops, epoch: int, batch_size: int, between=lambda: None) -> None:

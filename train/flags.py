@@ -15,13 +15,14 @@ from data.store import open_store
 from models.errors import InputError
 from train import parallel
 from train.device import add_device_flag
-from train.recipe import RECIPES, Recipe
+from train.recipe import GAN_RECIPES, RECIPES, Recipe
 from train.saving import SHARE
 
 DATA_FOLDERS = ("data/DIV2K/DIV2K_train_HR", "/home/aistudio/srdata/DIV2K_train_HR")  # the second is the article's
 VGG19_PATHS = ("VGG19_pretrained", "weights/VGG19_pretrained.pdparams")  # the first is the article's
 OUTPUT = "output"
 SAVE_EVERY_MINUTES = 10
+RECIPES_OF = {"pretrain": RECIPES, "gan": GAN_RECIPES}
 INIT = {"pretrain": "random ones", "gan": "pretrain_g.pdparams in --output, stage 1's result"}
 
 
@@ -54,9 +55,10 @@ def parser(description: str, stage: str) -> argparse.ArgumentParser:
     for field in dataclasses.fields(Recipe):
         prefix, _, rest = field.name.partition("_")
         if prefix not in INIT:
-            _add_recipe_flag(result, "--" + field.name.replace("_", "-"), field)
+            _add_recipe_flag(result, "--" + field.name.replace("_", "-"), field, RECIPES_OF[stage])
         elif prefix == stage:
-            _add_recipe_flag(result, "--" + rest, field)
+            _add_recipe_flag(result, "--" + rest, field, RECIPES_OF[stage])
+    result.set_defaults(stage=stage)
     add_device_flag(result)
     result.add_argument("--skip-bad", action="store_true", help="go on without pictures that cannot be used")
     result.add_argument(
@@ -121,10 +123,10 @@ def minutes(text: str) -> float:
     return value
 
 
-def _add_recipe_flag(parser: argparse.ArgumentParser, flag: str, field) -> None:
+def _add_recipe_flag(parser: argparse.ArgumentParser, flag: str, field, recipes: dict) -> None:
     """A flag for a field of the recipe; its help tells the field's value in each recipe."""
     kind = on_off if field.type is bool else field.type
-    defaults = {name: getattr(recipe, field.name) for name, recipe in RECIPES.items()}
+    defaults = {name: getattr(recipe, field.name) for name, recipe in recipes.items()}
     shown = ", ".join(f"{_spell(value)} in {name}" for name, value in defaults.items())
     if len(set(defaults.values())) == 1:
         shown = _spell(defaults["article"])
@@ -145,7 +147,8 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
     given = {field.name: getattr(arguments, field.name, None) for field in dataclasses.fields(Recipe)}
     try:
         return dataclasses.replace(
-            RECIPES[arguments.recipe], **{name: value for name, value in given.items() if value is not None}
+            RECIPES_OF[arguments.stage][arguments.recipe],
+            **{name: value for name, value in given.items() if value is not None},
         )
     except ValueError as error:
         parser.error("--" + re.sub(f"^({'|'.join(INIT)})-", "", str(error)))

@@ -111,6 +111,7 @@ class _Run:
         log_csv.check(self.output / LOG)
         self.shown = Generator()  # what is measured, drawn and saved
         cpu.speed_up_frozen(self.shown)
+        self.keeps_statistics = stage.recipe_prefix == "gan" and recipe.freeze_bn
         self.ema = Ema(self.generator, recipe.ema) if recipe.ema else None
         hr_files = [hr for hr, _ in self.valid]
         self.saver = Saver(stage, self.ema, precision, crops, recipe, hr_files, arguments)
@@ -189,8 +190,8 @@ class _Run:
         """One step on uint8 crops; returns the signal by which this process or another was asked to stop, else 0."""
         progress = self.progress
         number = progress.epoch * self.steps + progress.step
-        for optimizer in self.stage.optimizers.values():
-            optimizer.set_lr(self._learning_rate(number))
+        for name, optimizer in self.stage.optimizers.items():
+            optimizer.set_lr(self._learning_rate(number) * (self.recipe.d_rate if name == "discriminator" else 1))
         losses = self.stage.step(standardize(lr), standardize(hr), number)
         means = parallel.mean({**{name: float(loss) for name, loss in losses.items()}, "stop": float(stop.signum > 0)})
         asked = means.pop("stop") > 0
@@ -250,9 +251,12 @@ class _Run:
         if not (epoch == 0 or is_sample or is_valid or is_last):
             weights.save(trained, self.saved)
             return False
-        batch_size = self.recipe.batch_size // self.recipe.grad_accumulate
         shown = self.shown
-        re_estimate(shown, trained, self.crops, epoch, batch_size, self._between(stop))
+        if self.keeps_statistics:
+            self._show_as_it_is(trained)
+        else:
+            batch_size = self.recipe.batch_size // self.recipe.grad_accumulate
+            re_estimate(shown, trained, self.crops, epoch, batch_size, self._between(stop))
         row.update(self._measure(shown, is_valid, f"epoch {epoch}", stop))
         weights.save(shown, self.saved)
         if is_sample or is_last:
@@ -289,9 +293,12 @@ class _Run:
     def _measure_start(self, stop: Stop) -> None:
         """What stage 2 starts from, with the statistics it came with."""
         if parallel.is_main():
-            self.shown.set_state_dict(self.generator.state_dict())
-            self.shown.eval()
+            self._show_as_it_is(self.generator)
             self.progress.start = self._measure(self.shown, bool(self.valid), "stage 1's generator", stop)
+
+    def _show_as_it_is(self, generator: Generator) -> None:
+        self.shown.set_state_dict(generator.state_dict())
+        self.shown.eval()
 
     def _write_pictures(self, generator: Generator, is_sample: bool, is_last: bool) -> None:
         lr, hr = self._batch(self.progress.epoch, self.steps - 1)

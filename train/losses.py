@@ -17,28 +17,43 @@ def content(sr, hr):
     return F.mse_loss(_float32(sr), hr)
 
 
-def vgg_picture(picture, normalize: bool):
-    """What VGG19 sees of pictures [N,3,h,w] in [-1,1]: [N,3,224,224].
+def absolute(sr, hr):
+    """Mean absolute difference between SR and HR, both [N,3,h,w] in [-1,1]."""
+    return F.l1_loss(_float32(sr), hr)
 
-    Half-pixel bilinear, which is `cv2.resize`'s (no antialiasing). normalize: ImageNet's mean and deviation, with
-    which VGG19 was trained; False leaves [-1,1], as the article does.
+
+def vgg_picture(picture, normalize: bool, resize: bool = True):
+    """What VGG19 sees of pictures [N,3,h,w] in [-1,1]: [N,3,224,224], or [N,3,h,w] without `resize`.
+
+    resize: as in the article; half-pixel bilinear, which is `cv2.resize`'s (no antialiasing). normalize: ImageNet's
+    mean and deviation, with which VGG19 was trained; False leaves [-1,1], as the article does.
     """
-    small = F.interpolate(picture, size=[VGG_SIDE, VGG_SIDE], mode="bilinear", align_corners=False, align_mode=0)
+    if resize:
+        picture = F.interpolate(picture, size=[VGG_SIDE, VGG_SIDE], mode="bilinear", align_corners=False, align_mode=0)
     if not normalize:
-        return small
-    mean = paddle.to_tensor(IMAGENET_MEAN, dtype=small.dtype).reshape([1, 3, 1, 1])
-    std = paddle.to_tensor(IMAGENET_STD, dtype=small.dtype).reshape([1, 3, 1, 1])
-    return ((small + 1) / 2 - mean) / std
+        return picture
+    mean = paddle.to_tensor(IMAGENET_MEAN, dtype=picture.dtype).reshape([1, 3, 1, 1])
+    std = paddle.to_tensor(IMAGENET_STD, dtype=picture.dtype).reshape([1, 3, 1, 1])
+    return ((picture + 1) / 2 - mean) / std
 
 
-def perceptual(vgg19, sr, hr, layer: str, normalize: bool):
-    """Mean squared error between VGG19's maps of SR and HR, both [N,3,h,w] in [-1,1].
+def perceptual(vgg19, sr, hr, recipe, shift=(0, 0)):
+    """The distance between VGG19's maps of SR and HR, both [N,3,h,w] in [-1,1]: mean squared, or mean absolute with `l1`.
 
-    layer: see `models.vgg19.VGG19.features`; normalize: see `vgg_picture`.
+    recipe: a `train.recipe.Recipe`, of which `vgg_layer`, `vgg_normalize`, `vgg_resize`, `vgg_before_relu` and `l1` are
+    read. shift: (rows, columns) left out at the top and the left of both: VGG19's poolings then begin elsewhere in the
+    4×4 pixels that G makes of one, and cannot reward always the same of them.
     """
+    top, left = shift
+    sr, hr = sr[:, :, top:, left:], hr[:, :, top:, left:]
+
+    def maps(picture):
+        seen = vgg_picture(picture, recipe.vgg_normalize, recipe.vgg_resize)
+        return _float32(vgg19.features(seen, recipe.vgg_layer, recipe.vgg_before_relu))
+
     with paddle.no_grad():
-        wanted = vgg19.features(vgg_picture(hr, normalize), layer)
-    return F.mse_loss(_float32(vgg19.features(vgg_picture(sr, normalize), layer)), _float32(wanted))
+        wanted = maps(hr)
+    return (F.l1_loss if recipe.l1 else F.mse_loss)(maps(sr), wanted)
 
 
 def adversarial(sr_logits):

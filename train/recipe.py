@@ -42,18 +42,35 @@ class Recipe:
     adv_weight: float = _field(1e-3, "stage 2: weight of the adversarial loss")
     vgg_layer: str = _field("pool5", "stage 2: VGG19's layer, pool5, conv5_4 (VGG54), conv2_2 (VGG22) or another")
     vgg_normalize: bool = _field(False, "stage 2: ImageNet normalization of what VGG19 sees, instead of [-1,1]")
+    vgg_resize: bool = _field(True, "stage 2: VGG19 sees the crops enlarged or shrunk to 224 pixels, as in the article")
+    vgg_before_relu: bool = _field(False, "stage 2: feature maps before the layer's ReLU")
+    vgg_shift: bool = _field(False, "stage 2: VGG19 sees SR and HR from a random one of the 16 sub-pixels on")
+    l1: bool = _field(False, "stage 2: absolute instead of squared differences, of pixels and of feature maps")
+    adv_ramp: int = _field(0, "stage 2: steps in which the adversarial loss gains its weight")
+    freeze_bn: bool = _field(False, "stage 2: G's batch norm keeps the statistics that stage 1 ended with")
+    d_rate: float = _field(1.0, "stage 2: the discriminator's learning rate, as a multiple of the generator's")
     d_warmup: int = _field(0, "stage 2: steps at its start in which the discriminator alone learns")
     label_smoothing: float = _field(0.0, "stage 2: D learns 1 - X for HR instead of 1 (0.1, say)")
 
     def __post_init__(self):
-        for name in ("pretrain_epochs", "gan_epochs", "seed", "mse_weight", "vgg_weight", "adv_weight", "d_warmup"):
+        for name in (
+            "pretrain_epochs",
+            "gan_epochs",
+            "seed",
+            "mse_weight",
+            "vgg_weight",
+            "adv_weight",
+            "d_warmup",
+            "adv_ramp",
+        ):
             self._demand(name, getattr(self, name) >= 0, "0 or more")
         for name in ("batch_size", "grad_accumulate", "crops_per_image", "sample_every"):
             self._demand(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("learning_rate", "mse_weight", "vgg_weight", "adv_weight"):
+        for name in ("learning_rate", "mse_weight", "vgg_weight", "adv_weight", "d_rate"):
             self._demand(name, math.isfinite(getattr(self, name)), "a finite number")
         self._demand("seed", self.seed < 2**32, "less than 2^32")
-        self._demand("learning_rate", self.learning_rate > 0, "more than 0")
+        for name in ("learning_rate", "d_rate"):
+            self._demand(name, getattr(self, name) > 0, "more than 0")
         for name in ("beta1", "ema", "label_smoothing"):
             self._demand(name, 0 <= getattr(self, name) < 1, "at least 0 and less than 1")
         for name in ("pretrain_schedule", "gan_schedule"):
@@ -90,6 +107,7 @@ RECIPES = {
         vgg_weight=0.006,
         vgg_layer="conv5_4",
         vgg_normalize=True,
+        vgg_resize=False,
     ),
     # A generator worth using, from some hundred photographs on a CPU: of the 464 that the shipped ones have seen, 464 steps
     # an epoch and 40,368 in all. The average is what a run can show before its learning rate has fallen.
@@ -105,5 +123,32 @@ RECIPES = {
         icnr=True,
         ema=0.999,
         sample_every=1,
+    ),
+}
+
+# Stage 2's are the same, except for `short`: fewer and larger crops, as D's last maps of 96 pixels are a single number
+# each, and what brings texture in some thousand updates.
+GAN_RECIPES = {
+    **RECIPES,
+    "short": dataclasses.replace(
+        RECIPES["short"],
+        gan_epochs=20,
+        batch_size=4,
+        crops_per_image=4,
+        hr_size=192,
+        learning_rate=1e-4,
+        gan_schedule="cosine",
+        l1=True,
+        mse_weight=0.1,
+        vgg_weight=1.0,
+        adv_weight=5e-3,
+        adv_ramp=500,
+        vgg_layer="conv3_4",
+        vgg_normalize=True,
+        vgg_resize=False,
+        vgg_before_relu=True,
+        vgg_shift=True,
+        freeze_bn=True,
+        label_smoothing=0.1,
     ),
 }

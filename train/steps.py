@@ -2,10 +2,12 @@
 
 import contextlib
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle.optimizer import Adam
 
+from models.scale import SCALE
 from train import losses, parallel
 from train.precision import FP32
 
@@ -54,22 +56,25 @@ def gan_step(
     hr,
     recipe,
     precision=FP32,
-    g_learns: bool = True,
+    number: int = 0,
     health: bool = False,
 ) -> dict:
     """Stage 2: one update of D, then one of G against the updated D.
 
     lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]; vgg19 may be None (its loss is then left out and 0); recipe: a
-    `train.recipe.Recipe`, of which the loss weights, `vgg_layer`, `vgg_normalize`, `label_smoothing` and
-    `grad_accumulate` are read; precision: a `train.precision.Precision`; g_learns: False leaves G's weights as they are.
+    `train.recipe.Recipe`, of which what concerns the losses and `grad_accumulate` are read; precision: a
+    `train.precision.Precision`; number: that of the step in the run, from 0 on. In the first `d_warmup` steps G's weights stay
+    as they are; in the `adv_ramp` steps after those the weight of the adversarial loss rises from 0.
     SR is computed once and serves both, except where the crops are computed in parts (`grad_accumulate`): keeping the
     graph of every part's SR would take the memory that the parts save.
-    Returns {'d_loss', 'g_loss', 'mse', 'vgg', 'adv'}, scalar tensors; g_loss is the weighted sum of the last three. With
+    Returns {'d_loss', 'g_loss', 'mse', 'vgg', 'adv'}, scalar tensors; g_loss is the weighted sum of the last three (with
+    `l1` the mean absolute difference takes mse's place in it). With
     `health` also {'d_hr', 'd_sr'}, D's mean probability before its update that HR and SR are real, and {'d_gradient',
     'g_gradient'}, the norms of the gradients.
     D's update leaves no gradient in G, and G's none in D or VGG19.
     """
     parts = _parts(recipe.grad_accumulate, lr, hr)
+    g_learns = number >= recipe.d_warmup
     srs, terms = [], []
     for lr_part, hr_part in parts:
         with precision.autocast():
@@ -93,7 +98,7 @@ def gan_step(
         for (lr_part, hr_part), known in zip(parts, srs):
             with precision.autocast():
                 sr = known if len(parts) == 1 else generator(lr_part)
-                g_terms = _g_losses(discriminator, vgg19, sr, hr_part, recipe)
+                g_terms = _g_losses(discriminator, vgg19, sr, hr_part, recipe, number)
             if g_learns:
                 precision.backward(g_terms["g_loss"] / len(parts))
             terms.append({name: loss.detach() for name, loss in g_terms.items()})
@@ -105,16 +110,24 @@ def gan_step(
     return result
 
 
-def _g_losses(discriminator, vgg19, sr, hr, recipe) -> dict:
-    """G's loss on [N,3,h,w] pictures and its terms: {'g_loss', 'mse', 'vgg', 'adv'}."""
+def _g_losses(discriminator, vgg19, sr, hr, recipe, number: int) -> dict:
+    """G's loss on [N,3,h,w] pictures in step `number` and its terms: {'g_loss', 'mse', 'vgg', 'adv'}."""
     mse = losses.content(sr, hr)
     adv = losses.adversarial(discriminator(sr))
-    g_loss = recipe.mse_weight * mse + recipe.adv_weight * adv
+    ramp = min(1.0, (number - recipe.d_warmup + 1) / recipe.adv_ramp) if recipe.adv_ramp else 1.0
+    g_loss = recipe.mse_weight * (losses.absolute(sr, hr) if recipe.l1 else mse) + ramp * recipe.adv_weight * adv
     vgg = mse.detach() * 0
     if vgg19 is not None:
-        vgg = losses.perceptual(vgg19, sr, hr, recipe.vgg_layer, recipe.vgg_normalize)
+        vgg = losses.perceptual(vgg19, sr, hr, recipe, _shift(recipe, number))
         g_loss = g_loss + recipe.vgg_weight * vgg
     return {"g_loss": g_loss, "mse": mse, "vgg": vgg, "adv": adv}
+
+
+def _shift(recipe, number: int) -> tuple:
+    """Rows and columns that VGG19 does not see in step `number`: drawn by it, so that a resumed run draws the same."""
+    if not recipe.vgg_shift:
+        return 0, 0
+    return tuple(np.random.default_rng((recipe.seed, number)).integers(0, SCALE, 2).tolist())
 
 
 def _parts(count: int, lr, hr) -> list:

@@ -22,6 +22,7 @@ from models.generator import Generator
 from models.vgg19_weights import load_vgg19
 from models.weights import load_generator
 from train import checkpoint, cpu, flags
+from train.bn_statistics import freeze_statistics
 from train.loop import Stage, train
 from train.precision import Precision
 from train.steps import adam, gan_step
@@ -45,12 +46,13 @@ def first_generator(arguments) -> Generator:
     return load_generator(path)
 
 
-def vgg19_of(arguments):
-    """VGG19 with its weights, or None with --no-vgg. Raises InputError if they are not there."""
+def vgg19_of(arguments, recipe):
+    """VGG19 with its weights, as deep as the recipe needs, or None with --no-vgg. Raises InputError if they are not there."""
     if arguments.no_vgg:
         return None
     remedy = "python data/download.py vgg19 (or train without it: --no-vgg)"
-    return load_vgg19(arguments.vgg19 or flags.first_existing(flags.VGG19_PATHS, "VGG19's weights", remedy))
+    path = arguments.vgg19 or flags.first_existing(flags.VGG19_PATHS, "VGG19's weights", remedy)
+    return load_vgg19(path, deepest=recipe.vgg_layer)
 
 
 def warn_without_content(recipe, vgg19) -> None:
@@ -67,18 +69,19 @@ def main(arguments) -> None:
     recipe = flags.recipe_of(arguments, PARSER)
     flags.start(arguments, recipe)
     generator = first_generator(arguments)
-    vgg19 = vgg19_of(arguments)
+    vgg19 = vgg19_of(arguments, recipe)
     warn_without_content(recipe, vgg19)
     crops = flags.open_crops(arguments, recipe)
     discriminator = Discriminator(recipe.hr_size)
+    if recipe.freeze_bn:
+        freeze_statistics(generator)
     cpu.speed_up(generator, discriminator, *([vgg19] if vgg19 else []))
     precision = Precision(recipe.amp)
     g_optimizer, d_optimizer = adam(generator, recipe), adam(discriminator, recipe)
 
     def step(lr, hr, number: int) -> dict:
-        g_learns = number >= recipe.d_warmup
         networks = (generator, discriminator, vgg19)
-        return gan_step(*networks, g_optimizer, d_optimizer, lr, hr, recipe, precision, g_learns, health=True)
+        return gan_step(*networks, g_optimizer, d_optimizer, lr, hr, recipe, precision, number, health=True)
 
     stage = Stage(
         name=NAME,
