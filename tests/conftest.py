@@ -7,7 +7,7 @@ import paddle
 import pytest
 
 from models import weights
-from tests import generators, golden
+from tests.helpers import generators, golden
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,7 +21,7 @@ from PIL import Image
 from infer import app
 from models import weights
 from models.errors import InputError
-from tests import generators
+from tests.helpers import generators
 
 ROOT = Path(__file__).resolve().parents[1]
 APP = ROOT / "infer" / "app.py"

@@ -12,7 +12,7 @@ import pytest
 from benchmarks import upscale
 from infer.engines import ENGINES, module
 from models.errors import InputError
-from tests.golden import GOLDEN, needs_golden
+from tests.helpers.golden import GOLDEN, needs_golden
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -6,7 +6,7 @@ import pytest
 
 from data.crops import Crops, standardize
 from models.generator import Generator
-from tests.test_crops import Pictures
+from tests.helpers.crops import Pictures
 from train.bn_statistics import re_estimate
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import data_pipeline
-from tests.test_crops import coordinates, made
+from tests.helpers.crops import coordinates, made
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "benchmarks" / "data_pipeline.py"

@@ -5,7 +5,7 @@ import pytest
 from models import fluid
 from models.discriminator import Discriminator
 from models.layers import same_conv
-from tests import golden
+from tests.helpers import golden
 
 pytestmark = pytest.mark.usefixtures("constant_initial_weights")
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from tests import training
+from tests.helpers import training
 
 RUN = ["--hr-size", 16, "--batch-size", 4, "--crops-per-image", 4, "--sample-every", 1, "--no-vgg", "--backend", "gloo"]
 STAGE = "srgan_g"

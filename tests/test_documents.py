@@ -31,8 +31,8 @@ import pytest
 
 from infer.programs import onnx_missing
 from models.vgg19_weights import FORMS
-from tests import golden, training
-from tests.test_fluid import write_folder
+from tests.helpers import golden, training
+from tests.helpers.fluid_files import write_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 IGNORED = [line for line in (ROOT / ".gitignore").read_text().splitlines() if line and line[0] != "#"]
@@ -41,7 +41,7 @@ LANGUAGES = {"": "shell", "sh": "shell", "bash": "shell", "python": "python", "m
 COMMAND = re.compile(r"(python3?|pip3?|make|git|visualdl|jupyter|sh|bash|curl|wget|conda|apt-get) \S")
 
 # What makes a command short, by how it begins (the longest counts): the flags put behind it, of which the last one of a
-# kind counts, and why. Training commands have the tiny networks of tests/training.py besides.
+# kind counts, and why. Training commands have the tiny networks of tests/helpers/training.py besides.
 TRAINING = ("--epochs", "0", "--hr-size", "16", "--batch-size", "2", "--sample-every", "1")
 SHORT = {
     "python data/prepare.py": ((), "it takes a second"),

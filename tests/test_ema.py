@@ -5,7 +5,7 @@ import paddle
 import pytest
 
 from models.generator import Generator
-from tests.generators import numbers
+from tests.helpers.generators import numbers
 from train.ema import Ema
 
 STATISTICS = ("._mean", "._variance")

@@ -11,7 +11,7 @@ from infer import engines, programs
 from infer.engines import openvino_cpu
 from infer.precision import cpu_bf16
 from models.errors import InputError
-from tests import generators, golden
+from tests.helpers import generators, golden
 
 HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]
 GREY_LEVEL = 2 / 255

@@ -21,7 +21,7 @@ from data.pairs import pairs
 from infer import Upscaler, evaluate
 from infer import figure as comparison
 from models.errors import InputError
-from tests import golden, matlab
+from tests.helpers import golden, matlab
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["a.png", "b.bmp", "照片 c.png"]

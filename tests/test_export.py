@@ -15,7 +15,7 @@ from PIL import Image
 
 from infer import Upscaler, export, programs
 from models import weights
-from tests import generators
+from tests.helpers import generators
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -1,7 +1,6 @@
 import random
 import re
 import struct
-import zlib
 
 import numpy as np
 import paddle
@@ -12,69 +11,16 @@ from models.discriminator import Discriminator
 from models.errors import InputError
 from models.generator import Generator
 from models.vgg19 import VGG19
-from tests import golden
+from tests.helpers import golden
+from tests.helpers.fluid_files import CODES, stream, tensor_desc, variable, write_folder
 
 G_MODELS = golden.GOLDEN / "g_models"
-CODES = {  # framework.proto, VarType.Type
-    "bool": 0,
-    "int16": 1,
-    "int32": 2,
-    "int64": 3,
-    "float16": 4,
-    "float32": 5,
-    "float64": 6,
-    "uint8": 20,
-    "int8": 21,
-}
-
-
-def varint(number: int) -> bytes:
-    """Protobuf's base 128; a negative int64 takes ten bytes."""
-    number %= 1 << 64
-    digits = []
-    while number > 127:
-        digits.append(number & 127 | 128)
-        number >>= 7
-    return bytes(digits + [number])
-
-
-def tensor_desc(code, dims, packed=False) -> bytes:
-    if packed:
-        numbers = b"".join(map(varint, dims))
-        return b"\x08" + varint(code) + b"\x12" + varint(len(numbers)) + numbers
-    return b"\x08" + varint(code) + b"".join(b"\x10" + varint(dim) for dim in dims)
-
-
-def stream(desc: bytes, data: bytes, lod=(), version=0, tensor_version=0) -> bytes:
-    levels = b"".join(struct.pack("<Q", 8 * len(level)) + struct.pack(f"<{len(level)}Q", *level) for level in lod)
-    head = struct.pack("<IQ", version, len(lod)) + levels
-    return head + struct.pack("<Ii", tensor_version, len(desc)) + desc + data
-
-
-def variable(array, lod=(), packed=False) -> bytes:
-    """The bytes that fluid.io.save_persistables writes for an array."""
-    desc = tensor_desc(CODES[array.dtype.name], array.shape, packed)
-    return stream(desc, array.astype(array.dtype.newbyteorder("<")).tobytes(), lod)
-
-
-def write_folder(folder, variables: dict):
-    """The folder that fluid.io.save_persistables writes for {variable: array}."""
-    for name, array in variables.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(variable(array))
-    return folder
-
-
-def constant(name: str, shape: tuple, kind: str = "", seed: int = 0) -> np.ndarray:
-    """Stands in for golden.weight: one number a name, so that two variables are told apart at no cost."""
-    return np.broadcast_to(np.float32((zlib.crc32(name.encode()) & 0xFFFFFF) / 2**5), shape)  # below 2^19
 
 
 @pytest.fixture
 def constants(monkeypatch):
     """The recordings' variables with one number for each."""
-    monkeypatch.setattr(golden, "weight", constant)
+    monkeypatch.setattr(golden, "weight", golden.constant)
 
 
 def message(call, *arguments) -> str:
@@ -417,8 +363,8 @@ class TestDiscriminatorState:
 class TestVgg19State:
     def classifier(self):
         shapes = {"fc6": (25088, 4096), "fc7": (4096, 4096), "fc8": (4096, 1000)}
-        weights = {f"{name}_weights": constant(f"{name}_weights", shape) for name, shape in shapes.items()}
-        biases = {f"{name}_offset": constant(f"{name}_offset", shape[1:]) for name, shape in shapes.items()}
+        weights = {f"{name}_weights": golden.constant(f"{name}_weights", shape) for name, shape in shapes.items()}
+        biases = {f"{name}_offset": golden.constant(f"{name}_offset", shape[1:]) for name, shape in shapes.items()}
         return {**weights, **biases}
 
     @pytest.mark.parametrize("prefix", ["vgg19_", ""])

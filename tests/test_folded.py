@@ -6,7 +6,7 @@ import pytest
 
 from infer.folded import FoldedGenerator
 from models.generator import Generator
-from tests import generators, golden
+from tests.helpers import generators, golden
 
 
 def lively() -> Generator:

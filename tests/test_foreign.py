@@ -15,7 +15,7 @@ from PIL import Image
 from models.errors import InputError
 from models.vgg19_weights import load_vgg19
 from models.weights import load_discriminator, load_generator, read_pdparams
-from tests.test_fluid import variable, write_folder
+from tests.helpers.fluid_files import variable, write_folder
 from train import checkpoint
 
 

@@ -5,7 +5,7 @@ import pytest
 from models import fluid
 from models.generator import Generator, initialize_icnr
 from models.scale import SCALE
-from tests import golden
+from tests.helpers import golden
 
 TRAINABLE = 1_520_387  # the article's count
 STATISTICS = {  # the recordings' names: the port's

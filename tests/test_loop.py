@@ -13,7 +13,7 @@ from infer import evaluate
 from models import weights
 from models.errors import InputError
 from models.vgg19 import VGG19
-from tests import training
+from tests.helpers import training
 from train import checkpoint, cpu, health, loop, pretrain_g, train_gan, validation
 
 RUN = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "100"]

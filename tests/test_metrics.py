@@ -11,7 +11,7 @@ from data.degrade import bicubic
 from data.imresize import imresize
 from data.metrics import luma, psnr_rgb, psnr_y, ssim_y
 from models.errors import InputError
-from tests import golden
+from tests.helpers import golden
 
 ROOT = Path(__file__).resolve().parents[1]
 

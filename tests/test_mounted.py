@@ -20,8 +20,8 @@ from data import mounted
 from models.errors import InputError
 from models.fluid import read_variable
 from models.weights import load_generator
-from tests import golden
-from tests.golden import needs_golden
+from tests.helpers import golden
+from tests.helpers.golden import needs_golden
 
 ROOT = Path(__file__).resolve().parents[1]
 PNG = cv2.imencode(".png", np.random.RandomState(0).randint(0, 256, (12, 12, 3)).astype("uint8"))[1].tobytes()

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from tests import golden
-from tests.golden import GOLDEN, needs_golden
+from tests.helpers import golden
+from tests.helpers.golden import GOLDEN, needs_golden
 from train.recipe import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,8 +14,8 @@ import pytest
 from models import pickles
 from models.errors import InputError
 from models.weights import read_pdparams
-from tests.golden import SHARED
-from tests.test_weights import EMPTY, FALSE, ONE, PLAIN, a_dict, array, call, global_, state, text
+from tests.helpers.golden import SHARED
+from tests.helpers.pickles import EMPTY, FALSE, ONE, PLAIN, a_dict, array, call, global_, state, text
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = SHARED / "cases" / "weights"

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 
 from data.picture import FORMATS, Picture, check_writable, lost, read_picture, save_image, to_8_bits, write_picture
 from models.errors import InputError
-from tests.test_images import STORED, chunk, picture, png_bytes, samples_of_16_bits
+from tests.helpers.pictures import STORED, chunk, picture, png_bytes, samples_of_16_bits
 
 ROOT = Path(__file__).resolve().parents[1]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -10,7 +10,7 @@ import pytest
 
 from infer import programs
 from models.errors import InputError
-from tests import generators, golden
+from tests.helpers import generators, golden
 
 needs_onnx_export = pytest.mark.skipif(bool(programs.onnx_missing()), reason=programs.onnx_missing() or "-")
 SIZES = [(2, 3, 9, 14), (1, 3, 1, 1), (1, 3, 23, 3), (2, 3, 9, 14)]

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from models import weights
-from tests import training
+from tests.helpers import training
 from train import checkpoint
 
 STAGES = {"pretrain_g.py": "pretrain_g", "train_gan.py": "srgan_g"}

@@ -11,7 +11,7 @@ import pytest
 from infer.source import Source
 from models import weights
 from models.errors import InputError
-from tests import generators, golden
+from tests.helpers import generators, golden
 
 
 class Hostile:

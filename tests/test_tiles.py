@@ -8,8 +8,8 @@ import pytest
 
 from infer import tiles
 from models.scale import SCALE
-from tests import generators
-from tests.generators import REACH
+from tests.helpers import generators
+from tests.helpers.generators import REACH
 
 # ------------------------------------------------------------------------------------------------------------ reach
 

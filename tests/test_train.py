@@ -19,8 +19,8 @@ from data.crops import standardize
 from models import weights
 from models.errors import InputError
 from models.generator import Generator
-from tests import golden
-from tests.training import SMALL, command_line, run, write_photographs
+from tests.helpers import golden
+from tests.helpers.training import SMALL, command_line, run, write_photographs
 from train import flags, parallel, pretrain_g, run_json, train_gan
 from train.recipe import RECIPES
 

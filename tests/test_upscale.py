@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from infer import Upscaler
 from models import weights
 from models.generator import Generator
-from tests import golden
+from tests.helpers import golden
 
 ROOT = Path(__file__).resolve().parents[1]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -14,8 +14,8 @@ from infer import Upscaler, cache, engines, programs, tiles, upscaler
 from infer.precision import cpu_bf16
 from models import weights
 from models.errors import InputError
-from tests import generators, golden
-from tests.generators import REACH, levels
+from tests.helpers import generators, golden
+from tests.helpers.generators import REACH, levels
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]

@@ -9,7 +9,7 @@ import pytest
 from infer import evaluate
 from models import weights
 from models.errors import InputError
-from tests import generators, matlab
+from tests.helpers import generators, matlab
 from train import validation
 
 

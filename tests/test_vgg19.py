@@ -3,7 +3,7 @@ import paddle
 import pytest
 
 from models.vgg19 import VGG19
-from tests import golden
+from tests.helpers import golden
 
 CONVS = [f"conv{block}_{i}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, count + 1)]
 CONV_WEIGHTS = 20_018_880  # 9 * (3*64 + 64*64 + 64*128 + 128² + 128*256 + 3*256² + 256*512 + 7*512²)

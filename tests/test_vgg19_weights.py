@@ -9,8 +9,8 @@ from models.errors import InputError
 from models.generator import Generator
 from models.vgg19_weights import load_vgg19
 from models.weights import save
-from tests import golden
-from tests.test_fluid import constant, write_folder
+from tests.helpers import golden
+from tests.helpers.fluid_files import write_folder
 
 CONVS = [f"conv{block}_{i}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, count + 1)]
 VISION = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
@@ -35,7 +35,7 @@ class Form:
     def classifier(self):
         shapes = {name + self.weight: shape for name, shape in zip(self.fcs, FC_SHAPES)}
         shapes.update({name + self.bias: shape[1:] for name, shape in zip(self.fcs, FC_SHAPES)})
-        return {name: constant(name, shape) for name, shape in shapes.items()}
+        return {name: golden.constant(name, shape) for name, shape in shapes.items()}
 
 
 FLUID = {"fcs": ["fc6", "fc7", "fc8"], "weight": "_weights", "bias": "_offset"}
@@ -88,7 +88,7 @@ def big(tmp_path):
 @pytest.fixture
 def given(monkeypatch, tmp_path):
     """load_vgg19(given(variables)): as if a file held them; one number a variable keeps that free."""
-    monkeypatch.setattr(golden, "weight", constant)
+    monkeypatch.setattr(golden, "weight", golden.constant)
 
     def path_to(variables, name="VGG19 weights"):
         monkeypatch.setattr(vgg19_weights, "read_pdparams", lambda path: variables)
@@ -249,7 +249,7 @@ def test_a_vgg16_is_refused(form, given):
 def test_other_networks_of_paddle_vision_are_refused(model, options, given):
     with paddle.LazyGuard():  # names and shapes only
         network = getattr(paddle.vision.models, model)(**options)
-    variables = {name: constant(name, tuple(value.shape)) for name, value in network.state_dict().items()}
+    variables = {name: golden.constant(name, tuple(value.shape)) for name, value in network.state_dict().items()}
     path = given(variables, f"{model}.pdparams")
     assert message(path).startswith(f"{path}")
 

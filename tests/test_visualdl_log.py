@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from models.errors import InputError
-from tests import matlab
+from tests.helpers import matlab
 from train import log_csv
 from train.visualdl_log import VisualDL
 

@@ -15,8 +15,26 @@ from models.discriminator import Discriminator
 from models.errors import InputError
 from models.generator import Generator
 from models.weights import load_discriminator, load_generator, read_pdparams, save
-from tests import golden
-from tests.test_fluid import constant, write_folder
+from tests.helpers import golden
+from tests.helpers.fluid_files import write_folder
+from tests.helpers.pickles import (
+    EMPTY,
+    F4,
+    FALSE,
+    MINUS,
+    NONE,
+    ONE,
+    TRUE,
+    ZERO,
+    a_dict,
+    array,
+    call,
+    dtype_state,
+    global_,
+    stack_global,
+    state,
+    text,
+)
 
 pytestmark = pytest.mark.usefixtures("constant_initial_weights")
 
@@ -40,7 +58,7 @@ def generator_file(generator, tmp_path_factory):
 @pytest.fixture(scope="module")
 def discriminator_variables():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(golden, "weight", constant)
+        patch.setattr(golden, "weight", golden.constant)
         return golden.discriminator_variables(fc_inputs=512)
 
 
@@ -77,49 +95,6 @@ def refused(path, content: bytes) -> str:
     said = message(read_pdparams, path)
     assert said.startswith(f"{path}: ")
     return said[len(f"{path}: ") :]
-
-
-# Pickle's opcodes, by hand: Python's own pickler writes only the harmless half of what its unpickler obeys.
-def text(string: str) -> bytes:
-    content = string.encode()
-    return b"X" + struct.pack("<I", len(content)) + content
-
-
-def global_(module: str, name: str) -> bytes:
-    return f"c{module}\n{name}\n".encode()
-
-
-def stack_global(module: str, name: str) -> bytes:
-    return text(module) + text(name) + b"\x93"
-
-
-def call(function: bytes, *arguments: bytes) -> bytes:
-    return function + b"(" + b"".join(arguments) + b"tR"
-
-
-def a_dict(value: bytes) -> bytes:
-    return b"}" + text("weight") + value + b"s."
-
-
-NONE, FALSE, TRUE, ZERO, ONE, MINUS = b"N", b"\x89", b"\x88", b"K\x00", b"K\x01", b"J\xff\xff\xff\xff"
-LITTLE = text("<")
-F4 = call(global_("numpy", "dtype"), text("f4"), FALSE, TRUE)
-EMPTY = call(global_("numpy.core.multiarray", "_reconstruct"), global_("numpy", "ndarray"), b"K\x00\x85", text("b"))
-
-
-def state(*parts: bytes) -> bytes:
-    return b"(" + b"".join(parts) + b"tb"
-
-
-def dtype_state(order=LITTLE, subarray=NONE, names=NONE, fields=NONE, flags=ZERO) -> bytes:
-    return state(b"K\x03", order, subarray, names, fields, MINUS, MINUS, flags)
-
-
-PLAIN, TWO = F4 + dtype_state(), b"U\x08" + struct.pack("<2f", 1.5, -2)
-
-
-def array(dtype=PLAIN, shape=b"K\x02\x85", data=TWO) -> bytes:
-    return EMPTY + state(ONE, shape, dtype, FALSE, data)
 
 
 class TestRoundTrip:

@@ -12,8 +12,7 @@ from paddle import nn
 
 from models.generator import Generator
 from models.layers import same_conv
-from tests import golden
-from tests.test_steps import follow_the_recorded_trajectory
+from tests.helpers import golden, trajectory
 from train import cpu
 
 
@@ -179,4 +178,4 @@ def test_a_number_of_threads_that_is_given_is_obeyed(monkeypatch):
 
 @golden.needs_golden
 def test_three_gan_steps_follow_the_recorded_trajectory():
-    follow_the_recorded_trajectory(cpu.speed_up)
+    trajectory.follow(cpu.speed_up)
