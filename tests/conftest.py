@@ -7,7 +7,7 @@ import paddle
 import pytest
 
 from models import weights
-from tests.helpers import generators, golden
+from tests.helpers import fluid_files, generators, golden
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,6 +38,12 @@ def weights_file(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def g_models(tmp_path_factory):
+    """The recordings' generator as a user of the article has it: a folder of fluid's, byte for byte (test_fluid.py)."""
+    return fluid_files.write_folder(tmp_path_factory.mktemp("article") / "g_models", golden.generator_variables())
+
+
 @pytest.fixture(scope="module")
 def constant_initial_weights():
     """Drawing 89 million normal numbers takes seconds a network; for tests that do not depend on the initial weights."""
@@ -49,5 +55,5 @@ def constant_initial_weights():
 @pytest.fixture(scope="module")
 def recorded():
     """The recordings of seed 0: {name: array}."""
-    with np.load(golden.GOLDEN / "golden_seed0.npz") as file:
+    with np.load(golden.RECORDINGS / "golden_seed0.npz") as file:
         return dict(file)

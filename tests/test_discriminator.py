@@ -43,20 +43,17 @@ def passes():
     return found
 
 
-@golden.needs_golden
 @pytest.mark.parametrize("output", ["logit_eval", "prob_eval", "prob_train"])
 def test_equals_the_recording(recorded, passes, output):
     assert passes[output].shape == (2, 1)
     np.testing.assert_allclose(passes[output], recorded[f"d_{output}"], rtol=1e-4)
 
 
-@golden.needs_golden
 def test_train_mode_logits_equal_the_recording(recorded, passes):
     p = passes["prob_train"].astype("float64")
     np.testing.assert_allclose(np.log(p / (1 - p)), recorded["d_logit_train"], rtol=1e-4)
 
 
-@golden.needs_golden
 def test_statistics_after_one_train_pass_equal_the_recording(recorded, passes):
     assert {name[len("d_stat/") :] for name in recorded if name.startswith("d_stat/")} == set(STATISTICS)
     for theirs, ours in STATISTICS.items():

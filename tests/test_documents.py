@@ -1,6 +1,6 @@
 """What the documents show is so: commands and code run, links lead somewhere, what they name is there.
 
-Every command in README.md, README_cn.md, docs/ and the notebooks' texts is run, in a copy of the project that has beside
+Every command in the pages here, in docs/ and tests/ and in the notebooks' texts is run, in a copy of the project that has beside
 it what the documents take for given (photographs, weights, data sets, all small). SHORT says what is added to a command
 so that it takes seconds, ELSEWHERE which test runs it instead. A command that no rule knows fails: write the rule.
 """
@@ -155,7 +155,7 @@ def commands(document: Document) -> list:
 
 def documents() -> list:
     found = []
-    for path in [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").glob("*.md"))]:
+    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *(ROOT / "tests").rglob("*.md")]:
         found.append(parse(path.relative_to(ROOT).as_posix(), path.parent, path.read_text(encoding="utf-8")))
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):

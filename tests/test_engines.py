@@ -53,7 +53,6 @@ def test_every_engine_that_is_installed_here_is_tested():
     assert {"eager", "paddle"} <= set(HERE)
 
 
-@golden.needs_golden
 @pytest.mark.parametrize("name", HERE)
 def test_fp32_equals_the_recording(name, load, recorded):
     sr = load(name)(golden.nchw(golden.picture("lr", (2, 24, 32, 3))))

@@ -321,13 +321,11 @@ def fails(result, status, *words):
 
 
 class TestCommand:
-    @golden.needs_golden
-    def test_figures_of_a_real_network(self, hr_folder, tmp_path):
+    def test_figures_of_a_real_network(self, hr_folder, g_models, tmp_path):
         (hr_folder / "b.bmp").unlink()
-        weights = golden.GOLDEN / "g_models"
         files = [tmp_path / "out" / name for name in ("f.csv", "f.json", "f.png")]
         flags = ["--csv", files[0], "--json", files[1], "--figure", files[2], "--engine", "eager", "--device", "cpu"]
-        result = run(tmp_path, "--hr", hr_folder, "--weights", weights, *flags)
+        result = run(tmp_path, "--hr", hr_folder, "--weights", g_models, *flags)
         assert result.returncode == 0, result.stderr
 
         lines = result.stdout.splitlines()
@@ -339,7 +337,7 @@ class TestCommand:
             *["mean", "method", "bicubic", "g_models"],
         ]
 
-        upscaler = Upscaler(weights, engine="eager", precision="fp32", device="cpu")
+        upscaler = Upscaler(g_models, engine="eager", precision="fp32", device="cpu")
         content = json.loads(files[1].read_text(encoding="utf-8"))
         for picture, seed in zip(content["pictures"], (0, 2)):
             hr = photograph(seed, 43, 50 + 4 * seed)[:40, : picture["width"]]
@@ -350,15 +348,13 @@ class TestCommand:
             assert figures["seconds"] > 0
         settings = content["settings"]
         assert settings["engine"] == "eager" and settings["precision"] == "fp32" and settings["shave"] == 4
-        assert settings["weights"] == {"g_models": str(weights)} and "numpy" in settings["versions"]
+        assert settings["weights"] == {"g_models": str(g_models)} and "numpy" in settings["versions"]
         assert files[0].read_text(encoding="utf-8").count("\n") == 1 + 2 * 3
         assert cv2.imread(str(files[2])).shape[1] > 1000
 
-    @golden.needs_golden
-    def test_a_bad_picture_is_named_before_anything_is_measured(self, hr_folder, tmp_path):
+    def test_a_bad_picture_is_named_before_anything_is_measured(self, hr_folder, g_models, tmp_path):
         (hr_folder / "z.png").write_bytes(b"no picture")
-        weights = golden.GOLDEN / "g_models"
-        fails(run(tmp_path, "--hr", hr_folder, "--weights", weights), 1, str(hr_folder / "z.png"))
+        fails(run(tmp_path, "--hr", hr_folder, "--weights", g_models), 1, str(hr_folder / "z.png"))
 
     def test_weights_that_cannot_be_used(self, hr_folder, tmp_path):
         damaged = tmp_path / "g.pdparams"
@@ -371,13 +367,12 @@ class TestCommand:
         fails(run(tmp_path, "--hr", hr_folder, "--weights", "g", "--pictures", "a"), 1, "--figure")
 
     @golden.needs_data
-    @golden.needs_golden
-    def test_set5_has_its_papers_rows(self, tmp_path):
+    def test_set5_has_its_papers_rows(self, g_models, tmp_path):
         folder = tmp_path / "Set5"
         for kind in ("HR", "LRbicx4"):
             (folder / kind).mkdir(parents=True)
             shutil.copy(golden.DATA / "Set5" / kind / "img_003.png", folder / kind)
-        flags = ["--lr", folder / "LRbicx4", "--weights", golden.GOLDEN / "g_models", "--engine", "eager"]
+        flags = ["--lr", folder / "LRbicx4", "--weights", g_models, "--engine", "eager"]
         result = run(tmp_path, "--hr", folder / "HR", *flags)
         assert result.returncode == 0, result.stderr
         assert result.stdout.splitlines()[-2:] == [

@@ -1,3 +1,4 @@
+import hashlib
 import random
 import re
 import struct
@@ -14,7 +15,7 @@ from models.vgg19 import VGG19
 from tests.helpers import golden
 from tests.helpers.fluid_files import CODES, stream, tensor_desc, variable, write_folder
 
-G_MODELS = golden.GOLDEN / "g_models"
+OUT_B_0 = "00000000 0000000000000000 00000000 04000000 0805 1003 000128be ae448f3d cdc073bc"
 
 
 @pytest.fixture
@@ -41,11 +42,23 @@ def shapes(network_class, *arguments):
 
 
 class TestReadVariable:
-    @golden.needs_golden
-    def test_these_tests_write_the_bytes_that_fluid_wrote(self):
-        weights = golden.generator_variables()
-        for name in ("out.w_0", "out.b_0", "n256s1/1.w_0"):
-            assert variable(weights[name]) == (G_MODELS / name).read_bytes()
+    def test_these_tests_write_the_bytes_that_fluid_wrote(self, g_models):
+        """All 210 files have the checksums of those that fluid 1.8.5 wrote."""
+        lines = (golden.RECORDINGS / "g_models.sha256").read_text(encoding="utf-8").splitlines()
+        by_fluid = {name: digest for digest, name in (line.split() for line in lines)}
+        files = [path for path in g_models.rglob("*") if path.is_file()]
+        assert len(files) == 210
+        assert {
+            path.relative_to(g_models).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+        } == by_fluid
+
+    def test_a_file_that_fluid_wrote(self, tmp_path):
+        """`out.b_0` as fluid wrote it, taken apart in tests/recordings/README.md."""
+        content = bytes.fromhex(OUT_B_0)
+        assert variable(golden.weight("out.b_0", (3,))) == content
+        (tmp_path / "out.b_0").write_bytes(content)
+        found = fluid.read_variable(tmp_path / "out.b_0")
+        np.testing.assert_array_equal(found, np.array(struct.unpack("<3f", content[-12:]), "float32"))
 
     @pytest.mark.parametrize("dtype", CODES)
     @pytest.mark.parametrize("packed", [False, True])
@@ -154,10 +167,9 @@ class TestReadVariable:
 
 
 class TestReadPersistables:
-    @golden.needs_golden
-    def test_the_articles_folder_holds_the_drawn_weights(self):
+    def test_the_articles_folder_holds_the_drawn_weights(self, g_models):
         expected = golden.generator_variables()
-        found = fluid.read_persistables(G_MODELS)
+        found = fluid.read_persistables(g_models)
         assert len(found) == 210
         assert set(found) == set(expected)
         for name, array in expected.items():

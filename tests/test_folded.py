@@ -56,7 +56,6 @@ def test_it_computes_what_the_generator_computes(pair, shape):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-@golden.needs_golden
 def test_it_equals_the_recording(recorded):
     network = FoldedGenerator(generators.recorded())
     with paddle.no_grad():

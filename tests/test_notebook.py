@@ -19,7 +19,6 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from tests.helpers import golden
-from tests.helpers.golden import GOLDEN, needs_golden
 from train.recipe import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -383,9 +382,8 @@ def test_the_slider_has_both_pictures_in_it(executed):
     assert len(page) < 300_000
 
 
-@needs_golden
 def test_the_original_projects_checkpoint_computes_what_was_recorded(executed):
-    with np.load(GOLDEN / "golden_seed0.npz") as recorded:
+    with np.load(golden.RECORDINGS / "golden_seed0.npz") as recorded:
         expected = recorded["g_eval"]
     found = np.load(executed[1] / "probe_original.npy")
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)

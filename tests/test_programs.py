@@ -58,7 +58,6 @@ def test_the_paddle_program_computes_any_size_and_batch_as_the_generator_does(pa
         np.testing.assert_allclose(program(lr), sr, rtol=0, atol=1e-5)
 
 
-@golden.needs_golden
 def test_the_paddle_program_equals_the_recording(paddle_folder, recorded):
     np.testing.assert_allclose(paddle_program(paddle_folder)(recorded_lr()), recorded["g_eval"], rtol=0, atol=1e-5)
 
@@ -120,7 +119,6 @@ def test_the_onnx_program_computes_any_size_and_batch_as_the_generator_does(onnx
 
 
 @needs_onnx_export
-@golden.needs_golden
 def test_the_onnx_program_equals_the_recording(onnx_file, recorded):
     np.testing.assert_allclose(onnx_program(onnx_file)(recorded_lr()), recorded["g_eval"], rtol=0, atol=1e-5)
 

@@ -12,6 +12,7 @@ from infer.source import Source
 from models import weights
 from models.errors import InputError
 from tests.helpers import generators, golden
+from tests.helpers.fluid_files import write_folder
 
 
 class Hostile:
@@ -38,10 +39,9 @@ def state(source):
 # --------------------------------------------------------------------------------------------------------- generator
 
 
-@golden.needs_golden
-def test_a_file_and_the_articles_folder_give_the_recordings_generator(weights_file):
+def test_a_file_and_the_articles_folder_give_the_recordings_generator(weights_file, g_models):
     expected = generators.numbers(generators.recorded())
-    for path in (weights_file, golden.GOLDEN / "g_models"):
+    for path in (weights_file, g_models):
         found = state(Source(str(path)))
         assert found.keys() == expected.keys()
         for name, array in expected.items():
@@ -115,14 +115,9 @@ def folder_with_other_files(folder):
 
 
 def incomplete_folder(folder):
-    if not golden.GOLDEN.is_dir():
-        pytest.skip("../shared/golden is not on this machine")
-    copy = folder / "incomplete"
-    shutil.copytree(golden.GOLDEN / "g_models", copy)
-    for path in [copy, *copy.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    (copy / "out.w_0").unlink()
-    return copy
+    variables = golden.generator_variables()
+    del variables["out.w_0"]
+    return write_folder(folder / "incomplete", variables)
 
 
 BAD = [no_such_file, empty_file, text, cut, hostile, other_network, other_shape]
@@ -181,14 +176,10 @@ def test_without_a_blend_alpha_does_not_matter(weights_file):
     assert Source(str(weights_file), "", 0.25).key() == Source(str(weights_file)).key()
 
 
-@golden.needs_golden
-def test_the_articles_folder_has_a_key_of_its_weights(tmp_path):
-    folder = golden.GOLDEN / "g_models"
+def test_the_articles_folder_has_a_key_of_its_weights(g_models, tmp_path):
     copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    for path in [copy, *copy.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    key = Source(str(folder)).key()
+    shutil.copytree(g_models, copy)
+    key = Source(str(g_models)).key()
     assert Source(str(copy)).key() == key
     (copy / "ho").mkdir()
     (copy / "ho" / "fc.b_0").write_bytes(b"the discriminator's, which does not matter")

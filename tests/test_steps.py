@@ -7,12 +7,11 @@ import paddle
 import pytest
 from paddle import nn
 
-from tests.helpers import golden, trajectory
+from tests.helpers import trajectory
 from train.recipe import Recipe
 from train.steps import adam, gan_step, pretrain_step
 
 
-@golden.needs_golden
 def test_three_gan_steps_follow_the_recorded_trajectory():
     trajectory.follow(lambda *networks: None)
 

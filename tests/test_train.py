@@ -157,11 +157,10 @@ def test_training_depends_on_the_seed_and_not_on_the_workers(stage1, photographs
     assert not np.array_equal(results["a"], results["c"])
 
 
-@golden.needs_golden
-def test_stage_1_goes_on_from_a_folder_of_the_articles(photographs, tmp_path):
+def test_stage_1_goes_on_from_a_folder_of_the_articles(photographs, g_models, tmp_path):
     result = run(
         "pretrain_g.py", "--data", photographs, "--output", tmp_path, "--epochs", 0, "--learning-rate", 1e-9,
-        "--init", golden.GOLDEN / "g_models", *SMALL,
+        "--init", g_models, *SMALL,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     found = paddle.load(str(tmp_path / "pretrain_g.pdparams"))["out_conv.weight"].numpy()

@@ -14,7 +14,6 @@ from PIL import Image, ImageCms
 from infer import Upscaler
 from models import weights
 from models.generator import Generator
-from tests.helpers import golden
 
 ROOT = Path(__file__).resolve().parents[1]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -296,10 +295,8 @@ class TestFlags:
         assert not (tmp_path / "o").exists()
 
 
-@golden.needs_golden
-def test_the_articles_folder_blended_with_a_file(pictures, trained, cache, tmp_path):
-    folder = golden.GOLDEN / "g_models"
-    flags = ["--weights", folder, "--blend", trained, "--alpha", 1, "--precision", "fp32"]
+def test_the_articles_folder_blended_with_a_file(pictures, trained, g_models, cache, tmp_path):
+    flags = ["--weights", g_models, "--blend", trained, "--alpha", 1, "--precision", "fp32"]
     result = run(pictures / "colour.png", "-o", tmp_path, *flags, env=cache)
     assert result.returncode == 0, result.stderr
     plain = run(pictures / "colour.png", "-o", tmp_path / "b", "--weights", trained, "--precision", "fp32", env=cache)

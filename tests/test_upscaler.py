@@ -205,7 +205,6 @@ def test_progress_adds_up_to_1(repeating):
 # --------------------------------------------------------------------------------------------------------- pictures
 
 
-@golden.needs_golden
 @pytest.mark.parametrize("engine", HERE)
 def test_the_recording_in_16_bits(weights_file, engine, recorded):
     """The recording's LR is no picture of integers; rounded to 65536 levels it is off by 1.5e-5 at most."""
@@ -427,10 +426,9 @@ def test_weights_that_cannot_be_used_are_named_and_leave_nothing_in_the_cache(
     assert kept() == []
 
 
-@golden.needs_golden
-def test_the_articles_folder(network):
+def test_the_articles_folder(network, g_models):
     lr = noise(8, 9)
-    sr = Upscaler(golden.GOLDEN / "g_models", precision="fp32")(lr)
+    sr = Upscaler(g_models, precision="fp32")(lr)
     assert_levels(sr, directly(network, lr), ROUNDED)
 
 

@@ -104,7 +104,6 @@ def message(*arguments, **options) -> str:
     return str(error.value)
 
 
-@golden.needs_golden
 @every_form
 def test_each_form_gives_the_recorded_conv5(form, big, recorded, capsys):
     path = write(form, big)

@@ -198,9 +198,8 @@ class TestFilesOfOtherVersions:
 
 
 class TestFluidFolders:
-    @golden.needs_golden
-    def test_generator(self, recorded):
-        network = load_generator(golden.GOLDEN / "g_models")
+    def test_generator(self, recorded, g_models):
+        network = load_generator(g_models)
         network.eval()
         lr = paddle.to_tensor(golden.nchw(golden.picture("lr", (2, 24, 32, 3))))
         with paddle.no_grad():

@@ -12,7 +12,7 @@ from paddle import nn
 
 from models.generator import Generator
 from models.layers import same_conv
-from tests.helpers import golden, trajectory
+from tests.helpers import trajectory
 from train import cpu
 
 
@@ -176,6 +176,5 @@ def test_a_number_of_threads_that_is_given_is_obeyed(monkeypatch):
     assert set_to == [cores, max(1, cores // 2)]
 
 
-@golden.needs_golden
 def test_three_gan_steps_follow_the_recorded_trajectory():
     trajectory.follow(cpu.speed_up)

@@ -1,6 +1,6 @@
 """The recorded results of the article's networks, and the rule by which their weights and pictures were drawn.
 
-Nothing of the port is used here: names, shapes and numbers come from `../shared/golden/README.md`.
+Nothing of the port is used here: names, shapes and numbers come from `tests/recordings/README.md`.
 """
 
 import zlib
@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-GOLDEN = SHARED / "golden"
-DATA = SHARED / "data"
-needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="../shared/golden is not on this machine")
+RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not on this machine")
 
 

@@ -16,7 +16,7 @@ from train.steps import adam, gan_step
 
 def follow(prepare) -> None:
     """Three steps of the networks after `prepare(generator, discriminator, vgg19)`, compared with the recording."""
-    recorded = np.load(golden.GOLDEN / "trajectory_seed0.npz")
+    recorded = np.load(golden.RECORDINGS / "trajectory_seed0.npz")
     generator, discriminator, vgg19 = Generator(), Discriminator(), VGG19(with_classifier=False)
     generator.set_state_dict(fluid.generator_state(golden.generator_variables()))
     discriminator.set_state_dict(fluid.discriminator_state(golden.discriminator_variables()))
