@@ -79,8 +79,8 @@ def arrays(network):
 
 def assert_equal(found: dict, expected: dict):
     assert set(found) == set(expected)
-    for name, array in expected.items():
-        np.testing.assert_array_equal(np.asarray(found[name]), array, err_msg=name)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(np.asarray(found[name]), values, err_msg=name)
 
 
 def message(call, *arguments) -> str:

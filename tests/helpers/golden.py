@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+DATA = SHARED / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not on this machine")
 
 
