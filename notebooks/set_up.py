@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PADDLES = ("paddlepaddle-gpu", "paddlepaddle")
 OPENCVS = ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless")
-NOT_TO_RUN = ("pytest", "ruff")  # of the requirements: for those who work on the project
+NOT_TO_RUN = ("pytest",)  # of the requirements: for those who work on the project
 LOADED_AS = {"numpy": "numpy", "pillow": "PIL", "matplotlib": "matplotlib", "opencv-python": "cv2"}  # as modules
 PYTHONS = ((3, 8), (3, 12))  # the first and the last for which Paddle 2.6.2 is built
 

@@ -8,6 +8,16 @@ import pytest
 
 from models import weights
 from tests.helpers import fluid_files, generators, golden
+from tests.helpers.skipped import pytest_addoption, pytest_sessionfinish  # noqa: F401  pytest's hooks
+
+SLOW_FIXTURES = {"browser", "classified", "executed", "exported", "onnx_file", "paddle_folder", "passes", "upscaled"}
+
+
+def pytest_collection_modifyitems(items):
+    """A test is slow, too, where something that takes seconds is made for it."""
+    for item in items:
+        if SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -350,6 +350,7 @@ class TestVisit:
         assert "left_x4.png" not in server.files()
 
 
+@pytest.mark.slow
 @in_browser
 class TestRefused:
     def test_no_picture_chosen(self, visit):
@@ -394,6 +395,7 @@ class TestRefused:
         assert str(weights_file.parent) not in tab.content()
 
 
+@pytest.mark.slow
 @in_browser
 class TestEnd:
     @pytest.mark.parametrize("engine", ["openvino", "paddle"])

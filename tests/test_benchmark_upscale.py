@@ -22,6 +22,7 @@ def rows(text):
     return {(line[0], line[1]): line[2:] for line in lines if line[1] in ("fp32", "bf16")}
 
 
+@pytest.mark.slow
 def test_every_engine_has_a_row_and_pytorch_computes_the_same(g_models, tmp_path):
     call = [sys.executable, "benchmarks/upscale.py", "--weights", g_models, "--crop", "16", "--repeats", "1"]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}

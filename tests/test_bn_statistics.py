@@ -52,6 +52,7 @@ def test_the_first_statistic_is_the_mean_over_the_batches_it_saw(generator):
     np.testing.assert_allclose(copy.head_bn._variance.numpy(), variances, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_are_copied_and_the_original_stays_as_it_was(generator):
     before = {name: value.numpy().copy() for name, value in generator.state_dict().items()}
     copy = Generator()

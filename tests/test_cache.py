@@ -151,6 +151,7 @@ def test_what_is_damaged_is_built_anew(home, damage):
     assert names(home) == ["a"]
 
 
+@pytest.mark.slow
 def test_damage_to_the_list_of_contents_never_gives_other_facts(monkeypatch):
     """A wrong reach would put seams into every picture, silently."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # some hundred builds
@@ -217,6 +218,7 @@ def at_once(count, keys, tmp_path):
     return [int(output) for output, _ in said]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 6])
 def test_processes_that_start_at_once_all_get_a_whole_program(count, home, tmp_path):
     keys = [f"key{i}" for i in range(8)]
@@ -227,6 +229,7 @@ def test_processes_that_start_at_once_all_get_a_whole_program(count, home, tmp_p
         assert names(home / key) == sorted([cache.CONTENTS, "x", "y", "z"])
 
 
+@pytest.mark.slow
 def test_processes_that_find_it_damaged_at_once_all_get_a_whole_program(home, tmp_path):
     keys = [f"key{i}" for i in range(8)]
     for key in keys:

@@ -46,6 +46,7 @@ def test_what_is_saved_is_read_back_and_is_an_ordinary_numpy_archive(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.slow
 def test_every_damaged_byte_is_found_or_changes_nothing(tmp_path):
     """A byte in 800 places of the file: no read gives other arrays or another note."""
     path = checkpoint.path_of(tmp_path, 1, 0)
@@ -234,6 +235,7 @@ def test_a_bit_of_the_directory_that_hides_entries(tmp_path, with_digest, bit):
         checkpoint.load(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_reading_takes_no_more_memory_than_the_file_has(tmp_path, compression):
     """Compressed zeros, a declared shape and a declared size are each a hundred megabytes of nothing."""

@@ -295,6 +295,7 @@ for lr, hr in crops.batches(0, 4, 2):
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_process_at_once():
     line = [sys.executable, "-c", SLOW, str(ROOT)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as process:

@@ -43,6 +43,7 @@ def passes():
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["logit_eval", "prob_eval", "prob_train"])
 def test_equals_the_recording(recorded, passes, output):
     assert passes[output].shape == (2, 1)
@@ -68,6 +69,7 @@ def test_last_layer_has_an_input_for_every_value_of_the_last_maps(hr_size):
     assert list(network.fc.weight.shape) == [FC_INPUTS[hr_size], 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hr_size", [4, 24, 96, 100])
 def test_small_pictures_get_one_logit_each(hr_size):
     network = Discriminator(hr_size)

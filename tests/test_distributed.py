@@ -14,7 +14,10 @@ from tests.helpers import training
 RUN = ["--hr-size", 16, "--batch-size", 4, "--crops-per-image", 4, "--sample-every", 1, "--no-vgg", "--backend", "gloo"]
 STAGE = "srgan_g"
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the launcher's processes talk by gloo")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the launcher's processes talk by gloo"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -408,6 +408,7 @@ def script_of(words: list) -> str:
     return next((word for word in words if re.fullmatch(r"\w+/\w+\.py", word)), "") if words[0] == "python" else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shown", unique(COMMANDS), ids=str)
 def test_a_command_that_is_shown_runs(shown, request):
     text = filled_in(shown.text)
@@ -443,6 +444,7 @@ def test_what_is_run_elsewhere_is_run_there(script):
     assert re.search(rf"{room}/{stem}\.py|{room}\W+{stem}\b|from {room} import .*\b{stem}\b", text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shown", CODE, ids=lambda shown: f"{shown.document}:{shown.line}")
 def test_code_that_is_shown_runs(shown, world):
     before, after = PYTHON.get(shown.text.partition("\n")[0], ("", ""))
@@ -508,6 +510,7 @@ def test_the_usage_in_a_module_is_what_the_command_takes(shown):
     check_flags(script, words)
 
 
+@pytest.mark.slow
 def test_flags_that_are_named_exist():
     everyones = {flag for script in scripts() for flag in flags_of(script)}
     # Those of other programs: commands that are run above.

@@ -840,6 +840,7 @@ def test_a_damaged_archive_is_an_error_and_leaves_nothing(archive, tmp_path, con
     assert names(tmp_path) == ["top.zip"]
 
 
+@pytest.mark.slow
 def test_any_damage_is_found_or_harmless(archive, tmp_path):
     chance = random.Random(0)
     small = packed([("top/", b""), ("top/1.png", CONTENT[:60]), ("top/2.png", OTHER[:60])])

@@ -53,6 +53,7 @@ def test_every_engine_that_is_installed_here_is_tested():
     assert {"eager", "paddle"} <= set(HERE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_fp32_equals_the_recording(name, load, recorded):
     sr = load(name)(golden.nchw(golden.picture("lr", (2, 24, 32, 3))))
@@ -60,6 +61,7 @@ def test_fp32_equals_the_recording(name, load, recorded):
     np.testing.assert_allclose(sr, recorded["g_eval"], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_sizes_and_batches_may_change_and_change_back(name, load, network):
     compute = load(name)
@@ -71,6 +73,7 @@ def test_sizes_and_batches_may_change_and_change_back(name, load, network):
         np.testing.assert_allclose(sr, expected[size], rtol=0, atol=1e-4, err_msg=str(size))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_pictures_of_a_batch_do_not_touch_each_other(name, load):
     compute = load(name)

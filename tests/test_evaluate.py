@@ -321,6 +321,7 @@ def fails(result, status, *words):
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_figures_of_a_real_network(self, hr_folder, g_models, tmp_path):
         (hr_folder / "b.bmp").unlink()
         files = [tmp_path / "out" / name for name in ("f.csv", "f.json", "f.png")]
@@ -356,6 +357,7 @@ class TestCommand:
         (hr_folder / "z.png").write_bytes(b"no picture")
         fails(run(tmp_path, "--hr", hr_folder, "--weights", g_models), 1, str(hr_folder / "z.png"))
 
+    @pytest.mark.slow
     def test_weights_that_cannot_be_used(self, hr_folder, tmp_path):
         damaged = tmp_path / "g.pdparams"
         damaged.write_bytes(b"\x80\x02}q\x00")
@@ -366,6 +368,7 @@ class TestCommand:
     def test_pictures_without_a_figure(self, hr_folder, tmp_path):
         fails(run(tmp_path, "--hr", hr_folder, "--weights", "g", "--pictures", "a"), 1, "--figure")
 
+    @pytest.mark.slow
     @golden.needs_data
     def test_set5_has_its_papers_rows(self, g_models, tmp_path):
         folder = tmp_path / "Set5"

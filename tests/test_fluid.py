@@ -145,6 +145,7 @@ class TestReadVariable:
         desc = b"\x08\x05\x12\x01\x82\x01"  # one byte of dimensions is announced, the number takes two
         refused(tmp_path / "v", struct.pack("<IQIi", 0, 0, 0, len(desc)) + desc + bytes(4 * 130))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("lod", [(), [[0, 1], [0, 2, 3]]])
     def test_whatever_bytes_are_damaged_it_is_an_array_or_refused(self, tmp_path, lod):
         path, luck = tmp_path / "v", random.Random(0)
@@ -326,6 +327,7 @@ class TestDiscriminatorState:
         state = fluid.discriminator_state(golden.discriminator_variables(fc_inputs=fc_inputs), hr_size)
         assert {name: array.shape for name, array in state.items()} == shapes(Discriminator, hr_size)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "ours, theirs",
         [

@@ -51,12 +51,14 @@ def checkpoint_epochs(output, stage=STAGE1):
 # --------------------------------------------------------------------------------------------------------- going on
 
 
+@pytest.mark.slow
 def test_resume_with_nothing_there_is_a_new_run(train, tmp_path, capsys):
     train(pretrain_g, "--epochs", 0, "--resume")
     assert "no checkpoint in" in capsys.readouterr().out
     assert checkpoint_epochs(tmp_path) == [1]
 
 
+@pytest.mark.slow
 def test_a_new_run_is_refused_where_one_could_be_gone_on_from(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
@@ -66,6 +68,7 @@ def test_a_new_run_is_refused_where_one_could_be_gone_on_from(train, tmp_path):
     assert checkpoint_epochs(tmp_path) == [1]
 
 
+@pytest.mark.slow
 def test_a_run_that_has_ended_stays_as_it_is_and_more_epochs_go_on(train, tmp_path, capsys):
     train(pretrain_g, "--epochs", 1)
     before = training.checkpoints(tmp_path, STAGE1)
@@ -77,6 +80,7 @@ def test_a_run_that_has_ended_stays_as_it_is_and_more_epochs_go_on(train, tmp_pa
     assert [row[1] for row in training.log(tmp_path)] == ["epoch", "0", "1", "2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed, said",
     [
@@ -97,12 +101,14 @@ def test_another_recipe_is_refused_unless_told_to(train, tmp_path, capsys, chang
     assert max(checkpoint_epochs(tmp_path)) == 3
 
 
+@pytest.mark.slow
 def test_where_the_rate_follows_the_runs_length_its_length_is_the_recipes(train):
     train(pretrain_g, "--epochs", 1, "--schedule", "cosine")
     with pytest.raises(InputError, match="pretrain-epochs 1 there, 3 here"):
         train(pretrain_g, "--epochs", 3, "--resume", "--schedule", "cosine")
 
 
+@pytest.mark.slow
 def test_other_pictures_are_refused_unless_told_to(train, photographs, tmp_path):
     train(pretrain_g, "--epochs", 0)
     (tmp_path / "others").mkdir()
@@ -117,6 +123,7 @@ def test_other_pictures_are_refused_unless_told_to(train, photographs, tmp_path)
     assert max(checkpoint_epochs(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_other_sizes_of_the_same_names_are_other_pictures(train, photographs, tmp_path):
     """The crops' places follow from the sizes."""
     folder = tmp_path / "photographs"
@@ -127,6 +134,7 @@ def test_other_sizes_of_the_same_names_are_other_pictures(train, photographs, tm
         train(pretrain_g, "--epochs", 1, "--resume", "--data", folder)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_before_the_names_and_the_digest_is_gone_on_from(train, photographs, tmp_path):
     """Its note has a checksum of the pictures' names and sizes, not themselves."""
     train(pretrain_g, "--epochs", 0)
@@ -146,12 +154,14 @@ def test_a_checkpoint_of_before_the_names_and_the_digest_is_gone_on_from(train, 
     assert max(checkpoint_epochs(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_fields_that_a_stage_does_not_read_may_change(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     train(pretrain_g, "--epochs", 1, "--resume", "--adv-weight", 0.5, "--d-warmup", 3, "--sample-every", 7)
     assert max(checkpoint_epochs(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_another_batch_in_mid_epoch_begins_the_epoch_anew(train, tmp_path, capsys, monkeypatch):
     """Else its means would be those of some steps divided by the number of others."""
     many = ["--crops-per-image", 4, "--epochs", 0, "--save-every-minutes", 0, "--learning-rate", 1e-9]
@@ -166,6 +176,7 @@ def test_another_batch_in_mid_epoch_begins_the_epoch_anew(train, tmp_path, capsy
     assert float(row[header.index("mse")]) == pytest.approx(float(training.log(tmp_path / "alone")[1][4 - 1]), rel=0.2)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_the_other_stage_is_refused(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     train(train_gan, "--epochs", 0, "--no-vgg")
@@ -175,6 +186,7 @@ def test_a_checkpoint_of_the_other_stage_is_refused(train, tmp_path):
         train(pretrain_g, "--epochs", 20, "--resume")
 
 
+@pytest.mark.slow
 def test_stage_2_goes_on_without_stage_1s_file_but_not_with_another_loss(train, tmp_path, monkeypatch):
     train(pretrain_g, "--epochs", 0)
     train(train_gan, "--epochs", 0, "--no-vgg")
@@ -186,6 +198,7 @@ def test_stage_2_goes_on_without_stage_1s_file_but_not_with_another_loss(train, 
         train(train_gan, "--epochs", 2, "--vgg19", "x", "--resume")
 
 
+@pytest.mark.slow
 def test_an_error_at_an_epochs_end_loses_none_of_its_steps(train, tmp_path, valid, monkeypatch):
     """A validation picture that has gone, a full disk: the checkpoint is of the epoch's last step."""
 
@@ -206,6 +219,7 @@ def test_an_error_at_an_epochs_end_loses_none_of_its_steps(train, tmp_path, vali
     training.assert_same(found, wanted)
 
 
+@pytest.mark.slow
 def test_a_signal_at_the_very_end_keeps_what_follows_from_starting(train, tmp_path, monkeypatch):
     monkeypatch.setattr(loop._Run, "_report", lambda run, is_last: signal.getsignal(signal.SIGINT)(signal.SIGINT, None))
     with pytest.raises(SystemExit) as stopped:
@@ -213,6 +227,7 @@ def test_a_signal_at_the_very_end_keeps_what_follows_from_starting(train, tmp_pa
     assert stopped.value.code == 130 and checkpoint_epochs(tmp_path) == [1]
 
 
+@pytest.mark.slow
 def test_other_networks_are_refused_even_so(train, tmp_path, monkeypatch):
     train(pretrain_g, "--epochs", 0)
     train(train_gan, "--epochs", 0, "--no-vgg")
@@ -223,6 +238,7 @@ def test_other_networks_are_refused_even_so(train, tmp_path, monkeypatch):
         train(train_gan, "--epochs", 1, "--no-vgg", "--resume")
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(train, tmp_path, capsys):
     train(pretrain_g, "--epochs", 3)
     wanted = training.checkpoints(tmp_path, STAGE1)
@@ -236,6 +252,7 @@ def test_a_damaged_checkpoint_is_passed_over(train, tmp_path, capsys):
     training.assert_same(training.checkpoints(tmp_path, STAGE1)[newest.stem], wanted[newest.stem])
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_half_written_is_removed(train, tmp_path):
     folder = tmp_path / "checkpoints" / STAGE1
     folder.mkdir(parents=True)
@@ -244,6 +261,7 @@ def test_what_a_killed_run_left_half_written_is_removed(train, tmp_path):
     assert [path.name for path in folder.iterdir()] == ["epoch_000001_step_000000.npz"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_without_what_it_needs_is_named(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     (path,) = (tmp_path / "checkpoints" / STAGE1).iterdir()
@@ -275,6 +293,7 @@ def valid(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_validation_is_evaluates_measure_and_the_best_is_kept(train, tmp_path, valid, capsys):
     train(pretrain_g, "--epochs", 6, "--valid", valid, "--valid-every", 2, "--learning-rate", 0.02)
     header, *rows = training.log(tmp_path)
@@ -297,6 +316,7 @@ def test_validation_is_evaluates_measure_and_the_best_is_kept(train, tmp_path, v
     assert best + 1 in kept and set(kept) - {best + 1} >= {7} and len(kept) <= 4
 
 
+@pytest.mark.slow
 def test_other_validation_pictures_have_a_best_of_their_own(train, tmp_path, valid, capsys):
     train(pretrain_g, "--epochs", 1, "--valid", valid, "--valid-every", 1)
     other = tmp_path / "other"
@@ -317,6 +337,7 @@ def test_a_valid_folder_that_cannot_be_measured_on_is_named_before_training(trai
     assert not list(tmp_path.rglob("*.npz"))
 
 
+@pytest.mark.slow
 def test_the_weights_for_users_are_the_moving_average(train, tmp_path):
     train(pretrain_g, "--epochs", 2, "--ema", 0.99)
     arrays = training.checkpoints(tmp_path, STAGE1)["epoch_000003_step_000000"]
@@ -326,6 +347,7 @@ def test_the_weights_for_users_are_the_moving_average(train, tmp_path):
         assert not np.array_equal(found[name], arrays[f"generator/{name}"])
 
 
+@pytest.mark.slow
 def test_stage_2_begins_with_what_stage_1_reached_and_its_warnings_are_said_once(train, tmp_path, capsys, monkeypatch):
     train(pretrain_g, "--epochs", 3)
     monkeypatch.setattr(health, "D_HR", -1.0)  # every D has won
@@ -341,6 +363,7 @@ def test_stage_2_begins_with_what_stage_1_reached_and_its_warnings_are_said_once
     assert "D has won" not in said.err and "stage 1's generator)" not in said.out
 
 
+@pytest.mark.slow
 def test_while_d_warms_up_g_stays_as_it_is(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     train(train_gan, "--epochs", 1, "--no-vgg", "--d-warmup", 4)  # of 2 × 2 steps
@@ -352,6 +375,7 @@ def test_while_d_warms_up_g_stays_as_it_is(train, tmp_path):
             np.testing.assert_array_equal(arrays[name], array)
 
 
+@pytest.mark.slow
 def test_the_schedule_reaches_the_optimizer_and_the_log(train, tmp_path):
     train(pretrain_g, "--epochs", 3, "--schedule", "step")
     header, *rows = training.log(tmp_path)

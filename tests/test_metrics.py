@@ -142,6 +142,7 @@ def has_one_plane(path):
     return cv2.imread(str(path), cv2.IMREAD_UNCHANGED).ndim == 2
 
 
+@pytest.mark.slow
 @golden.needs_data
 @pytest.mark.parametrize("lr_from", ["LRbicx4", "HR"])
 @pytest.mark.parametrize("data_set", PUBLISHED)

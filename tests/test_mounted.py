@@ -344,6 +344,7 @@ def test_the_next_best_is_taken_where_the_best_cannot_be_unpacked(mount, to, cap
     assert "a.zip is damaged" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [zipped(DIV2K), zipped({"inner.zip": zipped(DIV2K)})], ids=["zip", "zip in a zip"])
 def test_two_processes_unpack_the_same_archive_at_once(mount, to, tmp_path, packed):
     """Each has written all files, and neither has given them their place, when both go on."""

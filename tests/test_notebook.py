@@ -90,6 +90,7 @@ def run(script, *words):
 """
 
 
+@pytest.mark.slow
 def test_without_quick_the_recipe_is_the_articles():
     cells = [source(cell) for cell in CODE if 'run("train/' in source(cell)]
     script = "\n".join([STAND_INS.format(root=str(ROOT)), *cells])
@@ -435,6 +436,7 @@ def test_a_setting_is_changed_and_keeps_its_comment():
         run.with_settings(notebook, {"NOTHING": 1})
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_stops_the_notebook():
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
@@ -469,6 +471,7 @@ def test_the_stored_notebook_is_what_run_would_store():
     )
 
 
+@pytest.mark.slow
 def test_the_command_executes_a_notebook_and_stores_it(tmp_path):
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("nbclient")
@@ -492,6 +495,7 @@ def test_the_command_executes_a_notebook_and_stores_it(tmp_path):
     assert Image.open(io.BytesIO(base64.b64decode(output["data"]["image/jpeg"]))).size == (24, 24)
 
 
+@pytest.mark.slow
 def test_run_stores_the_two_pictures_and_no_setting(tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("nbclient")

@@ -21,6 +21,8 @@ from models.errors import InputError
 from train import losses, parallel
 from train.precision import Precision
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 LATE = 32  # seconds; gloo alone gives up after 30
 SOON = 120  # seconds within which a run must have ended that cannot go on: gloo gives up after 30, leaving takes 30

@@ -151,6 +151,7 @@ print(json.dumps(results))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures the memory by Linux' rules")
 def test_hostile_files_are_refused_in_little_time_and_memory(tmp_path):
     files = hostile()

@@ -686,6 +686,7 @@ class TestWriteWhole:
         assert os.listdir(path.parent) == [path.name]
         assert read_picture(str(path)).colour.shape == (9, 13, 3)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.webp", "a.tif"])
     @every_sample
     def test_no_room_keeps_what_was_there(self, tmp_path, name, dtype):
@@ -734,6 +735,7 @@ def run_python(program, *arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 @pytest.mark.parametrize(
     "name, bytes_a_pixel", [("a.png", 0), ("a.tif", 0), ("a.jpg", 4), ("a.bmp", 4), ("a.webp", 12)]

@@ -30,6 +30,7 @@ def run(*arguments, cwd, **environment):
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=100)
 
 
+@pytest.mark.slow
 def test_sample_from_another_folder_and_without_network(tmp_path):
     nowhere = "http://127.0.0.1:9"  # the discard port: whoever tries to download fails
     caches = {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "home"), "MPLCONFIGDIR": str(tmp_path)}

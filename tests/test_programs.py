@@ -140,6 +140,7 @@ def test_the_onnx_program_is_valid_with_free_axes_and_one_named_input(onnx_file)
     assert "DepthToSpace" in operations and "BatchNormalization" not in operations
 
 
+@pytest.mark.slow
 @needs_onnx_export
 def test_onnx_is_written_without_a_word(tmp_path, capfd):
     programs.write_onnx(generators.recorded(), tmp_path)
@@ -147,6 +148,7 @@ def test_onnx_is_written_without_a_word(tmp_path, capfd):
     assert [path.name for path in tmp_path.iterdir()] == [f"{programs.NAME}.onnx"]
 
 
+@pytest.mark.slow
 @needs_onnx_export
 def test_an_exporter_that_writes_nothing_is_said_with_its_own_words(tmp_path, monkeypatch):
     import paddle2onnx

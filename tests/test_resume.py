@@ -11,6 +11,8 @@ from models import weights
 from tests.helpers import training
 from train import checkpoint
 
+pytestmark = pytest.mark.slow
+
 STAGES = {"pretrain_g.py": "pretrain_g", "train_gan.py": "srgan_g"}
 # Four epochs of sixteen steps.
 RUN = ["--hr-size", 16, "--batch-size", 2, "--crops-per-image", 8, "--sample-every", 2, "--epochs", 3, "--augment"]

@@ -53,6 +53,7 @@ def test_it_is_in_eval_mode(weights_file, other_file):
     assert not Source(str(weights_file), str(other_file), 0.3).generator().training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_blending_interpolates_every_weight_and_statistic(weights_file, other_file, alpha):
     first, second = (generators.numbers(generators.recorded(seed)) for seed in (0, 1))
@@ -124,6 +125,7 @@ BAD = [no_such_file, empty_file, text, cut, hostile, other_network, other_shape]
 BAD += [empty_folder, folder_with_other_files, incomplete_folder]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", BAD)
 def test_what_cannot_be_used_is_named(bad, tmp_path, weights_file):
     path = bad(tmp_path)

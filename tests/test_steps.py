@@ -12,6 +12,7 @@ from train.recipe import Recipe
 from train.steps import adam, gan_step, pretrain_step
 
 
+@pytest.mark.slow
 def test_three_gan_steps_follow_the_recorded_trajectory():
     trajectory.follow(lambda *networks: None)
 

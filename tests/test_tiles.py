@@ -163,6 +163,7 @@ def window_pixels(height, width, tile):
     return found.pop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixels", [0, 1, 5000, SMALLEST_WINDOW**2, 20_000, 160_000, 300_000])
 def test_windows_of_the_tile_chosen_have_no_more_pixels_than_given(pixels):
     for height, width in itertools.product(SIDES, SIDES):

@@ -24,6 +24,8 @@ from tests.helpers.training import SMALL, command_line, run, write_photographs
 from train import flags, parallel, pretrain_g, run_json, train_gan
 from train.recipe import RECIPES
 
+pytestmark = pytest.mark.slow
+
 EPOCH_INIT = r"\[\*\] Epoch_init: \[ {0}/ {1}\] time: \d+\.\d{{4}}s, mse: \d+\.\d{{8}}\n"
 EPOCH = r"\[\*\] Epoch: \[ {0}/ {1}\] time: \d+\.\d{{4}}s, d_loss: \d+\.\d{{8}} g_loss: \d+\.\d{{8}} \(mse: \d"
 

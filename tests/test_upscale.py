@@ -115,6 +115,7 @@ def pixels(path):
 
 
 class TestFolder:
+    @pytest.mark.slow
     def test_bad_files_are_named_with_the_reason_and_the_others_go_on(self, upscaled):
         _, result = upscaled
         assert result.returncode == 1
@@ -214,6 +215,7 @@ class TestFolder:
             with Image.open(output / name) as image:
                 assert image.info["icc_profile"] == SRGB
 
+    @pytest.mark.slow
     def test_a_second_run_skips_what_is_there_unless_told_to_replace_it(
         self, upscaled, pictures, trained, cache, tmp_path
     ):
@@ -227,6 +229,7 @@ class TestFolder:
         assert pixels(target).shape == (48, 60, 3)
         assert sorted(os.listdir(tmp_path)) == ["colour_x4.png"]
 
+    @pytest.mark.slow
     def test_what_a_killed_run_left_is_removed_from_every_folder_that_it_writes_to(
         self, pictures, trained, cache, tmp_path
     ):
@@ -244,6 +247,7 @@ class TestFolder:
 
 
 class TestFlags:
+    @pytest.mark.slow
     def test_format_quality_and_suffix(self, pictures, trained, cache, tmp_path):
         flags = ["--weights", trained, "--suffix", " large", "--format", "jpg", "--quality"]
         sizes = []
@@ -277,6 +281,7 @@ class TestFlags:
         assert result.returncode == 2 and "--blend" in result.stderr
         assert not (tmp_path / "o").exists()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "flags",
         [
@@ -295,6 +300,7 @@ class TestFlags:
         assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.slow
 def test_the_articles_folder_blended_with_a_file(pictures, trained, g_models, cache, tmp_path):
     flags = ["--weights", g_models, "--blend", trained, "--alpha", 1, "--precision", "fp32"]
     result = run(pictures / "colour.png", "-o", tmp_path, *flags, env=cache)
@@ -315,6 +321,7 @@ class TestWeights:
         (tmp_path / "folder").mkdir()
         return tmp_path
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "reason"),
         [

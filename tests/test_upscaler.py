@@ -87,6 +87,7 @@ ROUNDED = 0.5 + 0.01  # a level: of fp32 about 1e-6 of the range is rounding err
 # ------------------------------------------------------------------------------------------------------------ tiles
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "height, width, tile, steps, windows",
     [
@@ -120,6 +121,7 @@ def test_a_reach_that_is_too_small_would_show(shifting_files, monkeypatch):
     assert np.abs(sr - expected).max() > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", HERE)
 def test_tiles_of_every_engine_equal_the_network_run_as_a_whole(weights_file, network, engine):
     lr = noise(7, 120)
@@ -138,6 +140,7 @@ def test_tiles_in_bf16(weights_file, network, engine):
     assert np.abs(whole - directly(network, lr)).mean() < 1
 
 
+@pytest.mark.slow
 def test_one_tile_at_a_time_gives_the_same(weights_file, network, computed, monkeypatch):
     monkeypatch.setattr(upscaler, "working_memory", lambda *_: 0)
     lr = noise(4, 130)
@@ -205,6 +208,7 @@ def test_progress_adds_up_to_1(repeating):
 # --------------------------------------------------------------------------------------------------------- pictures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", HERE)
 def test_the_recording_in_16_bits(weights_file, engine, recorded):
     """The recording's LR is no picture of integers; rounded to 65536 levels it is off by 1.5e-5 at most."""
@@ -329,6 +333,7 @@ def test_the_self_ensemble_is_the_mean_over_the_flips_and_turns(weights_file, ne
     assert np.abs(directly(network, lr) - expected).max() > 5
 
 
+@pytest.mark.slow
 def test_with_self_ensemble_a_turned_picture_gives_the_turned_result_and_without_not(weights_file):
     lr = noise(6, 11)
     with_ensemble = Upscaler(weights_file, precision="fp32", self_ensemble=True)
@@ -358,6 +363,7 @@ def averaged():
     return network
 
 
+@pytest.mark.slow
 def test_a_blend_goes_from_one_generator_to_the_other(weights_file, other_file):
     lr = noise(6, 7)
     ends = [directly(generators.recorded(seed), lr) for seed in (0, 1)]
@@ -370,6 +376,7 @@ def test_a_blend_goes_from_one_generator_to_the_other(weights_file, other_file):
         assert_levels(sr, expected, ROUNDED)
 
 
+@pytest.mark.slow
 def test_what_the_cache_keeps_for_a_generator_is_not_taken_for_its_blend(weights_file, other_file, network):
     lr = noise(6, 7)
     expected = [directly(network, lr), directly(averaged(), lr)]
@@ -410,6 +417,7 @@ def kept():
     return sorted(path.name for path in cache.folder().iterdir()) if cache.folder().is_dir() else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", HERE)
 @pytest.mark.parametrize("content", [None, b"", b"text", pickle.dumps({"x": print})])
 def test_weights_that_cannot_be_used_are_named_and_leave_nothing_in_the_cache(
@@ -426,12 +434,14 @@ def test_weights_that_cannot_be_used_are_named_and_leave_nothing_in_the_cache(
     assert kept() == []
 
 
+@pytest.mark.slow
 def test_the_articles_folder(network, g_models):
     lr = noise(8, 9)
     sr = Upscaler(g_models, precision="fp32")(lr)
     assert_levels(sr, directly(network, lr), ROUNDED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", [name for name in HERE if name != "eager"][:1])
 def test_a_program_is_written_once_and_again_if_it_is_damaged(weights_file, network, engine, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

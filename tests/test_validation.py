@@ -28,6 +28,7 @@ def folder(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_evaluate(folder, tmp_path):
     generator = generators.shifting(((0, 1), (1, 0), (-1, 0)))
     weights.save(generator, tmp_path / "g.pdparams")

@@ -43,6 +43,7 @@ def weight_count(network):
     return sum(int(np.prod(p.shape)) for p in network.parameters())
 
 
+@pytest.mark.slow
 def test_conv5_equals_the_recording(network, recorded):
     with paddle.no_grad():
         conv5 = network.features(pictures(2, 224, 224), "pool5").numpy()
@@ -103,6 +104,7 @@ def test_without_classifier_it_has_only_the_convolutions(network):
         network(pictures(1, 32, 32))
 
 
+@pytest.mark.slow
 def test_whole_network_returns_logits_and_conv5(classified):
     network, logits, conv5 = classified
     assert weight_count(network) == CONV_WEIGHTS + FC_WEIGHTS
@@ -132,6 +134,7 @@ def test_in_train_mode_dropout_drops_half_and_scales_nothing(classified):
     assert abs(kept.mean() - 0.5) < 0.05
 
 
+@pytest.mark.slow
 def test_with_conv_biases_it_equals_paddle_vision():
     paddle.seed(0)
     theirs = paddle.vision.models.vgg19(num_classes=0)

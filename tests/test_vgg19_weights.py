@@ -104,6 +104,7 @@ def message(*arguments, **options) -> str:
     return str(error.value)
 
 
+@pytest.mark.slow
 @every_form
 def test_each_form_gives_the_recorded_conv5(form, big, recorded, capsys):
     path = write(form, big)
@@ -117,6 +118,7 @@ def test_each_form_gives_the_recorded_conv5(form, big, recorded, capsys):
     np.testing.assert_allclose(conv5.numpy(), recorded["vgg_conv5"][:1], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_paddle_visions_own_state_dict_with_its_biases(big):
     paddle.seed(0)
     theirs = paddle.vision.models.vgg19(num_classes=0)
@@ -158,6 +160,7 @@ class Recorder:
         return []
 
 
+@pytest.mark.slow
 @every_form
 def test_with_its_classifier(form, given, monkeypatch):
     monkeypatch.setattr(vgg19_weights, "VGG19", Recorder)

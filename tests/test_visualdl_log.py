@@ -85,6 +85,7 @@ def test_without_the_package_the_error_says_how_to_get_it(monkeypatch, tmp_path)
     assert not (tmp_path / "visualdl").exists()
 
 
+@pytest.mark.slow
 class TestFile:
     """With the package itself."""
 

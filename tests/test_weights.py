@@ -101,6 +101,7 @@ class TestRoundTrip:
     def test_generator(self, generator, generator_file):
         assert_equal(arrays(load_generator(generator_file)), arrays(generator))
 
+    @pytest.mark.slow
     def test_discriminator(self, discriminator_variables, discriminator_file):
         found = arrays(load_discriminator(discriminator_file, 96))
         expected = fluid.discriminator_state(discriminator_variables, 96)
@@ -205,6 +206,7 @@ class TestFluidFolders:
         with paddle.no_grad():
             np.testing.assert_allclose(network(lr).numpy(), recorded["g_eval"], rtol=0, atol=1e-5)
 
+    @pytest.mark.slow
     def test_discriminator_and_a_wrong_size(self, discriminator_variables, tmp_path):
         folder = write_folder(tmp_path / "d_models", discriminator_variables)
         try:
@@ -246,10 +248,12 @@ class TestUnusableFiles:
         said = message(load_discriminator, generator_file)
         assert said == f"{generator_file}: it is a generator. Give the discriminator: srgan_d.pdparams"
 
+    @pytest.mark.slow
     def test_a_discriminator_for_a_generator(self, discriminator_file):
         said = message(load_generator, discriminator_file)
         assert said.startswith(f"{discriminator_file}: it is a discriminator, ") and "srgan_g.pdparams" in said
 
+    @pytest.mark.slow
     def test_a_discriminator_of_another_size(self, discriminator_file):
         said = message(load_discriminator, discriminator_file)
         expected = "as a discriminator of 384 pixels: fc.weight: expected shape [2048, 1], found [512, 1]"
@@ -530,6 +534,7 @@ print("read all")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the memory by Linux' rules")
 def test_whatever_bytes_are_damaged_it_is_arrays_or_refused(tmp_path):
     three = b"K\x03" + text("<") + NONE
@@ -570,6 +575,7 @@ print("all read back")
 """
 
 
+@pytest.mark.slow
 def test_zlib_pillow_and_npz_work_beside_paddle():
     """Without what `models` imports first, Paddle 2.6.2's zlib breaks each of them (PaddlePaddle issue 70538)."""
     command = [sys.executable, "-W", "ignore", "-c", IMPORTS]
