@@ -1,7 +1,7 @@
 """What the documents show is so: commands and code run, links lead somewhere, what they name is there.
 
-Every command in the pages here, in docs/ and tests/ and in the notebooks' texts is run, in a copy of the project that has beside
-it what the documents take for given (photographs, weights, data sets, all small). SHORT says what is added to a command
+Every command in the pages here, in docs/, in tests/ and in the notebooks' texts is run, in a copy of the project that has
+beside it what the documents take for given (photographs, weights, data sets, all small). SHORT says what is added to a command
 so that it takes seconds, ELSEWHERE which test runs it instead. A command that no rule knows fails: write the rule.
 """
 
@@ -427,6 +427,8 @@ def test_a_command_that_is_shown_runs(shown, request):
         run_visualdl(words, request.getfixturevalue("world"))
     elif script == "notebooks/set_up.py":  # it has no flags, and here pip has nothing to fetch
         run([sys.executable, script], request.getfixturevalue("world"))
+    elif text.startswith("python -m pytest "):  # not the tests within the tests: that it finds some
+        run([*words, "--collect-only", "-q"], request.getfixturevalue("world"))
     elif beginning:
         run_short(beginning, words, request.getfixturevalue("world"))
     elif script in ELSEWHERE:
