@@ -635,3 +635,13 @@ def test_both_languages_show_the_same():
     # The headings, and so the anchors, are in the document's language.
     english, chinese = (Counter(re.sub("#.*", "#", link) for link in links(one)) for one in (english, chinese))
     assert english - Counter({"README_cn.md": 1}) == chinese - Counter({"README.md": 1})
+
+
+def test_chinese_sentences_have_full_width_punctuation():
+    """Half-width only in code, links, formulas and numbers (4,000)."""
+    wrong = []
+    for document in DOCUMENTS:
+        text = re.sub(r"`[^`]*`|\]\([^)]*\)|\$+[^$]*\$+", "", document.prose)
+        found = re.findall(r"[^\n]*(?:[\u4e00-\u9fff][,:;()!?]|[,:;()!?](?!\[)[\u4e00-\u9fff])[^\n]*", text)
+        wrong += [f"{document.name}: {line}" for line in found]
+    assert not wrong, "\n".join(wrong)
