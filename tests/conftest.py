@@ -56,7 +56,7 @@ def g_models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def constant_initial_weights():
-    """Drawing 89 million normal numbers takes seconds a network; for tests that do not depend on the initial weights."""
+    """Drawing 89 million normal numbers takes seconds a network; for tests that do not depend on them."""
     paddle.nn.initializer.set_global_initializer(paddle.nn.initializer.Constant(0.01))
     yield
     paddle.nn.initializer.set_global_initializer(None)

@@ -201,7 +201,7 @@ def browser():
 
 @pytest.fixture
 def visit(browser, server):
-    """A function that opens the page as one more visitor; to addresses that are not the server's nothing gets through."""
+    """A function that opens the page as one more visitor; nothing gets through to addresses but the server's."""
     contexts, strangers = [], []
 
     def call():

@@ -1,4 +1,4 @@
-"""Two real processes under Paddle's launcher, on the CPU: one log, one set of files, resumed with any number of them."""
+"""Two real processes under Paddle's launcher, on the CPU: one log, one set of files, resumed with any number."""
 
 import os
 import signal

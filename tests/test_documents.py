@@ -1,8 +1,9 @@
 """What the documents show is so: commands and code run, links lead somewhere, what they name is there.
 
-Every command in the pages here, in docs/, in tests/ and in the notebooks' texts is run, in a copy of the project that has
-beside it what the documents take for given (photographs, weights, data sets, all small). SHORT says what is added to a command
-so that it takes seconds, ELSEWHERE which test runs it instead. A command that no rule knows fails: write the rule.
+Every command in the pages here, in docs/, in tests/ and in the notebooks' texts is run, in a copy of the project that
+has beside it what the documents take for given (photographs, weights, data sets, all small). SHORT says what is added
+to a command so that it takes seconds, ELSEWHERE which test runs it instead. A command that no rule knows fails: write
+the rule.
 """
 
 import argparse
@@ -91,7 +92,7 @@ PYTHON = {
 WRITES = ("-o", "--to", "--output", "--figure", "--csv", "--json", "--sample")  # what follows is there afterwards
 
 
-# ------------------------------------------------------------------------------------------------ what the documents show
+# ---------------------------------------------------------------------------------------------- what the documents show
 
 
 class Shown(NamedTuple):
@@ -241,7 +242,7 @@ def test_the_documents_are_read():
     assert not unknown, "nobody knows what to do with such a block; one that is not to be run is ```text"
 
 
-# ------------------------------------------------------------------------------------------------------- commands that run
+# ---------------------------------------------------------------------------------------------------- commands that run
 
 
 @pytest.fixture(scope="module")
@@ -526,7 +527,7 @@ def test_flags_that_are_named_exist():
     assert not wrong, "\n".join(wrong)
 
 
-# ------------------------------------------------------------------------------------------------ links, names, languages
+# ---------------------------------------------------------------------------------------------- links, names, languages
 
 
 def slug(title: str) -> str:

@@ -26,7 +26,7 @@ def drawn(generator, seed):
 
 
 def shares(decay, count):
-    """What the weights of the start and of each update count for after `count` updates: the recursion, multiplied out."""
+    """What the weights of the start and of each update count for after `count` updates: the recursion, written out."""
     decays = [min(decay, (1 + n) / (10 + n)) for n in range(count)]
     return [np.prod(decays)] + [(1 - d) * np.prod(decays[n + 1 :]) for n, d in enumerate(decays)]
 

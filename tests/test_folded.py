@@ -10,8 +10,8 @@ from tests.helpers import generators, golden
 
 
 def lively() -> Generator:
-    """Random weights, and batch norms as training may leave them: means far from 0, variances from below epsilon to 100,
-    scales of both signs."""
+    """Random weights, and batch norms as training may leave them: means far from 0, variances from below epsilon to
+    100, scales of both signs."""
     paddle.seed(0)
     network = Generator()
     random = np.random.RandomState(0)

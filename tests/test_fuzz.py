@@ -35,7 +35,8 @@ def test_it_prints_a_line_for_each_kind(tmp_path):
     result = subprocess.run(line, capture_output=True, encoding="utf-8", check=False, timeout=300)
     assert result.returncode == 0, result.stderr
     found = re.findall(
-        r"^(\w+): 200 cases, (\d+) read, (\d+) refused, 0 tracebacks, 0 too large, 0 too slow; at most \d+\.\d MB and \d+\.\d\d s",
+        r"^(\w+): 200 cases, (\d+) read, (\d+) refused, 0 tracebacks, 0 too large, 0 too slow; "
+        r"at most \d+\.\d MB and \d+\.\d\d s",
         result.stdout,
         re.MULTILINE,
     )

@@ -1,4 +1,4 @@
-"""A run: what it goes on from and what it refuses, which checkpoints and weights it keeps, what it measures and says."""
+"""A run: what it goes on from and what it refuses, which checkpoints and weights it keeps, what it measures, says."""
 
 import json
 import signal
@@ -29,7 +29,7 @@ def photographs(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    """Networks of the same kinds that take milliseconds, and leave the tests' process as it is: see tests/test_cpu.py."""
+    """Networks of the same kinds that take milliseconds, and leave the tests' process as it is: tests/test_cpu.py."""
     monkeypatch.setattr(cpu, "speed_up", lambda *networks: None)
     monkeypatch.setattr(models.discriminator, "CHANNELS", (4,) * 8)
     monkeypatch.setattr(models.generator, "RESIDUAL_BLOCKS", 1)

@@ -32,7 +32,7 @@ def source(cell) -> str:
     return "".join(cell["source"])
 
 
-# ------------------------------------------------------------------------------------------------------- as it is stored
+# ------------------------------------------------------------------------------------------------------ as it is stored
 
 
 def test_nothing_is_stored_of_its_outputs_but_two_small_pictures():
@@ -153,7 +153,7 @@ def clone(folder: Path) -> None:
 
 
 def mount(folder: Path) -> None:
-    """A data set as AI Studio mounts it: one zip with the original project's checkpoint in it; and its recorded input."""
+    """A data set as AI Studio mounts it: one zip with the original project's checkpoint; and its recorded input."""
     (folder / "data4321").mkdir(parents=True)
     with zipfile.ZipFile(folder / "data4321" / "original.zip", "w") as archive:
         for name, array in golden.generator_variables().items():
@@ -479,7 +479,8 @@ def test_the_command_executes_a_notebook_and_stores_it(tmp_path):
     clone(tmp_path / "srgan")
     path = tmp_path / "srgan" / "notebooks" / "srgan.ipynb"
     draw = (
-        "from io import BytesIO\nfrom IPython.display import Image\nfrom PIL import Image as Pictures\nfile = BytesIO()\n"
+        "from io import BytesIO\nfrom IPython.display import Image\nfrom PIL import Image as Pictures\n"
+        "file = BytesIO()\n"
         "Pictures.new('RGB', (SIDE, SIDE)).save(file, 'JPEG')\nprint('said')\nImage(file.getvalue())"
     )
     cells = [nbformat.v4.new_code_cell(text) for text in ("SIDE = 8  # pixels", draw)]

@@ -1,4 +1,4 @@
-"""Several processes: two real ones on the CPU, started by Paddle's launcher. Their parts are the functions of `PARTS`."""
+"""Several processes: two real ones on the CPU, started by Paddle's launcher. Their parts are those of `PARTS`."""
 
 import argparse
 import atexit

@@ -151,7 +151,7 @@ def test_one_tile_at_a_time_gives_the_same(weights_file, network, computed, monk
 
 @pytest.fixture
 def repeating(weights_file, monkeypatch):
-    """Makes upscalers whose network repeats every pixel 4×4, in the memory given; `repeating.shapes` notes the batches."""
+    """Makes upscalers whose network repeats every pixel 4×4, in the memory given; `repeating.shapes`: the batches."""
 
     def load(*_):
         return lambda lr: make.shapes.append(lr.shape) or make.contrast * lr.repeat(4, 2).repeat(4, 3)
@@ -465,7 +465,7 @@ def test_a_program_is_written_once_and_again_if_it_is_damaged(weights_file, netw
 
 
 def test_three_lines_suffice(weights_file, network, tmp_path):
-    """What the package's docstring says, in a process of its own; Paddle 3 warns of what is not installed, 2.6 is quiet."""
+    """What the package's docstring says, in a process of its own; Paddle 3 warns of what is not installed."""
     np.save(tmp_path / "lr.npy", noise(6, 7))
     code = (
         "import sys, numpy as np; sys.path.insert(0, sys.argv[1]); rgb_uint8 = np.load('lr.npy')\n"

@@ -45,7 +45,7 @@ CONVOLUTIONS = {
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_results_and_gradients_are_those_of_paddles_own_convolutions(name):
-    """Weights' gradients too: oneDNN leaves them in an order of its own, which Paddle 2.6.2 would take for the usual."""
+    """Weights' gradients, too: oneDNN has an order of its own, which Paddle 2.6.2 would take for the usual."""
     plain, fast = pair(CONVOLUTIONS[name])
     for n, h, w in ((2, 12, 9), (1, 6, 8), (2, 12, 9)):
         x = paddle.randn([n, plain.weight.shape[1], h, w])
