@@ -77,6 +77,7 @@ class TestWeights:
 
 
 class TestGradio:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("module", "reason"),
         [("raise ImportError('no such module')", "no such module"), ("__version__ = '5.49.1'", "this is 5.49.1")],

@@ -145,6 +145,7 @@ def test_a_blend_is_exported_beside_what_is_there(weights_file, exported, tmp_pa
 # ---------------------------------------------------------------------------------------------------- what goes wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["paddle", "onnx"])
 @pytest.mark.parametrize("content", [None, b"", b"text", b"\x80\x02cos\nsystem\n."])
 def test_weights_that_cannot_be_used_are_exit_status_2_and_nothing_is_written(tmp_path, command, kind, content):

@@ -381,6 +381,7 @@ class TestVgg19State:
         biases = {f"{name}_offset": golden.constant(f"{name}_offset", shape[1:]) for name, shape in shapes.items()}
         return {**weights, **biases}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("prefix", ["vgg19_", ""])
     @pytest.mark.parametrize("with_classifier", [False, True])
     def test_has_every_name_and_shape_of_the_network(self, prefix, with_classifier):

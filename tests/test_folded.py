@@ -56,6 +56,7 @@ def test_it_computes_what_the_generator_computes(pair, shape):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_it_equals_the_recording(recorded):
     network = FoldedGenerator(generators.recorded())
     with paddle.no_grad():

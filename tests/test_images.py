@@ -290,6 +290,7 @@ def write_kinds(folder):
 
 
 class TestDamaged:
+    @pytest.mark.slow
     def test_cut_short_is_refused_or_read_whole(self, tmp_path):
         for name in write_kinds(tmp_path):
             content = (tmp_path / name).read_bytes()

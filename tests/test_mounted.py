@@ -271,6 +271,7 @@ def test_vgg19s_weights_in_every_shape(mount, to, tmp_path):
     assert mounted.vgg19(mount=mount, to=to) == mount / "data4" / "vgg19.pdparams"
 
 
+@pytest.mark.slow
 def test_the_articles_checkpoint_is_found_and_can_be_loaded(g_models, mount, to):
     files = [path for path in g_models.rglob("*") if path.is_file()]
     variables = {path.relative_to(g_models.parent).as_posix(): path.read_bytes() for path in files}

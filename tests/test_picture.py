@@ -467,6 +467,7 @@ class TestMaxPixels:
 
 
 class TestWriteLossless:
+    @pytest.mark.slow
     @every_sample
     @every_layout
     @pytest.mark.parametrize("size", [(9, 13), (1, 1), (1, 400), (400, 1), (700, 900)])

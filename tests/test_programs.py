@@ -52,6 +52,7 @@ def paddle_program(folder):
     return lambda lr: program(paddle.to_tensor(lr)).numpy()
 
 
+@pytest.mark.slow
 def test_the_paddle_program_computes_any_size_and_batch_as_the_generator_does(paddle_folder, pairs):
     program = paddle_program(paddle_folder)
     for lr, sr in pairs:

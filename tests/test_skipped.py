@@ -22,6 +22,7 @@ def test_second():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags, allowed, status",
     [(["--limit-skips"], 3, 0), (["--limit-skips"], 2, 1), (["--limit-skips"], 0, 1), ([], 0, 0)],

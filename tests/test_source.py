@@ -48,6 +48,7 @@ def test_a_file_and_the_articles_folder_give_the_recordings_generator(weights_fi
             np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
+@pytest.mark.slow
 def test_it_is_in_eval_mode(weights_file, other_file):
     assert not Source(str(weights_file)).generator().training
     assert not Source(str(weights_file), str(other_file), 0.3).generator().training
@@ -136,6 +137,7 @@ def test_what_cannot_be_used_is_named(bad, tmp_path, weights_file):
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [no_such_file, empty_folder, folder_with_other_files, incomplete_folder])
 def test_what_is_not_there_has_no_key(bad, tmp_path, weights_file):
     path = bad(tmp_path)
@@ -178,6 +180,7 @@ def test_without_a_blend_alpha_does_not_matter(weights_file):
     assert Source(str(weights_file), "", 0.25).key() == Source(str(weights_file)).key()
 
 
+@pytest.mark.slow
 def test_the_articles_folder_has_a_key_of_its_weights(g_models, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(g_models, copy)

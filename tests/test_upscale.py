@@ -261,6 +261,7 @@ class TestFlags:
             sizes.append(path.stat().st_size)
         assert sizes[0] < sizes[1]
 
+    @pytest.mark.slow
     def test_two_pictures_of_one_name_do_not_replace_each_other(self, pictures, trained, cache, tmp_path):
         inputs = [pictures / "colour.png", pictures / "sub", tmp_path / "colour.bmp"]
         Image.fromarray(pixels(pictures / "plain.bmp")).save(inputs[-1])
@@ -269,6 +270,7 @@ class TestFlags:
         assert "colour.bmp: its result would be" in result.stderr and "--suffix" in result.stderr
         assert sorted(os.listdir(tmp_path / "o")) == ["colour_x4.png", "照片 d_x4.png"]
 
+    @pytest.mark.slow
     def test_the_limit_on_pixels_can_be_raised(self, trained, cache, tmp_path):
         Image.new("L", (1100, 1000), 90).save(tmp_path / "large.png")
         result = run(
@@ -347,6 +349,7 @@ class TestDisk:
         assert result.returncode == 2 and "it is a file" in result.stderr
         assert (tmp_path / "o").read_text() == "mine"
 
+    @pytest.mark.slow
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="RLIMIT_FSIZE is POSIX's")
     def test_a_full_disk_is_named_and_leaves_no_half_picture(self, pictures, trained, cache, upscaled, tmp_path):
         import resource

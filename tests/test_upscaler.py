@@ -167,6 +167,7 @@ def repeating(weights_file, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 3, 100])
 def test_tiles_are_batched_as_the_memory_allows(repeating, at_once, monkeypatch):
     monkeypatch.setattr(upscaler, "BATCH_ON_CPU", 10**9)
@@ -178,6 +179,7 @@ def test_tiles_are_batched_as_the_memory_allows(repeating, at_once, monkeypatch)
     assert set(counts[:-1]) <= {min(at_once, 22)} and counts[-1] <= at_once
 
 
+@pytest.mark.slow
 def test_on_a_cpu_smaller_tiles_never_take_more_memory(repeating):
     lr, most = noise(90, 180), []
     for tile in (100, 30, 10, 3):
@@ -219,6 +221,7 @@ def test_the_recording_in_16_bits(weights_file, engine, recorded):
         assert_levels(found, levels(sr.transpose(1, 2, 0), 65535), 65535 * 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", HERE)
 @pytest.mark.parametrize("height, width", [(1, 1), (3, 5), (1, 9)])
 def test_very_small_pictures(weights_file, network, engine, height, width):
@@ -343,6 +346,7 @@ def test_with_self_ensemble_a_turned_picture_gives_the_turned_result_and_without
         assert np.abs(without(turn(lr, *how)).astype(int) - turn(without(lr), *how)).max() > 5
 
 
+@pytest.mark.slow
 def test_self_ensemble_in_tiles_and_in_16_bit_grey(weights_file):
     lr = noise(3, 100, planes=1, dtype="uint16")
     whole = Upscaler(weights_file, precision="fp32", self_ensemble=True, tile=120).upscale(lr)
@@ -464,6 +468,7 @@ def test_a_program_is_written_once_and_again_if_it_is_damaged(weights_file, netw
     assert len(written) == 2 and len(kept()) == 1
 
 
+@pytest.mark.slow
 def test_three_lines_suffice(weights_file, network, tmp_path):
     """What the package's docstring says, in a process of its own; Paddle 3 warns of what is not installed."""
     np.save(tmp_path / "lr.npy", noise(6, 7))

@@ -70,6 +70,7 @@ def test_shape_of_a_layers_maps(network, layer, shape):
     assert maps.min() == 0 < maps.max()  # behind the ReLU
 
 
+@pytest.mark.slow
 def test_pool5_is_the_maximum_of_conv5_4(network):
     with paddle.no_grad():
         conv5_4 = network.features(pictures(1, 64, 96), "conv5_4").numpy()
