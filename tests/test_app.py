@@ -70,6 +70,7 @@ class TestWeights:
         with pytest.raises(InputError, match="there are no weights in output/"):
             app.find_weights([])
 
+    @pytest.mark.slow
     def test_one_that_is_not_there_ends_the_command_before_anything(self, tmp_path):
         result = run("--weights", "nowhere.pdparams", cwd=tmp_path)
         assert result.returncode == 2

@@ -24,6 +24,7 @@ def noise(seed, side):
     return np.random.RandomState(seed).randint(0, 256, (side, side, 3)).astype("uint8")
 
 
+@pytest.mark.slow
 def test_with_one_batch_over_and_over_eval_mode_computes_what_train_mode_does(generator):
     crops = crops_of([noise(0, 16), noise(1, 16)])  # as large as the crop: every epoch draws the same batch
     lr = standardize(next(iter(crops.batches(0, 2)))[0])

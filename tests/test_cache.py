@@ -129,6 +129,7 @@ def contents(content):
     return lambda place: (place / cache.CONTENTS).write_bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [cut, flip, lengthen, put_folder, put_file, empty]
@@ -336,6 +337,7 @@ for key in "ab":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/none"])
 def test_a_cache_that_cannot_be_made_is_said_and_does_without(place, tmp_path):
     (tmp_path / "file").write_text("mine")

@@ -270,6 +270,7 @@ def test_reading_takes_no_more_memory_than_the_file_has(tmp_path, compression):
         assert peak < 2_000_000, file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_digest", [True, False])
 def test_whatever_bits_are_damaged_it_is_what_was_saved_or_refused(tmp_path, with_digest):
     path, luck = checkpoint.path_of(tmp_path, 1, 0), random.Random(0)

@@ -68,6 +68,7 @@ def test_bicubic_lr_is_matlabs():
         np.testing.assert_array_equal(lr, matlab.imresize(hr, 6, 6))
 
 
+@pytest.mark.slow
 def test_every_place_has_the_same_chance_to_the_last_row_and_column():
     drawn = places(made(sizes=((26, 25),), crops_per_image=6000))
     counts = [drawn.count((0, top, left)) for top in range(3) for left in range(2)]

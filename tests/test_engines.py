@@ -83,6 +83,7 @@ def test_pictures_of_a_batch_do_not_touch_each_other(name, load):
         np.testing.assert_allclose(compute(lr[i : i + 1]), together[i : i + 1], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_the_input_is_left_as_it_was(name, load):
     lr = picture(1, 3, 6, 6)

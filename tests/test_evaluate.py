@@ -116,6 +116,7 @@ class TestMeasure:
         lr = matlab.noise(7, 9)
         np.testing.assert_array_equal(enlarge(lr), matlab.imresize(lr, 28, 36))
 
+    @pytest.mark.slow
     def test_seconds_are_of_the_method_alone_and_warmed_up(self, hr_folder):
         calls = []
 
@@ -288,6 +289,7 @@ class TestFigure:
         comparison.write_figure(tmp_path / "f.png", measured(tmp_path, {"bicubic": enlarge}))
         assert cv2.imread(str(tmp_path / "f.png")) is not None
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("error:Glyph")  # of the Chinese name
     def test_file(self, hr_folder, tmp_path):
         shown = measured(hr_folder, {"bicubic": enlarge, "net": nearest})
@@ -353,6 +355,7 @@ class TestCommand:
         assert files[0].read_text(encoding="utf-8").count("\n") == 1 + 2 * 3
         assert cv2.imread(str(files[2])).shape[1] > 1000
 
+    @pytest.mark.slow
     def test_a_bad_picture_is_named_before_anything_is_measured(self, hr_folder, g_models, tmp_path):
         (hr_folder / "z.png").write_bytes(b"no picture")
         fails(run(tmp_path, "--hr", hr_folder, "--weights", g_models), 1, str(hr_folder / "z.png"))

@@ -485,6 +485,7 @@ class TestWriteLossless:
             image.load()  # which checks every checksum
         assert_read(tmp_path / "a.png", drawn)
 
+    @pytest.mark.slow
     @every_sample
     @every_layout
     @pytest.mark.parametrize("size", [(9, 13), (1, 1), (1, 400), (400, 1), (700, 900)])

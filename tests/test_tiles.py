@@ -33,6 +33,7 @@ def all_positive():
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", [0, 1])
 def test_reach_is_what_the_gradient_says(axis):
     """The LR pixels that the 4 SR rows (columns) of LR row (column) 45 depend on, on a strip of 90×3 (3×90)."""

@@ -343,6 +343,7 @@ class TestWeights:
 
 
 class TestDisk:
+    @pytest.mark.slow
     def test_an_output_that_is_a_file(self, pictures, trained, cache, tmp_path):
         (tmp_path / "o").write_text("mine")
         result = run(pictures, "-o", tmp_path / "o", "--weights", trained, env=cache)

@@ -242,6 +242,7 @@ def test_what_would_be_darker_than_black_or_brighter_than_white_is_not_wrapped(r
     assert_levels(sr, expected, 0.5 + 1e-6 * largest)
 
 
+@pytest.mark.slow
 def test_16_bits_are_8_bits_times_257(weights_file):
     upscale = Upscaler(weights_file, precision="fp32").upscale
     lr = noise(12, 17)
@@ -251,6 +252,7 @@ def test_16_bits_are_8_bits_times_257(weights_file):
     assert len(np.unique(fine)) > 256, "it has levels between those of 8 bits"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_grey_is_the_luma_of_the_result_in_colour(weights_file, network, dtype):
     lr = noise(11, 14, planes=1, dtype=dtype)
@@ -392,6 +394,7 @@ def test_what_the_cache_keeps_for_a_generator_is_not_taken_for_its_blend(weights
 # --------------------------------------------------------------------------------------------- settings and the cache
 
 
+@pytest.mark.slow
 def test_it_says_what_it_chose(weights_file):
     chosen = Upscaler(weights_file)
     assert (chosen.engine, chosen.device) == (FASTEST, "cpu")

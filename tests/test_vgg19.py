@@ -51,6 +51,7 @@ def test_conv5_equals_the_recording(network, recorded):
     np.testing.assert_allclose(conv5, recorded["vgg_conv5"], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layer, shape",
     [

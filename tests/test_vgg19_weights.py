@@ -177,6 +177,7 @@ def test_with_its_classifier(form, given, monkeypatch):
         assert network.state[name].shape == array.shape and network.state[name].flat[0] == array.flat[0], name
 
 
+@pytest.mark.slow
 @every_form
 def test_a_missing_classifier_is_an_error_when_asked_for(form, given):
     said = message(given(form.variables()), with_classifier=True)
