@@ -418,7 +418,7 @@ def _remove_leftovers(folder):
 
 
 def members(archive, remedy=FETCH_ANEW) -> list:
-    """The paths of the files in a zip or tar archive, as they are written there; raises InputError where it is damaged."""
+    """The paths of the files in a zip or tar archive, as written there; raises InputError where it is damaged."""
     with _opened(Path(archive), remedy) as opened:
         return [member.filename for member in opened.infolist() if not _is_folder(member)]
 

@@ -277,7 +277,8 @@ def parser():
     result.add_argument(
         "--lr",
         metavar="DIR",
-        help="folder of their LR pictures, called the same or NAMEx4.EXT (default: made from HR as MATLAB's imresize does)",
+        help="folder of their LR pictures, called the same or NAMEx4.EXT (default: made from HR as MATLAB's imresize "
+        "does)",
     )
     result.add_argument(
         "--weights",

@@ -12,7 +12,7 @@ _UNPACK = "unpack it and give the .pdparams file or the folder that is in it"
 _PYTORCH = f"a file of PyTorch's (.pth, .pt); {_NOT_PADDLES}"
 # {how a file begins: what it is and the way out}. Formats' own marks, as `file` knows them.
 _BEGINNINGS = {
-    b"version https://git-lfs.github.com/spec/": "a Git LFS pointer, not the file itself: fetch that with `git lfs pull`",
+    b"version https://git-lfs.github.com/spec/": "a Git LFS pointer, not the file: fetch that with `git lfs pull`",
     # A long, PyTorch's magic number 0x1950a86a20f9469cfc6c, before anything else.
     b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": _PYTORCH,
     b"\x93NUMPY": "a single NumPy array (.npy), not the weights of a network. Give a .pdparams file",
@@ -106,5 +106,8 @@ def describe_folder(folder, wanted: str) -> str:
         or next(folder.glob("*.pdiparams"), None)
         or next(folder.glob("*.onnx"), None)
     ):
-        return "it holds an exported program, which its own README.md says how to run; give the weights it was exported from"
+        return (
+            "it holds an exported program, which its own README.md says how to run; give the weights it was exported "
+            "from"
+        )
     return ""

@@ -118,8 +118,8 @@ def save(path, variables: dict, note: dict) -> None:
             array = np.asarray(variable, order="C")
             if not np.isfinite(array).all():
                 raise InputError(
-                    f"{path}: not written, the checkpoints before it are kept: {name} is not finite. Go on from the last "
-                    "one with a smaller --learning-rate (--resume --new-recipe)"
+                    f"{path}: not written, the checkpoints before it are kept: {name} is not finite. Go on from the "
+                    "last one with a smaller --learning-rate (--resume --new-recipe)"
                 )
             _write(archive, name, array)
             digest.add(name, array)
@@ -152,9 +152,9 @@ def load(path) -> tuple:
     """({name: read-only array}, note) of a checkpoint.
 
     The file is untrusted: nothing but arrays of numbers and a JSON text is read from it, and no more memory is taken
-    than it has bytes. Raises Damaged naming the file unless everything that was saved is there and unaltered, InputError
-    if it is of another format or cannot be read now. Checkpoints of before the digest (format 1 too) are checked by
-    their structure and the archive's CRC-32s.
+    than it has bytes. Raises Damaged naming the file unless everything that was saved is there and unaltered,
+    InputError if it is of another format or cannot be read now. Checkpoints of before the digest (format 1 too) are
+    checked by their structure and the archive's CRC-32s.
     """
     try:
         digest, arrays, text = _Digest(), {}, None

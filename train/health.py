@@ -21,8 +21,8 @@ def warnings(history: list, stage1_psnr: dict) -> list:
         d_hr, d_sr = (sum(row[name] for row in history[-EPOCHS:]) / EPOCHS for name in ("d_hr", "d_sr"))
         texts.append(
             f"D has won: its mean probability was {d_hr:.4f} for HR and {d_sr:.4f} for SR in the {EPOCHS} epochs up to "
-            f"{history[-1]['epoch']}, so G learns little from it. Try, from stage 1's result on, --label-smoothing 0.1, "
-            "fewer steps of --d-warmup or a smaller --learning-rate"
+            f"{history[-1]['epoch']}, so G learns little from it. Try, from stage 1's result on, "
+            "--label-smoothing 0.1, fewer steps of --d-warmup or a smaller --learning-rate"
         )
     fallen = [number for number, row in enumerate(history) if _is_low(*_psnr(row, stage1_psnr))]
     if fallen[:1] == [last]:
