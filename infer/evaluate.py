@@ -3,11 +3,15 @@
     python infer/evaluate.py --hr Set5 --weights output/srgan_g.pdparams
     python infer/evaluate.py --hr Set5/HR --lr Set5/LRbicx4 --weights output/pretrain_g.pdparams output/srgan_g.pdparams
     python infer/evaluate.py --hr photos --weights models/g_models --figure comparison.png --csv figures.csv
+    python infer/evaluate.py --hr Set5/HR --sr results/theirs --sr results/others     pictures that are ready
+    python infer/evaluate.py --hr Set5/HR --weights psnr.pdparams --blend gan.pdparams --tradeoff plot.png
 
 Prints for each picture, and as the mean of all: PSNR in dB and SSIM on the Y of BT.601, PSNR on RGB, all three without
-4 pixels along each border; the seconds a picture took; and megapixels (of the result) per second. HR pictures are cut
-at the right and the bottom to multiples of 4. The seconds are those of upscaling alone, not of reading and measuring,
-after one call on the first picture to warm up.
+4 pixels along each border; LPIPS (v0.1, AlexNet; lower is better) on RGB and how much of a grid of 4 pixels the result
+has in grey levels, both of whole pictures; the seconds a picture took; and megapixels (of the result) per second.
+docs/measuring.md says which figure answers which question. HR pictures are cut at the right and the bottom to multiples
+of 4. The seconds are those of upscaling alone, not of reading and measuring, after one call on the first picture to
+warm up. With --tradeoff the methods are mixtures of two generators, from all of --weights to all of --blend.
 """
 
 import sys
@@ -27,12 +31,13 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 from tqdm import tqdm
 
-from data import command
+from data import command, lpips
 from data.imresize import enlarge
-from data.metrics import psnr_rgb, psnr_y, ssim_y
-from data.pairs import SHAVE, pairs, read_pair
+from data.metrics import grid, psnr_rgb, psnr_y, ssim_y
+from data.pairs import SHAVE, pairs, read_pair, read_sr, sr_files
 from infer import flags
 from infer.figure import write_figure
+from infer.tradeoff import write_tradeoff
 from infer.upscaler import Upscaler
 from models.errors import InputError
 from models.files import remove_leftovers, replacing
@@ -40,11 +45,13 @@ from models.scale import SCALE
 
 BICUBIC = "bicubic"
 
-# What is measured: its key, its title in the table and how it is printed there.
+# What can be measured: its key, its title in the table and how it is printed there.
 COLUMNS = (
     ("psnr_y", "PSNR-Y", ".2f"),
     ("ssim_y", "SSIM-Y", ".4f"),
+    ("lpips", "LPIPS", ".4f"),
     ("psnr_rgb", "PSNR-RGB", ".2f"),
+    ("grid", "grid", ".2f"),
     ("seconds", "seconds", ".3f"),
     ("mp_per_s", "MP/s", ".2f"),
 )
@@ -56,20 +63,29 @@ PAPER = {
     "bsd100": {"SRResNet": (27.58, 0.7620), "SRGAN": (25.16, 0.6688)},
 }
 
+# LPIPS and, where it is given, PSNR on Y by the README of SPSR (Ma et al., "Structure-preserving super resolution with
+# gradient guidance", CVPR 2020). Its SRGAN is a third party's training.
+PERCEPTUAL = {
+    "set5": {"bicubic": (0.3407, None), "SRGAN": (0.0882, 29.17), "ESRGAN": (0.0748, None)},
+    "set14": {"bicubic": (0.4393, None), "SRGAN": (0.1663, 26.17), "ESRGAN": (0.1329, None)},
+    "bsd100": {"bicubic": (0.5249, None), "SRGAN": (0.1980, 25.46), "ESRGAN": (0.1614, None)},
+}
+
 VERSIONS_OF = ("paddlepaddle", "paddlepaddle-gpu", "openvino", "numpy", "scikit-image", "Pillow", "opencv-python")
 
+SHARES = tuple(tenth / 10 for tenth in range(11))  # of --blend, with --tradeoff
 IN_FIGURE = 3  # pictures, where --pictures does not choose them
 
 
 def labels(paths: list) -> dict:
-    """{label: path} with a short label for each path of weights: as much of its end as tells them apart.
+    """{label: path} with a short label for each path of weights or SR folder: as much of its end as tells them apart.
 
     Raises InputError if one is given twice.
     """
     absolute = [Path(os.path.abspath(path)) for path in paths]
     if len(set(absolute)) < len(absolute):
         twice = next(path for path in absolute if absolute.count(path) > 1)
-        raise InputError(f"--weights: {twice} is given twice")
+        raise InputError(f"{twice} is given twice")
     names = [path.with_suffix("") if path.suffix == ".pdparams" else path for path in absolute]
     if len(set(names)) < len(names):
         names = absolute
@@ -84,16 +100,18 @@ def _label(name: Path, names: list) -> str:
     return "/".join(end)
 
 
-def measure(pictures: list, methods: dict):
+def measure(pictures: list, methods: dict, ready=None, distance=None):
     """Upscale every picture by every method, with a progress bar; yields (measured, HR, {label: SR}) for a picture.
 
-    pictures: what `pairs` gives. methods: {label: function from LR to SR, RGB uint8}. measured: {"name": the file's,
-    "width", "height": of HR as cut, "methods": {label: {key of COLUMNS: value}}}.
+    pictures: what `pairs` gives. methods: {label: function from LR to SR, RGB uint8}. ready: {label: what `sr_files`
+    gives}, results to be read, which took no seconds. distance: a `data.lpips.Lpips`, or None to leave LPIPS out.
+    measured: {"name": the file's, "width", "height": of HR as cut, "methods": {label: {key of COLUMNS: value}}}.
     """
+    ready = ready or {}
     _, first_lr = read_pair(*pictures[0])
     for method in methods.values():
         method(first_lr)
-    with tqdm(total=len(pictures) * len(methods), unit="picture") as bar:
+    with tqdm(total=len(pictures) * (len(methods) + len(ready)), unit="picture") as bar:
         for hr_path, lr_path in pictures:
             hr, lr = read_pair(hr_path, lr_path)
             height, width = hr.shape[:2]
@@ -104,14 +122,27 @@ def measure(pictures: list, methods: dict):
                 seconds = time.perf_counter() - start
                 srs[label] = sr
                 figures[label] = {
-                    "psnr_y": psnr_y(sr, hr, SHAVE),
-                    "ssim_y": ssim_y(sr, hr, SHAVE),
-                    "psnr_rgb": psnr_rgb(sr, hr, SHAVE),
+                    **compared(sr, hr, distance),
                     "seconds": seconds,
                     "mp_per_s": height * width / 1e6 / seconds,
                 }
                 bar.update()
+            for label, files in ready.items():
+                srs[label] = read_sr(files[hr_path], hr)
+                figures[label] = compared(srs[label], hr, distance)
+                bar.update()
             yield {"name": printable(hr_path), "width": width, "height": height, "methods": figures}, hr, srs
+
+
+def compared(sr: np.ndarray, hr: np.ndarray, distance=None) -> dict:
+    """{key of COLUMNS: value} of one result, without what it took. distance: as in `measure`."""
+    return {
+        "psnr_y": psnr_y(sr, hr, SHAVE),
+        "ssim_y": ssim_y(sr, hr, SHAVE),
+        **({"lpips": distance(sr, hr)} if distance else {}),
+        "psnr_rgb": psnr_rgb(sr, hr, SHAVE),
+        "grid": grid(sr),
+    }
 
 
 def printable(path: Path) -> str:
@@ -119,30 +150,43 @@ def printable(path: Path) -> str:
     return path.name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def columns(results: list) -> list:
+    """The COLUMNS that any method was measured for. results: what `measure` says."""
+    rows = results[0]["methods"].values()
+    return [column for column in COLUMNS if any(column[0] in row for row in rows)]
+
+
 def means(results: list) -> dict:
     """{label: {key of COLUMNS: mean}} of what `measure` says; megapixels per second are of all pictures together."""
     megapixels = sum(result["width"] * result["height"] for result in results) / 1e6
     total = {}
-    for label in results[0]["methods"]:
+    for label, first in results[0]["methods"].items():
         rows = [result["methods"][label] for result in results]
-        total[label] = {key: float(np.mean([row[key] for row in rows])) for key, _, _ in COLUMNS}
-        total[label]["mp_per_s"] = megapixels / sum(row["seconds"] for row in rows)
+        total[label] = {key: float(np.mean([row[key] for row in rows])) for key, _, _ in COLUMNS if key in first}
+        if "seconds" in first:
+            total[label]["mp_per_s"] = megapixels / sum(row["seconds"] for row in rows)
     return total
 
 
-def paper_figures(hr_folder) -> dict:
-    """{label: {key of COLUMNS: value}}, the paper's own for Set5, Set14 and BSD100; {} for any other folder."""
+def paper_figures(hr_folder, with_lpips: bool = False) -> dict:
+    """{label: {key of COLUMNS: value}}, the paper's own for Set5, Set14 and BSD100; {} for any other folder.
+
+    with_lpips: also the published ones of LPIPS, which came after the paper.
+    """
     known = [part.lower() for part in Path(hr_folder).resolve().parts if part.lower() in PAPER]
     if not known:
         return {}
-    return {f"{name} (paper)": {"psnr_y": psnr, "ssim_y": ssim} for name, (psnr, ssim) in PAPER[known[-1]].items()}
+    rows = {f"{name} (paper)": {"psnr_y": psnr, "ssim_y": ssim} for name, (psnr, ssim) in PAPER[known[-1]].items()}
+    for name, (value, psnr) in PERCEPTUAL[known[-1]].items() if with_lpips else ():
+        rows[f"{name} (SPSR)"] = {"lpips": value, **({"psnr_y": psnr} if psnr else {})}
+    return rows
 
 
-def table(rows: dict) -> str:
+def table(rows: dict, columns=COLUMNS) -> str:
     """{label: {key of COLUMNS: value}} as text, a row a label; `-` for what it lacks."""
-    lines = [["method", *(title for _, title, _ in COLUMNS)]]
+    lines = [["method", *(title for _, title, _ in columns)]]
     for label, figures in rows.items():
-        lines.append([label, *(format(figures[key], spec) if key in figures else "-" for key, _, spec in COLUMNS)])
+        lines.append([label, *(format(figures[key], spec) if key in figures else "-" for key, _, spec in columns)])
     widths = [max(map(len, column)) for column in zip(*lines)]
     aligned = (
         [line[0].ljust(widths[0])] + [c.rjust(width) for c, width in zip(line[1:], widths[1:])] for line in lines
@@ -152,20 +196,24 @@ def table(rows: dict) -> str:
 
 def report(results: list, paper: dict) -> str:
     """A table for each picture and one of the means, the paper's figures below."""
-    blocks = [f"{r['name']}, {r['width']}x{r['height']}\n{table(r['methods'])}" for r in results]
-    blocks.append(f"mean of {len(results)} pictures\n{table({**means(results), **paper})}")
+    shown = columns(results)
+    blocks = [f"{r['name']}, {r['width']}x{r['height']}\n{table(r['methods'], shown)}" for r in results]
+    blocks.append(f"mean of {len(results)} pictures\n{table({**means(results), **paper}, shown)}")
     return "\n\n".join(blocks)
 
 
 def write_csv(path, results: list) -> None:
-    """A row for each picture and method, then one for each method's means, where the picture is called `mean`."""
+    """A row for each picture and method, then one for each method's means, where the picture is called `mean`.
+
+    What was not measured of a method is empty, of all methods left out.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    keys = [key for key, _, _ in COLUMNS]
+    keys = [key for key, _, _ in columns(results)]
     writer.writerow(["picture", "method", *keys])
     for result in [*results, {"name": "mean", "methods": means(results)}]:
         for label, figures in result["methods"].items():
-            writer.writerow([result["name"], label, *(figures[key] for key in keys)])
+            writer.writerow([result["name"], label, *(figures.get(key, "") for key in keys)])
     with replacing(path) as temporary:
         temporary.write_bytes(text.getvalue().encode("utf-8", "backslashreplace"))
 
@@ -186,8 +234,12 @@ def _standard(value):
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def settings_of(arguments, weights: dict, upscaler) -> dict:
-    """What the figures and the seconds depend on, for the JSON."""
+def settings_of(arguments, weights: dict, sr: dict, upscaler, distance_of: str) -> dict:
+    """What the figures and the seconds depend on, for the JSON.
+
+    weights, sr: {label: path}. upscaler: one of those measured, None without any. distance_of: LPIPS's weights, ""
+    without.
+    """
     versions = {"python": platform.python_version(), "platform": platform.platform()}
     for name in VERSIONS_OF:
         try:
@@ -198,14 +250,37 @@ def settings_of(arguments, weights: dict, upscaler) -> dict:
         "hr": arguments.hr,
         "lr": arguments.lr or "made from hr, bicubic",
         "weights": weights,
-        **flags.engine_settings(arguments),
-        "engine": upscaler.engine,
-        "precision": upscaler.precision,
-        "device": upscaler.device,
+        "sr": sr,
+        "lpips": distance_of or "off",
+        **(_engine_of(arguments, upscaler) if upscaler else {}),
         "scale": SCALE,
         "shave": SHAVE,
         "versions": versions,
     }
+
+
+def _engine_of(arguments, upscaler) -> dict:
+    chosen = {name: getattr(upscaler, name) for name in ("engine", "precision", "device")}
+    return {**flags.engine_settings(arguments), **chosen}
+
+
+def lpips_weights(flag) -> str:
+    """The file that `--lpips` names, or the usual one; "" for `off` and where that is not there."""
+    if flag:
+        return "" if flag == "off" else flag
+    return lpips.WEIGHTS if lpips.available() else ""
+
+
+def check_sizes(pictures: list, ready: dict, with_lpips: bool) -> None:
+    """Read all pictures: what cannot be used is named now, not when those before it have been measured."""
+    for hr_path, lr_path in pictures:
+        hr, _ = read_pair(hr_path, lr_path)
+        height, width = hr.shape[:2]
+        if with_lpips and min(height, width) < lpips.SMALLEST:
+            expected = f"expected {lpips.SMALLEST} or more a side, or --lpips off"
+            raise InputError(f"{hr_path} is too small for LPIPS: {width}x{height} pixels; {expected}")
+        for files in ready.values():
+            read_sr(files[hr_path], hr)
 
 
 def for_figure(pictures: list, names: list) -> list:
@@ -226,42 +301,77 @@ def for_figure(pictures: list, names: list) -> list:
 
 def check_targets(arguments) -> None:
     """Make the folders of the files to write; raise InputError or OSError now for what could not be written later."""
-    targets = [path for path in (arguments.csv, arguments.json, arguments.figure) if path]
+    targets = [path for path in (arguments.csv, arguments.json, arguments.figure, arguments.tradeoff) if path]
     for path in targets:
         folder = Path(path).resolve().parent
         folder.mkdir(parents=True, exist_ok=True)
         if os.path.isdir(path) or not os.access(folder, os.W_OK):
             raise InputError(f"{path} cannot be written: it is a folder, or in one that may not be written to")
     if len({os.path.abspath(path) for path in targets}) < len(targets):
-        raise InputError("--csv, --json and --figure are different files: two of them have one name")
-    if arguments.figure and not arguments.figure.lower().endswith(".png"):
-        raise InputError(f"--figure {arguments.figure}: it is a PNG; give a name ending in .png")
+        raise InputError("--csv, --json, --figure and --tradeoff are different files: two of them have one name")
+    for flag, path in (("--figure", arguments.figure), ("--tradeoff", arguments.tradeoff)):
+        if path and not path.lower().endswith(".png"):
+            raise InputError(f"{flag} {path}: it is a PNG; give a name ending in .png")
+
+
+def check_tradeoff(arguments) -> None:
+    """Raise InputError if `--tradeoff` lacks what it needs, or `--blend` stands alone."""
+    if bool(arguments.tradeoff) != bool(arguments.blend):
+        raise InputError("--tradeoff PLOT.png and --blend FILE|FOLDER go together: give both, or neither")
+    if not arguments.tradeoff:
+        return
+    if len(arguments.weights) != 1:
+        raise InputError(
+            f"--tradeoff mixes --blend into one generator: give one of --weights, not {len(arguments.weights)}"
+        )
+    if not lpips_weights(arguments.lpips):
+        raise InputError(f"--tradeoff is of LPIPS, which is off or lacks its weights; get them with: {lpips.COMMAND}")
 
 
 def main(arguments) -> None:
     if arguments.pictures and not arguments.figure:
         raise InputError("--pictures chooses what --figure draws: give --figure FILE too")
     check_targets(arguments)
+    check_tradeoff(arguments)
+    with command.exit_status(2):
+        if not (arguments.weights or arguments.sr):
+            raise InputError("nothing to measure: give --weights FILE|FOLDER, or --sr DIR with ready-made pictures")
+        blend = [arguments.blend] if arguments.blend else []
+        paths = labels(arguments.weights + blend + arguments.sr)
+    weights, sr = (
+        {label: path for label, path in paths.items() if path in given}
+        for given in (arguments.weights + blend, arguments.sr)
+    )
+    mixtures = {f"{share:.1f} of {list(weights)[1]}": share for share in SHARES} if blend else {}
     pictures = pairs(arguments.hr, arguments.lr)
     wanted = for_figure(pictures, arguments.pictures) if arguments.figure else []
-    for pair in pictures:
-        read_pair(*pair)  # what cannot be used is named now, not when the pictures before it have been measured
+    ready = {label: sr_files([hr_path for hr_path, _ in pictures], folder) for label, folder in sr.items()}
+    distance_of = lpips_weights(arguments.lpips)
+    check_sizes(pictures, ready, bool(distance_of))
     with command.exit_status(2):
-        weights = labels(arguments.weights)
-        upscalers = {label: Upscaler(path, **flags.engine_settings(arguments)) for label, path in weights.items()}
+        chosen = flags.engine_settings(arguments)
+        if blend:
+            pair = {"weights": arguments.weights[0], "blend": arguments.blend}
+            upscalers = {label: Upscaler(**pair, alpha=share, **chosen) for label, share in mixtures.items()}
+        else:
+            upscalers = {label: Upscaler(path, **chosen) for label, path in weights.items()}
+        distance = lpips.Lpips(distance_of) if distance_of else None
 
+    if not (distance or arguments.lpips):
+        print(f"LPIPS is left out: {lpips.WEIGHTS} is not there; get it with: {lpips.COMMAND}", file=sys.stderr)
     results, shown = [], {}
-    for measured, hr, srs in measure(pictures, {BICUBIC: enlarge, **upscalers}):
+    for measured, hr, srs in measure(pictures, {BICUBIC: enlarge, **upscalers}, ready, distance):
         results.append(measured)
         if measured["name"] in wanted:
             shown[measured["name"]] = (measured, hr, srs)
 
-    settings = settings_of(arguments, weights, next(iter(upscalers.values())))
-    paper = paper_figures(arguments.hr)
+    settings = settings_of(arguments, weights, sr, next(iter(upscalers.values()), None), distance_of)
+    paper = paper_figures(arguments.hr, bool(distance))
     ensemble = ", self-ensemble" if arguments.self_ensemble else ""
-    print("engine {engine}, precision {precision}, device {device}{0}; LR {lr}\n".format(ensemble, **settings))
+    engine = "engine {engine}, precision {precision}, device {device}{0}; " if upscalers else ""
+    print((engine + "LR {lr}\n").format(ensemble, **settings))
     print(report(results, paper))
-    for path in filter(None, (arguments.csv, arguments.json, arguments.figure)):
+    for path in filter(None, (arguments.csv, arguments.json, arguments.figure, arguments.tradeoff)):
         remove_leftovers(Path(path).parent)
     if arguments.csv:
         write_csv(arguments.csv, results)
@@ -269,6 +379,10 @@ def main(arguments) -> None:
         write_json(arguments.json, results, settings, paper)
     if arguments.figure:
         write_figure(arguments.figure, [shown[name] for name in wanted])
+    if arguments.tradeoff:
+        rows = means(results)
+        blends = {share: rows.pop(label) for label, share in mixtures.items()}
+        write_tradeoff(arguments.tradeoff, blends, {**rows, **paper}, list(weights)[1])
 
 
 def parser():
@@ -284,8 +398,21 @@ def parser():
         "--weights",
         metavar="FILE|FOLDER",
         nargs="+",
-        required=True,
+        default=[],
         help=f"the generators to measure, each {flags.WEIGHTS}",
+    )
+    result.add_argument(
+        "--sr",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="a folder of ready-made results to measure, called as LR is; may be given several times",
+    )
+    result.add_argument(
+        "--lpips",
+        metavar="FILE|off",
+        help="LPIPS's weights; off leaves its column out, which is faster "
+        f"(default: {lpips.WEIGHTS} where it is there)",
     )
     flags.add_engine_flags(result, precision="fp32")
     result.add_argument("--csv", metavar="FILE", help="write every picture's figures and the means to FILE")
@@ -293,6 +420,13 @@ def parser():
     result.add_argument(
         "--figure", metavar="FILE", help="draw a comparison to FILE, a PNG: HR, bicubic and each result, with a detail"
     )
+    result.add_argument(
+        "--tradeoff",
+        metavar="FILE",
+        help="measure mixtures of --weights with 0, 0.1 … 1 of --blend, and plot their LPIPS over their PSNR to FILE, "
+        "a PNG",
+    )
+    result.add_argument("--blend", metavar="FILE|FOLDER", help="the second generator of --tradeoff: a GAN's")
     result.add_argument(
         "--pictures",
         metavar="NAME",

@@ -62,8 +62,9 @@ def describe_file(path) -> str:
     # ir_version is 1 to 13 by now.
     if len(head) > 2 and head[0] == 0x08 and 0 < head[1] < 32 and head[2] in _ONNX_SECOND:
         return f"an ONNX program; {_NOT_PADDLES}"
-    # A pickle, but for the first, obsolete protocols, begins with 0x80, which no text does, in UTF-8 either.
-    if head[0] != 0x80 and not set(head) & _CONTROLS:
+    # A pickle begins with 0x80, which no text does, in UTF-8 either; one of the first, obsolete protocols is a text
+    # that ends with its last operation, a full stop, and is told what it asks for by its reader.
+    if head[0] != 0x80 and not tail.endswith(b".") and not set(head) & _CONTROLS:
         return "a text file, not weights. Give a .pdparams file"
     return ""
 

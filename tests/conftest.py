@@ -1,13 +1,16 @@
 """Fixtures that several test files share."""
 
 import signal
+import threading
 
 import numpy as np
 import paddle
 import pytest
 
+from data import download
 from models import weights
 from tests.helpers import fluid_files, generators, golden
+from tests.helpers.file_server import Server
 from tests.helpers.skipped import pytest_addoption, pytest_sessionfinish  # noqa: F401  pytest's hooks
 
 SLOW_FIXTURES = {"browser", "classified", "executed", "exported", "onnx_file", "paddle_folder", "passes", "upscaled"}
@@ -67,3 +70,16 @@ def recorded():
     """The recordings of seed 0: {name: array}."""
     with np.load(golden.RECORDINGS / "golden_seed0.npz") as file:
         return dict(file)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A web server of the test's own, see `tests.helpers.file_server.Server`; downloads try again without a pause."""
+    monkeypatch.setattr(download, "PAUSE", 0)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()

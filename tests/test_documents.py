@@ -30,10 +30,12 @@ import numpy as np
 import paddle
 import pytest
 
+from data import lpips
 from infer.programs import onnx_missing
 from models.vgg19_weights import FORMS
 from tests.helpers import golden, training
 from tests.helpers.fluid_files import write_folder
+from tests.helpers.lpips_weights import random_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 IGNORED = [line for line in (ROOT / ".gitignore").read_text().splitlines() if line and line[0] != "#"]
@@ -89,7 +91,16 @@ PYTHON = {
         "assert sr.shape == (24, 32, 3) and sr.dtype == 'uint8'",
     )
 }
-WRITES = ("-o", "--to", "--output", "--figure", "--csv", "--json", "--sample")  # what follows is there afterwards
+WRITES = (
+    "-o",
+    "--to",
+    "--output",
+    "--figure",
+    "--tradeoff",
+    "--csv",
+    "--json",
+    "--sample",
+)  # what follows is there afterwards
 
 
 # ---------------------------------------------------------------------------------------------- what the documents show
@@ -272,6 +283,7 @@ def given(tmp_path_factory, weights_file):
         shutil.copy(weights_file, folder / "output" / f"{name}.pdparams")
     write_folder(folder / "models" / "g_models", golden.generator_variables())
     write_vgg19(folder / "weights" / "VGG19_pretrained.pdparams")
+    lpips.write(folder / lpips.WEIGHTS, random_weights())
     return folder
 
 

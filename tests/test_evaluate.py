@@ -16,12 +16,15 @@ import pytest
 from matplotlib import pyplot as plt
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from data import lpips
 from data.imresize import enlarge
-from data.pairs import pairs
-from infer import Upscaler, evaluate
+from data.pairs import pairs, sr_files
+from infer import Upscaler, evaluate, tradeoff
 from infer import figure as comparison
+from models import weights
 from models.errors import InputError
-from tests.helpers import golden, matlab
+from tests.helpers import generators, golden, matlab
+from tests.helpers.lpips_weights import random_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["a.png", "b.bmp", "照片 c.png"]
@@ -50,8 +53,8 @@ def nearest(lr, plus=0):
     return lr.repeat(4, axis=0).repeat(4, axis=1) + np.uint8(plus)
 
 
-def measured(folder, methods, lr_folder=None):
-    return list(evaluate.measure(pairs(folder, lr_folder), methods))
+def measured(folder, methods, lr_folder=None, **settings):
+    return list(evaluate.measure(pairs(folder, lr_folder), methods, **settings))
 
 
 def luma(rgb):
@@ -132,6 +135,42 @@ class TestMeasure:
             assert 0.05 <= figures["seconds"] < 0.5
             assert figures["mp_per_s"] == pytest.approx(result["width"] * 40 / 1e6 / figures["seconds"])
 
+    def test_ready_made_pictures_have_the_figures_of_their_pixels_and_no_seconds(self, hr_folder, tmp_path):
+        folder = tmp_path / "theirs"
+        folder.mkdir()
+        for (_, _, srs), name in zip(measured(hr_folder, {"x": nearest}), ("a.png", "bx4.png", "照片 c.bmp")):
+            # One more row and column, as of a program that enlarges the uncut picture.
+            write(folder / name, np.pad(srs["x"], ((0, 3), (0, 1), (0, 0))))
+        files = sr_files([hr_path for hr_path, _ in pairs(hr_folder)], folder)
+        for result, _, srs in measured(hr_folder, {"x": nearest}, ready={"theirs": files}):
+            theirs, x = result["methods"]["theirs"], result["methods"]["x"]
+            assert theirs == {key: value for key, value in x.items() if key not in ("seconds", "mp_per_s")}
+            np.testing.assert_array_equal(srs["theirs"], srs["x"])
+
+    def test_lpips_is_of_the_whole_pictures_as_cut(self, hr_folder):
+        """Any function takes its place: this one counts the pixels that differ."""
+        calls = []
+
+        def distance(sr, hr):
+            calls.append(sr.shape == hr.shape)
+            return float((sr != hr).any(axis=2).sum())
+
+        for result, hr, srs in measured(hr_folder, {"x": nearest, "y": enlarge}, distance=distance):
+            for label, sr in srs.items():
+                assert result["methods"][label]["lpips"] == np.abs(sr.astype(int) - hr).any(axis=2).sum()
+        assert calls == [True] * 6
+        assert "lpips" not in measured(hr_folder, {"x": nearest})[0][0]["methods"]["x"]
+
+    def test_grid_is_of_the_result(self, hr_folder):
+        def gridded(lr):
+            sr = np.full_like(nearest(lr), 100)
+            sr[::4, ::4] += 8
+            return sr
+
+        for result, _, _ in measured(hr_folder, {"grid": gridded, "plain": lambda lr: nearest(lr * 0)}):
+            assert result["methods"]["grid"]["grid"] == pytest.approx(8 * math.sqrt(624 / 625) / 4, rel=1e-4)
+            assert result["methods"]["plain"]["grid"] == 0
+
     def test_progress_goes_to_standard_error(self, hr_folder, capsys):
         measured(hr_folder, {"x": nearest, "y": nearest})
         output = capsys.readouterr()
@@ -151,6 +190,17 @@ def result(name, width, height, **methods):
 RESULTS = [
     result("a.png", 1000, 500, bicubic=(30.0, 0.8, 28.0, 0.01, 50.0), net=(31.0, 0.85, 29.0, 0.5, 1.0)),
     result("b, c.png", 1000, 1000, bicubic=(20.0, 0.5, 18.0, 0.04, 25.0), net=(math.inf, 1.0, math.inf, 1.5, 2 / 3)),
+]
+
+
+WITH_LPIPS = [
+    {
+        **RESULTS[0],
+        "methods": {
+            "bicubic": {**RESULTS[0]["methods"]["bicubic"], "lpips": 0.34567, "grid": 0.016},
+            "theirs": {"psnr_y": 31.0, "ssim_y": 0.9, "lpips": 0.1, "psnr_rgb": 29.5, "grid": 1.86},
+        },
+    }
 ]
 
 
@@ -181,6 +231,23 @@ class TestReport:
             "net               inf  0.9250       inf    1.000   0.75",
             "SRGAN (paper)   29.40  0.8472         -        -      -",
         ]
+
+    def test_text_with_every_column(self):
+        published = {"SRGAN (SPSR)": {"psnr_y": 29.17, "lpips": 0.0882}}
+        assert evaluate.report(WITH_LPIPS, published).splitlines()[-5:] == [
+            "mean of 1 pictures",
+            "method        PSNR-Y  SSIM-Y   LPIPS  PSNR-RGB  grid  seconds   MP/s",
+            "bicubic        30.00  0.8000  0.3457     28.00  0.02    0.010  50.00",
+            "theirs         31.00  0.9000  0.1000     29.50  1.86        -      -",
+            "SRGAN (SPSR)   29.17       -  0.0882         -     -        -      -",
+        ]
+
+    def test_csv_of_what_took_no_seconds(self, tmp_path):
+        evaluate.write_csv(tmp_path / "f.csv", WITH_LPIPS)
+        with open(tmp_path / "f.csv", encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert list(rows[0])[2:] == ["psnr_y", "ssim_y", "lpips", "psnr_rgb", "grid", "seconds", "mp_per_s"]
+        assert [(row["seconds"], row["lpips"]) for row in rows[:2]] == [("0.01", "0.34567"), ("", "0.1")]
 
     def test_csv(self, tmp_path):
         evaluate.write_csv(tmp_path / "new" / "figures.csv", RESULTS)
@@ -234,6 +301,14 @@ def test_the_papers_figures_of_its_sets(tmp_path, folder, srgan):
     figures = evaluate.paper_figures(tmp_path / folder)
     assert list(figures) == ["SRResNet (paper)", "SRGAN (paper)"]
     assert figures["SRGAN (paper)"]["psnr_y"] == srgan and set(figures["SRGAN (paper)"]) == {"psnr_y", "ssim_y"}
+
+
+def test_published_lpips_stands_beside_the_papers_figures(tmp_path):
+    (tmp_path / "Set14").mkdir()
+    figures = evaluate.paper_figures(tmp_path / "Set14", with_lpips=True)
+    assert list(figures)[:2] == ["SRResNet (paper)", "SRGAN (paper)"]
+    assert figures["SRGAN (SPSR)"] == {"lpips": 0.1663, "psnr_y": 26.17}
+    assert figures["bicubic (SPSR)"] == {"lpips": 0.4393}
 
 
 def test_the_papers_figures_follow_a_link(tmp_path):
@@ -308,6 +383,73 @@ class TestFigure:
             evaluate.for_figure(pictures, ["a", "d.bmp"])
 
 
+class TestTradeoff:
+    def test_the_curve_has_the_mixtures_and_the_rest_are_points(self):
+        blends = {
+            0.0: {"psnr_y": 30, "lpips": 0.3},
+            0.5: {"psnr_y": 29.5, "lpips": 0.2},
+            1.0: {"psnr_y": 28, "lpips": 0.1},
+        }
+        others = {
+            "bicubic": {"psnr_y": 28.4, "lpips": 0.34},
+            "a$_b$": {"psnr_y": 29, "lpips": 0.15},
+            "SRGAN (paper)": {"psnr_y": 29.4, "ssim_y": 0.8472},
+            "ESRGAN (SPSR)": {"lpips": 0.0748},
+        }
+        figure = tradeoff.draw(blends, others, "srgan_g")
+        (axis,) = figure.axes
+        lines = {line.get_label(): line.get_xydata().tolist() for line in axis.lines}
+        assert lines == {
+            "share of srgan_g": [[30, 0.3], [29.5, 0.2], [28, 0.1]],
+            "bicubic": [[28.4, 0.34]],
+            "a$_b$": [[29, 0.15]],
+        }
+        assert [(text.get_text(), text.xy) for text in axis.texts] == [
+            ("0.0", (30, 0.3)),
+            ("0.5", (29.5, 0.2)),
+            ("1.0", (28, 0.1)),
+        ]
+        plt.close(figure)
+
+    @pytest.mark.slow
+    def test_the_ends_are_the_two_generators(self, hr_folder, tmp_path, capsys):
+        """Two generators of different contrast; the mixtures of a share of 0 and 1 are each of them alone."""
+        lpips.write(tmp_path / "lpips.npz", random_weights())
+        files = [str(tmp_path / f"{name}.pdparams") for name in "ab"]
+        for file, gain in zip(files, (1.0, 0.25)):
+            weights.save(generators.shifting(((0, 0),) * 3, gain), file)
+        (hr_folder / "b.bmp").unlink()
+        line = ["--hr", str(hr_folder), "--engine", "eager", "--device", "cpu", "--lpips", str(tmp_path / "lpips.npz")]
+        plot, figures = str(tmp_path / "new" / "t.png"), [str(tmp_path / f"{name}.json") for name in ("mixed", "pure")]
+        flags = ["--weights", files[0], "--blend", files[1], "--tradeoff", plot, "--json", figures[0]]
+        evaluate.main(evaluate.parser().parse_args([*line, *flags]))
+        assert cv2.imread(plot) is not None
+        evaluate.main(evaluate.parser().parse_args([*line, "--weights", *files, "--json", figures[1]]))
+        mixed, pure = (json.loads(Path(path).read_text(encoding="utf-8"))["means"] for path in figures)
+        assert list(mixed) == ["bicubic", *(f"{tenth / 10} of b" for tenth in range(11))]
+        for name in ("psnr_y", "lpips", "grid"):
+            assert mixed["0.0 of b"][name] == pytest.approx(pure["a"][name], rel=1e-6)
+            assert mixed["1.0 of b"][name] == pytest.approx(pure["b"][name], rel=1e-6)
+        assert len({figures["psnr_y"] for figures in mixed.values()}) == 12
+
+    @pytest.mark.parametrize(
+        "flags, word",
+        [
+            (["--weights", "a", "--blend", "b"], "go together"),
+            (["--weights", "a", "--tradeoff", "t.png"], "go together"),
+            (["--weights", "a", "c", "--blend", "b", "--tradeoff", "t.png"], "one of --weights, not 2"),
+            (["--sr", "a", "--blend", "b", "--tradeoff", "t.png"], "one of --weights, not 0"),
+            (["--weights", "a", "--blend", "b", "--tradeoff", "t.png", "--lpips", "off"], "data/download.py lpips"),
+            (["--weights", "a", "--blend", "b", "--tradeoff", "t.jpg"], "a name ending in .png"),
+            (["--weights", "a", "--blend", "b", "--tradeoff", "t.png", "--figure", "t.png"], "one name"),
+        ],
+    )
+    def test_what_it_needs(self, hr_folder, tmp_path, monkeypatch, flags, word):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(InputError, match=word):
+            evaluate.main(evaluate.parser().parse_args(["--hr", str(hr_folder), *flags]))
+
+
 def run(tmp_path, *arguments):
     line = [sys.executable, str(ROOT / "infer" / "evaluate.py"), *map(str, arguments)]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONIOENCODING": "utf-8"}
@@ -328,6 +470,7 @@ class TestCommand:
         (hr_folder / "b.bmp").unlink()
         files = [tmp_path / "out" / name for name in ("f.csv", "f.json", "f.png")]
         flags = ["--csv", files[0], "--json", files[1], "--figure", files[2], "--engine", "eager", "--device", "cpu"]
+        flags += ["--lpips", "off"]
         result = run(tmp_path, "--hr", hr_folder, "--weights", g_models, *flags)
         assert result.returncode == 0, result.stderr
 
@@ -368,6 +511,62 @@ class TestCommand:
         fails(run(tmp_path, "--hr", hr_folder, "--weights", tmp_path / "none.pdparams"), 2, "none.pdparams")
         fails(run(tmp_path, "--hr", hr_folder, "--weights", damaged, damaged), 2, "given twice")
 
+    @pytest.mark.slow
+    def test_ready_made_pictures_and_lpips(self, hr_folder, tmp_path):
+        """Equal pictures have the best figures there are; neither weights nor an engine are needed for them."""
+        (hr_folder / "b.bmp").unlink()
+        folders = [tmp_path / name / "sr" for name in ("same", "dark")]
+        for folder, factor in zip(folders, (1, 0.5)):
+            folder.mkdir(parents=True)
+            for seed, name in ((0, "a.png"), (2, "照片 c.png")):
+                write(folder / name, (photograph(seed, 43, 50 + 4 * seed) * factor).astype(np.uint8))
+        lpips.write(tmp_path / "lpips.npz", random_weights())
+        flags = ["--sr", folders[0], "--sr", folders[1], "--json", tmp_path / "f.json"]
+        result = run(tmp_path, "--hr", hr_folder, *flags, "--lpips", tmp_path / "lpips.npz")
+        assert result.returncode == 0, result.stderr
+        lines = result.stdout.splitlines()
+        assert lines[0] == "LR made from hr, bicubic"
+        assert lines[-4].split() == ["method", "PSNR-Y", "SSIM-Y", "LPIPS", "PSNR-RGB", "grid", "seconds", "MP/s"]
+        assert lines[-2].split()[:5] == ["same/sr", "inf", "1.0000", "0.0000", "inf"]
+        content = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))
+        assert content["settings"]["sr"] == {"same/sr": str(folders[0]), "dark/sr": str(folders[1])}
+        hr = photograph(0, 43, 50)[:40, :48]
+        expected = lpips.Lpips(random_weights())((hr * 0.5).astype(np.uint8), hr)
+        assert content["pictures"][0]["methods"]["dark/sr"]["lpips"] == pytest.approx(expected, rel=1e-5)
+
+    def test_without_lpips_weights_one_line_says_how_to_get_them(self, hr_folder, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        evaluate.main(evaluate.parser().parse_args(["--hr", str(hr_folder), "--sr", str(hr_folder)]))
+        output = capsys.readouterr()
+        said = "LPIPS is left out: weights/lpips_alex.npz is not there; get it with: python data/download.py lpips"
+        assert output.err.splitlines()[0] == said and "LPIPS" not in output.out
+        evaluate.main(evaluate.parser().parse_args(["--hr", str(hr_folder), "--sr", str(hr_folder), "--lpips", "off"]))
+        assert "LPIPS" not in capsys.readouterr().err
+
+    @pytest.mark.slow
+    def test_what_cannot_be_measured_is_named_before_anything_is(self, hr_folder, tmp_path):
+        fails(run(tmp_path, "--hr", hr_folder), 2, "give --weights FILE|FOLDER, or --sr DIR")
+        fails(run(tmp_path, "--hr", hr_folder, "--sr", hr_folder, "--sr", hr_folder), 2, "given twice")
+        fails(run(tmp_path, "--hr", hr_folder, "--sr", hr_folder, "--lpips", "none.npz"), 2, "none.npz", "download.py")
+        folder = tmp_path / "sr"
+        folder.mkdir()
+        write(folder / "a.png", photograph(0, 43, 50))
+        missing = "sr lacks the SR picture of ", "b.bmp: expected b.bmp or bx4.bmp, 52x40 pixels"
+        fails(run(tmp_path, "--hr", hr_folder, "--sr", folder), 1, *missing)
+        write(folder / "bx4.png", photograph(0, 40, 48))
+        write(folder / "照片 c.png", photograph(0, 43, 58))
+        fails(run(tmp_path, "--hr", hr_folder, "--sr", folder), 1, "bx4.png has 48x40 pixels; expected 52x40")
+
+    def test_a_picture_too_small_for_lpips(self, tmp_path, monkeypatch):
+        (tmp_path / "hr").mkdir()
+        write(tmp_path / "hr" / "a.png", photograph(0, 28, 60))
+        arguments = ["--hr", str(tmp_path / "hr"), "--sr", str(tmp_path / "hr"), "--lpips"]
+        with pytest.raises(
+            InputError, match="a.png is too small for LPIPS: 60x28 .* 31 or more a side, or --lpips off"
+        ):
+            evaluate.main(evaluate.parser().parse_args([*arguments, "any.npz"]))
+        evaluate.main(evaluate.parser().parse_args([*arguments, "off"]))
+
     def test_pictures_without_a_figure(self, hr_folder, tmp_path):
         fails(run(tmp_path, "--hr", hr_folder, "--weights", "g", "--pictures", "a"), 1, "--figure")
 
@@ -379,11 +578,12 @@ class TestCommand:
             (folder / kind).mkdir(parents=True)
             shutil.copy(golden.DATA / "Set5" / kind / "img_003.png", folder / kind)
         flags = ["--lr", folder / "LRbicx4", "--weights", g_models, "--engine", "eager"]
+        flags += ["--lpips", "off"]
         result = run(tmp_path, "--hr", folder / "HR", *flags)
         assert result.returncode == 0, result.stderr
-        assert result.stdout.splitlines()[-2:] == [
-            "SRResNet (paper)   32.05  0.9019         -        -      -",
-            "SRGAN (paper)      29.40  0.8472         -        -      -",
+        assert [line.split() for line in result.stdout.splitlines()[-2:]] == [
+            ["SRResNet", "(paper)", "32.05", "0.9019", "-", "-", "-", "-"],
+            ["SRGAN", "(paper)", "29.40", "0.8472", "-", "-", "-", "-"],
         ]
 
 

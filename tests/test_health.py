@@ -85,3 +85,21 @@ def test_both_in_one_epoch():
     rows = [{**row, "valid_psnr": 20.0 if row["epoch"] == 2 else 30.0} for row in d(SURE, SURE, SURE)]
     found = due(rows, {"valid_psnr": 30.0})
     assert list(found) == [2] and len(found[2]) == 2
+
+
+def grid(*values):
+    return psnr(*values, name="valid_grid")
+
+
+def test_a_grid_of_three_times_stage_1():
+    found = due(grid(0.13, None, 0.39, 0.4, 0.2, 1.86), {"valid_grid": 0.13})
+    assert list(found) == [3] and len(found[3]) == 1
+    for word in ("0.40 grey levels", "epoch 3", "0.13 of stage 1", "--vgg-layer", "--vgg-weight", "--mse-weight"):
+        assert word in found[3][0]
+
+
+def test_a_grid_that_nobody_sees_is_none():
+    """Stage 1 is smooth; three times its grid is still what a photograph has."""
+    assert due(grid(0.05, 0.12, 0.3), {"valid_grid": 0.02}) == {}
+    assert list(due(grid(0.05, 0.31), {"valid_grid": 0.02})) == [1]
+    assert due(grid(9.0, 9.0)) == {}  # nothing to compare with

@@ -9,7 +9,7 @@ from train import log_csv
 
 HEADER = (
     "stage,epoch,seconds,learning_rate,mse,vgg,adv,g_loss,d_loss,d_hr,d_sr,g_gradient,d_gradient,"
-    "sample_psnr,valid_psnr,valid_ssim"
+    "sample_psnr,valid_psnr,valid_ssim,valid_lpips,valid_grid"
 )
 
 
@@ -27,8 +27,8 @@ def test_a_row_an_epoch_with_what_it_lacks_left_empty(tmp_path):
     log_csv.write(path, "pretrain_g", rows)
     assert path.read_text(encoding="utf-8").splitlines() == [
         HEADER,
-        "pretrain_g,0,1.5,,0.30000000000000004,,,,,,,,,,,",
-        "pretrain_g,1,,,1e-09,,,,,,,,,21,,",
+        "pretrain_g,0,1.5,,0.30000000000000004,,,,,,,,,,,,,",
+        "pretrain_g,1,,,1e-09,,,,,,,,,21,,,,",
     ]
     log_csv.check(path)
 
@@ -38,7 +38,7 @@ def test_a_stage_replaces_its_own_rows_and_keeps_the_others(tmp_path):
     log_csv.write(path, "pretrain_g", [{"epoch": epoch, "mse": 0.1 * epoch} for epoch in range(3)])
     first = path.read_text(encoding="utf-8")
     log_csv.write(path, "srgan_g", [{"epoch": 0, "d_hr": 0.5}, {"epoch": 1, "d_hr": 0.75}])
-    assert path.read_text(encoding="utf-8") == first + "srgan_g,0,,,,,,,,0.5,,,,,,\nsrgan_g,1,,,,,,,,0.75,,,,,,\n"
+    assert path.read_text(encoding="utf-8") == first + "srgan_g,0,,,,,,,,0.5,,,,,,,,\nsrgan_g,1,,,,,,,,0.75,,,,,,,,\n"
     log_csv.write(path, "srgan_g", [{"epoch": 0, "d_hr": 0.25}])
     log_csv.write(path, "pretrain_g", [{"epoch": 0, "mse": 7}])
     assert [(row["stage"], row["epoch"], row["mse"], row["d_hr"]) for row in read(path)] == [
@@ -46,6 +46,17 @@ def test_a_stage_replaces_its_own_rows_and_keeps_the_others(tmp_path):
         ("srgan_g", "0", "", "0.25"),
     ]
     assert [entry.name for entry in tmp_path.iterdir()] == ["log.csv"]
+
+
+def test_a_log_of_before_lpips_and_the_grid_were_measured_is_gone_on_with(tmp_path):
+    path = tmp_path / "log.csv"
+    earlier = HEADER.removesuffix(",valid_lpips,valid_grid")
+    path.write_text(f"{earlier}\npretrain_g,0,1.5{10 * ','},21,27.5,0.75\n", encoding="utf-8")
+    log_csv.check(path)
+    log_csv.write(path, "srgan_g", [{"epoch": 0, "valid_lpips": 0.25, "valid_grid": 0.5}])
+    stage1, stage2 = read(path)
+    assert (stage1["sample_psnr"], stage1["valid_ssim"], stage1["valid_lpips"]) == ("21", "0.75", "")
+    assert (stage2["valid_lpips"], stage2["valid_grid"]) == ("0.25", "0.5")
 
 
 def test_infinities_are_numbers(tmp_path):
@@ -73,10 +84,10 @@ def test_no_file_is_no_error(tmp_path):
         (b"", "first line"),
         (b"epoch,loss\n0,1\n", "first line is not stage,epoch,seconds"),
         (HEADER.replace("mse,vgg", "vgg,mse").encode(), "first line"),
-        (HEADER.encode() + b"\npretrain_g,0" + 14 * b"," + b"\nsrgan_g,0,1", "line 3"),
-        (HEADER.encode() + b"\nstage_3,0" + 14 * b",", "line 2"),
-        (HEADER.encode() + b"\npretrain_g,0,soon" + 13 * b",", "line 2"),
-        (HEADER.encode() + b"\npretrain_g,0" + 15 * b",", "line 2"),
+        (HEADER.encode() + b"\npretrain_g,0" + 16 * b"," + b"\nsrgan_g,0,1", "line 3"),
+        (HEADER.encode() + b"\nstage_3,0" + 16 * b",", "line 2"),
+        (HEADER.encode() + b"\npretrain_g,0,soon" + 15 * b",", "line 2"),
+        (HEADER.encode() + b"\npretrain_g,0" + 17 * b",", "line 2"),
         (b"\x89PNG\r\n\x1a\n\x00\xff", "no table"),
         (b'"' + b"x" * 200_000, "no table"),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from data.degrade import bicubic
 from data.imresize import imresize
-from data.metrics import luma, psnr_rgb, psnr_y, ssim_y
+from data.metrics import grid, luma, psnr_rgb, psnr_y, ssim_y
 from models.errors import InputError
 from tests.helpers import golden
 
@@ -162,3 +162,72 @@ def test_bicubic_has_its_published_figures(data_set, lr_from):
     # What Set14's 26.09 dB has too much: the papers measure its one grey file on its levels, 0..255, and not on a Y of
     # 16..235, which gives that picture 1.3 dB more.
     assert np.mean(psnr_of_levels) == pytest.approx(PUBLISHED[data_set][0], abs=0.01)
+
+
+def tiled(pattern, height=64, width=60, grey=100):
+    """A grey picture with a pattern of levels repeated over it."""
+    rows, columns = np.indices((height, width))
+    levels = grey + np.asarray(pattern)[rows % len(pattern), columns % len(pattern[0])]
+    return np.repeat(levels[..., np.newaxis], 3, axis=2).astype(np.uint8)
+
+
+class TestGrid:
+    @pytest.mark.parametrize("phase", [(0, 0), (1, 3), (2, 2)])
+    @pytest.mark.parametrize("level", [-12, 4, 20])
+    def test_one_pixel_of_sixteen(self, level, phase):
+        """Its value by hand: 5 pixels in a row have the raised phase twice where it is 2 away, once elsewhere, so the
+        16 means over 5x5 are level/25 times products of 1, 1, 1 and 2. The mean of what is left is 0, and the sum of
+        its squares level² (24² + 7² - 1)/25², as 7 is 1 + 1 + 1 + 2²."""
+        pattern = np.zeros((4, 4), int)
+        pattern[phase] = level
+        expected = abs(level) * math.sqrt((24**2 + 7**2 - 1) / 25**2 / 16)
+        assert grid(tiled(pattern)) == pytest.approx(expected, rel=1e-4)
+
+    def test_a_checkerboard_of_single_pixels(self):
+        """It repeats every 4 pixels, too: 13 of a window's 25 pixels are like its middle: 24/25 of it is left."""
+        assert grid(tiled([[0, 10], [10, 0]])) == pytest.approx(5 * 24 / 25, rel=1e-4)
+
+    @pytest.mark.parametrize("rgb, weight", [((10, 0, 0), 0.299), ((0, 10, 0), 0.587), ((0, 0, 10), 0.114)])
+    def test_it_is_of_the_grey(self, rgb, weight):
+        picture = np.full((40, 40, 3), 100, np.uint8)
+        picture[::4, ::4] += np.array(rgb, np.uint8)
+        white = np.full((40, 40, 3), 100, np.uint8)
+        white[::4, ::4] += 10
+        assert grid(picture) == pytest.approx(weight * grid(white), rel=1e-3)
+
+    def test_what_is_no_grid_of_four_pixels_is_none(self):
+        assert grid(np.full((40, 40, 3), 77, np.uint8)) == 0
+        assert grid(tiled([[k] for k in range(128)])) == pytest.approx(0, abs=1e-4)  # a ramp
+        # 3 is no part of 4: over 12 pixels every phase has met every line, in a picture of whole twelves.
+        assert grid(tiled([[0], [15], [0]], 16 + 48, 16 + 48)) == pytest.approx(0, abs=1e-4)
+
+    def test_it_shows_in_a_photograph(self):
+        """A grid of a known size is what it adds to a picture of much else."""
+        photo = np.clip(cv2.GaussianBlur(noise(256, 256), (0, 0), 3), 10, 240)
+        added = photo.copy()
+        added[::4, ::4] += 8
+        assert grid(photo) < 0.3
+        assert grid(added) == pytest.approx(8 * math.sqrt(624 / 625) / 4, abs=0.3)
+
+    def test_an_edge_counts_no_more_than_twenty_levels(self):
+        def lines(level):
+            picture = np.full((64, 64, 3), 20, np.uint8)
+            picture[30] += np.uint8(level)
+            return picture
+
+        assert 1 < grid(lines(100)) == pytest.approx(grid(lines(200)), rel=1e-6)
+        assert grid(lines(20)) == pytest.approx(2 * grid(lines(10)), rel=1e-4)
+
+    def test_the_border_does_not_count_and_the_next_pixel_does(self):
+        picture = noise(40, 40)
+        border = picture.copy()
+        border[:6] = border[-6:] = 0
+        border[:, :6] = border[:, -6:] = 0
+        assert grid(border) == grid(picture)
+        border[8, 8] ^= 128
+        assert grid(border) != grid(picture)
+
+    def test_the_smallest_picture(self):
+        assert grid(tiled([[0, 10], [10, 0]], 20, 20)) == pytest.approx(4.8, rel=1e-4)
+        with pytest.raises(InputError, match="too small for its grid .*24x19 pixels; expected 20"):
+            grid(noise(19, 24))

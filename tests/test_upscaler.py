@@ -265,6 +265,7 @@ def test_grey_is_the_luma_of_the_result_in_colour(weights_file, network, dtype):
     assert_levels(sr, luma, 0.5 + 1e-4 * largest)
 
 
+@pytest.mark.slow
 def test_the_picture_may_be_a_view_and_is_left_as_it_was(weights_file, network):
     upscale = Upscaler(weights_file, precision="fp32")
     whole = noise(20, 18)

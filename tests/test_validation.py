@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
+from data import lpips
 from infer import evaluate
 from models import weights
 from models.errors import InputError
 from tests.helpers import generators, matlab
+from tests.helpers.lpips_weights import random_weights
 from train import validation
 
 
@@ -33,11 +35,17 @@ def test_figures_are_those_of_evaluate(folder, tmp_path):
     generator = generators.shifting(((0, 1), (1, 0), (-1, 0)))
     weights.save(generator, tmp_path / "g.pdparams")
     line = ["--hr", folder, "--weights", tmp_path / "g.pdparams", "--engine", "eager", "--device", "cpu"]
-    evaluate.main(evaluate.parser().parse_args([*map(str, line), "--json", str(tmp_path / "f.json")]))
+    lpips.write(tmp_path / "lpips.npz", random_weights())
+    line += ["--lpips", tmp_path / "lpips.npz", "--json", tmp_path / "f.json"]
+    evaluate.main(evaluate.parser().parse_args([*map(str, line)]))
     expected = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))["means"]["g"]
-    found = validation.measure(generator, validation.pictures(folder))
+    found = validation.measure(generator, validation.pictures(folder), distance=lpips.Lpips(random_weights()))
     # Paddle 2.6.2 divides by multiplying with the reciprocal: a few pixels in a million round to the next grey level.
-    assert found == pytest.approx({"valid_psnr": expected["psnr_y"], "valid_ssim": expected["ssim_y"]}, abs=1e-4)
+    names = ("psnr", "ssim", "lpips", "grid")
+    wanted = {f"valid_{name}": expected.get(name, expected.get(f"{name}_y")) for name in names}
+    assert found == pytest.approx(wanted, abs=1e-4) and found["valid_lpips"] > 0.001
+    del wanted["valid_lpips"]
+    assert validation.measure(generator, validation.pictures(folder)) == pytest.approx(wanted, abs=1e-4)
     assert 5 < found["valid_psnr"] < 30
 
 
@@ -65,6 +73,13 @@ def test_bad_pictures_are_named_before_anything_is_measured(folder):
         validation.pictures(folder)
     with pytest.raises(InputError, match="none is not there"):
         validation.pictures(folder / "none")
+
+
+def test_a_picture_too_small_for_lpips_is_named_only_where_that_is_measured(folder):
+    write(folder / "c.png", matlab.noise(40, 28))
+    assert len(validation.pictures(folder)) == 3
+    with pytest.raises(InputError, match=r"c\.png is too small for LPIPS: 28x40 .*31 or more.*--valid"):
+        validation.pictures(folder, with_lpips=True)
 
 
 def test_it_can_be_stopped_between_two_pictures(folder):

@@ -29,6 +29,8 @@ SHOWN = {
     "sample_psnr": ("psnr/sample", 20.5),
     "valid_psnr": ("psnr/valid", 30.5),
     "valid_ssim": ("ssim/valid", 0.875),
+    "valid_lpips": ("lpips/valid", 0.25),
+    "valid_grid": ("grid/valid", 1.5),
 }
 ROW = {"stage": "srgan_g", "epoch": 3, **{name: value for name, (_, value) in SHOWN.items()}}
 

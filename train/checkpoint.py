@@ -49,7 +49,8 @@ class Progress:
 
     epoch: the one under way, counted from 0. step: how many of its steps are done. totals: {loss: sum over them}.
     seconds: what they took. history: a dict of the figures of each finished epoch (see `train.log_csv`).
-    best: the row of `history` with the highest `valid_psnr`. start: the figures of the generator before the first step.
+    best: the row of `history` that was the best, by `--best-by`. start: the figures of the generator before the first
+    step.
     """
 
     epoch: int = 0

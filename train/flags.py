@@ -9,7 +9,7 @@ from pathlib import Path
 
 import paddle
 
-from data import command
+from data import command, lpips
 from data.crops import DEFAULT_WORKERS, Crops
 from data.store import open_store
 from models.errors import InputError
@@ -91,10 +91,18 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
         f"{SAVE_EVERY_MINUTES}; the end of an epoch has one too, unless that took over {SHARE * 100:g} %% of the time)",
     )
     group.add_argument(
-        "--valid", metavar="DIR", help="folder of HR pictures to measure PSNR and SSIM on (default: none)"
+        "--valid",
+        metavar="DIR",
+        help="folder of HR pictures to measure PSNR, SSIM and the grid on, in stage 2 also LPIPS (default: none)",
     )
     group.add_argument(
         "--valid-every", metavar="N", type=command.positive, help="epochs between (default: those of --sample-every)"
+    )
+    group.add_argument(
+        "--best-by",
+        choices=("psnr", "lpips"),
+        help="the measure of --valid by which the best epoch's weights are kept (default: psnr in stage 1; "
+        f"lpips in stage 2 where {lpips.WEIGHTS} is there, else psnr)",
     )
     group.add_argument(
         "--visualdl", action="store_true", help="write scalars and samples for VisualDL to visualdl/ in --output"

@@ -5,14 +5,17 @@ D_HR, D_SR = 0.99, 0.01
 EPOCHS = 3
 
 DROP = 3.0  # dB under stage 1's PSNR
+# A grid is due a warning at three times stage 1's, and at three times a photograph's: below that nobody sees it.
+GRID_TIMES, GRID_LEAST = 3.0, 0.3
 
 
-def warnings(history: list, stage1_psnr: dict) -> list:
+def warnings(history: list, stage1: dict) -> list:
     """The texts that the last epoch makes due and none before it did: each comes once in a run, a resumed one too.
 
     history: a dict {figure: number} for each epoch from the first, named as in `train.log_csv`. Besides `epoch` those
-    read are `d_hr` and `d_sr`, the means of D's probabilities, 0..1, and `valid_psnr`, in its absence `sample_psnr`, in
-    dB; where they are missing nothing is due. stage1_psnr: the last two as stage 1's generator has them.
+    read are `d_hr` and `d_sr`, the means of D's probabilities, 0..1; `valid_psnr`, in its absence `sample_psnr`, in dB;
+    and `valid_grid`, in grey levels; where they are missing nothing is due. stage1: the last three as stage 1's
+    generator has them.
     """
     texts = []
     last = len(history) - 1
@@ -24,13 +27,23 @@ def warnings(history: list, stage1_psnr: dict) -> list:
             f"{history[-1]['epoch']}, so G learns little from it. Try, from stage 1's result on, "
             "--label-smoothing 0.1, fewer steps of --d-warmup or a smaller --learning-rate"
         )
-    fallen = [number for number, row in enumerate(history) if _is_low(*_psnr(row, stage1_psnr))]
+    fallen = [number for number, row in enumerate(history) if _is_low(*_psnr(row, stage1))]
     if fallen[:1] == [last]:
-        psnr, before = _psnr(history[-1], stage1_psnr)
+        psnr, before = _psnr(history[-1], stage1)
         texts.append(
             f"PSNR has fallen to {psnr:.2f} dB in epoch {history[-1]['epoch']}, from {before:.2f} dB of stage 1's "
             "generator: the result follows D more than its picture. Try, from stage 1's result on, a smaller "
             "--adv-weight, a larger --mse-weight or a smaller --learning-rate"
+        )
+    gridded = [
+        number for number, row in enumerate(history) if _has_grid(row.get("valid_grid"), stage1.get("valid_grid"))
+    ]
+    if gridded[:1] == [last]:
+        texts.append(
+            f"a grid of 4 pixels has grown to {history[-1]['valid_grid']:.2f} grey levels in epoch "
+            f"{history[-1]['epoch']}, from {stage1['valid_grid']:.2f} of stage 1's generator: people see it on flat "
+            "areas, LPIPS does not. Try, from stage 1's result on, "
+            "a deeper --vgg-layer, a smaller --vgg-weight or a larger --mse-weight"
         )
     return texts
 
@@ -40,12 +53,16 @@ def _is_sure(row: dict) -> bool:
     return d_hr is not None and d_sr is not None and d_hr > D_HR and d_sr < D_SR
 
 
-def _psnr(row: dict, stage1_psnr: dict) -> tuple:
+def _psnr(row: dict, stage1: dict) -> tuple:
     """(PSNR of the row, the same measure of stage 1's generator), or (None, None)."""
     for name in ("valid_psnr", "sample_psnr"):
-        if row.get(name) is not None and stage1_psnr.get(name) is not None:
-            return row[name], stage1_psnr[name]
+        if row.get(name) is not None and stage1.get(name) is not None:
+            return row[name], stage1[name]
     return None, None
+
+
+def _has_grid(grid, before) -> bool:
+    return None not in (grid, before) and grid > max(GRID_TIMES * before, GRID_LEAST)
 
 
 def _is_low(psnr, before) -> bool:

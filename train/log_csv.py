@@ -14,7 +14,9 @@ COLUMNS = (
     *("mse", "vgg", "adv", "g_loss", "d_loss"),
     *("d_hr", "d_sr", "g_gradient", "d_gradient"),
     *("sample_psnr", "valid_psnr", "valid_ssim"),
+    *("valid_lpips", "valid_grid"),
 )
+EARLIER = COLUMNS[:-2]  # of logs from before these were measured: read, and written with them
 STAGES = ("pretrain_g", "srgan_g")
 
 
@@ -52,12 +54,13 @@ def _read(path: Path) -> dict:
         raise _refused(path, f"it cannot be read ({error.strerror})") from None
     except (csv.Error, UnicodeDecodeError):
         raise _refused(path, "it is no table of text") from None
-    if not lines or tuple(lines[0]) != COLUMNS:
+    header = tuple(lines[0]) if lines else ()
+    if header not in (COLUMNS, EARLIER):
         raise _refused(path, f"its first line is not {','.join(COLUMNS)}")
     for number, line in enumerate(lines[1:], 2):
-        if len(line) != len(COLUMNS) or line[0] not in STAGES or not all(map(_is_number, line[1:])):
-            raise _refused(path, f"line {number} is not a stage ({' or '.join(STAGES)}) and {len(COLUMNS) - 1} numbers")
-        rows[line[0]].append(dict(zip(COLUMNS, line)))
+        if len(line) != len(header) or line[0] not in STAGES or not all(map(_is_number, line[1:])):
+            raise _refused(path, f"line {number} is not a stage ({' or '.join(STAGES)}) and {len(header) - 1} numbers")
+        rows[line[0]].append(dict(zip(header, line)))
     return rows
 
 

@@ -11,6 +11,7 @@ from typing import Callable
 
 from tqdm import tqdm
 
+from data import lpips
 from data.crops import Crops, standardize
 from models import weights
 from models.errors import InputError
@@ -24,6 +25,7 @@ from train.schedule import learning_rate
 from train.stop import Stop, Stopped
 
 LOG = "log.csv"
+BEST_BY = {"psnr": ("valid_psnr", 1), "lpips": ("valid_lpips", -1)}  # of --best-by: a column, and the better direction
 LOG_PAUSE = 50  # times what writing it took, until it is written again
 
 
@@ -105,7 +107,8 @@ class _Run:
         self.epochs = getattr(recipe, f"{stage.recipe_prefix}_epochs")
         self.schedule = getattr(recipe, f"{stage.recipe_prefix}_schedule")
         self.steps = crops.steps(recipe.batch_size)
-        self.valid = validation.pictures(arguments.valid) if arguments.valid else []
+        self.best_by, self.distance = self._measures()
+        self.valid = validation.pictures(arguments.valid, bool(self.distance)) if arguments.valid else []
         log_csv.check(self.output / LOG)
         self.shown = Generator()  # what is measured, drawn and saved
         cpu.speed_up_frozen(self.shown)
@@ -119,6 +122,16 @@ class _Run:
         self.logged_at, self.log_took = time.monotonic(), 0.0
         # The PSNR of a run's samples is that of these crops.
         self.fixed_lr, self.fixed_hr = self._batch(0, 0)
+
+    def _measures(self) -> tuple:
+        """By what the best epoch is chosen, `psnr` or `lpips`, and the `Lpips` to measure with, None without."""
+        best_by, is_gan = self.arguments.best_by, self.stage.recipe_prefix == "gan"
+        if not self.arguments.valid or not (is_gan or best_by == "lpips"):
+            return "psnr", None
+        if best_by != "lpips" and not lpips.available():
+            print(f"LPIPS is not measured: {lpips.WEIGHTS} is not there; get it with: {lpips.COMMAND}")
+            return "psnr", None
+        return best_by or "lpips", lpips.Lpips()
 
     def _open_visualdl(self):
         if not (self.arguments.visualdl and parallel.is_main()):
@@ -246,26 +259,29 @@ class _Run:
         weights.save(shown, self.saved)
         if is_sample or is_last:
             self._write_pictures(shown, is_sample, is_last)
-        best = self.progress.best.get("valid_psnr", -math.inf)
-        if row.get("valid_psnr", -math.inf) <= best:
+        if not self._is_best(row):
             return False
         self.progress.best = row
         weights.save(shown, self.output / f"{self.stage.name}_best.pdparams")
         return True
 
+    def _is_best(self, row: dict) -> bool:
+        name, sign = BEST_BY[self.best_by]
+        if name not in row:
+            return False
+        return name not in self.progress.best or sign * row[name] > sign * self.progress.best[name]
+
     def _measure(self, generator: Generator, is_valid: bool, of: str, stop: Stop) -> dict:
-        """PSNR of the run's sample crops and, if asked for, PSNR and SSIM of the validation pictures."""
+        """PSNR of the run's sample crops and, if asked for, what `validation.measure` says."""
         psnr = samples.mean_psnr(samples.upscale(generator, self.fixed_lr), self.fixed_hr)
         print(f"    sample PSNR: {psnr:.2f} dB (mean of {len(self.fixed_lr)} crops, {of})", flush=True)
         measured = {"sample_psnr": psnr}
         if is_valid:
-            measured.update(validation.measure(generator, self.valid, self._between(stop)))
-            print(
-                "    valid: {valid_psnr:.2f} dB, SSIM {valid_ssim:.4f} on Y (mean of {0} pictures)".format(
-                    len(self.valid), **measured
-                ),
-                flush=True,
-            )
+            measured.update(validation.measure(generator, self.valid, self._between(stop), self.distance))
+            line = "    valid: {valid_psnr:.2f} dB, SSIM {valid_ssim:.4f} on Y, "
+            line += "LPIPS {valid_lpips:.4f}, " if self.distance else ""
+            line += "grid {valid_grid:.2f} (mean of {0} pictures)"
+            print(line.format(len(self.valid), **measured), flush=True)
         return measured
 
     def _between(self, stop: Stop) -> Callable:

@@ -1,33 +1,51 @@
-"""PSNR and SSIM of a generator in training, measured as `infer/evaluate.py --hr DIR` does (equal to some 1e-6 dB)."""
+"""What a generator in training is measured by, as `infer/evaluate.py --hr DIR` does it (PSNR equal to some 1e-6 dB)."""
 
 import numpy as np
 from tqdm import tqdm
 
-from data.metrics import psnr_y, ssim_y
+from data import lpips
+from data.metrics import grid, psnr_y, ssim_y
 from data.pairs import SHAVE, pairs, read_pair
+from models.errors import InputError
 from train import samples
 
 
-def pictures(folder) -> list:
-    """The HR pictures of `folder`, for `measure`. Raises InputError naming the first that cannot be measured on."""
+def pictures(folder, with_lpips: bool = False) -> list:
+    """The HR pictures of `folder`, for `measure`. Raises InputError naming the first that cannot be measured on.
+
+    with_lpips: LPIPS is measured too, for which a picture must be larger.
+    """
     found = pairs(folder)
     for pair in tqdm(found, "checking the validation pictures", leave=False):
-        read_pair(*pair)
+        hr, _ = read_pair(*pair)
+        height, width = hr.shape[:2]
+        if with_lpips and min(height, width) < lpips.SMALLEST:
+            raise InputError(
+                f"{pair[0]} is too small for LPIPS: {width}x{height} pixels; expected {lpips.SMALLEST} or more a "
+                f"side. Take it out of --valid, or move {lpips.WEIGHTS} away to train without LPIPS"
+            )
     return found
 
 
-def measure(generator, pictures: list, between=lambda: None) -> dict:
-    """The means over the pictures of PSNR in dB and SSIM on Y: {'valid_psnr', 'valid_ssim'}.
+def measure(generator, pictures: list, between=lambda: None, distance=None) -> dict:
+    """The means over the pictures of PSNR in dB and SSIM on Y, of the grid and of LPIPS, named as in `train.log_csv`.
 
     generator: a `models.generator.Generator` in eval mode. pictures: what `pictures` gives; each is cut to multiples of
     4, shrunk bicubically and upscaled whole, which on a CPU takes 1 kB of memory for each pixel of HR; 4 pixels along
-    each border do not count. between: called after each picture; what it raises ends the measuring.
+    each border do not count for PSNR and SSIM. between: called after each picture; what it raises ends the measuring.
+    distance: a `data.lpips.Lpips`, or None to leave LPIPS out.
     """
     figures = []
     for pair in tqdm(pictures, "validation", unit="picture", leave=False):
         hr, lr = read_pair(*pair)
         sr = samples.upscale(generator, lr[np.newaxis])[0]
-        figures.append((psnr_y(sr, hr, SHAVE), ssim_y(sr, hr, SHAVE)))
+        figures.append(
+            {
+                "valid_psnr": psnr_y(sr, hr, SHAVE),
+                "valid_ssim": ssim_y(sr, hr, SHAVE),
+                **({"valid_lpips": distance(sr, hr)} if distance else {}),
+                "valid_grid": grid(sr),
+            }
+        )
         between()
-    psnr, ssim = np.mean(figures, axis=0)
-    return {"valid_psnr": float(psnr), "valid_ssim": float(ssim)}
+    return {name: float(np.mean([row[name] for row in figures])) for name in figures[0]}

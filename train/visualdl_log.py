@@ -19,6 +19,8 @@ TAGS = {
     "sample_psnr": "psnr/sample",
     "valid_psnr": "psnr/valid",
     "valid_ssim": "ssim/valid",
+    "valid_lpips": "lpips/valid",
+    "valid_grid": "grid/valid",
     "learning_rate": "run/learning_rate",
     "seconds": "run/seconds",
 }

@@ -1,0 +1,38 @@
+"""Perception against distortion: how LPIPS and PSNR change as one generator's weights are blended into another's."""
+
+
+def draw(blends: dict, others: dict, second: str):
+    """A Matplotlib figure: LPIPS over PSNR on Y, a curve through the blends, a point for everything else.
+
+    blends: {share of the second generator, 0..1: figures}, in order; others: {label: figures}, of which those without
+    both measures are left out. figures: {"psnr_y": dB, "lpips": distance, …}. second: what the second generator is
+    called. The best corner is the lower right one, which nothing reaches (Blau and Michaeli, "The perception-distortion
+    tradeoff", 2018).
+    """
+    # Here and not above: it takes a second to load, and most calls draw nothing.
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(7, 5))
+    points = [(figures["psnr_y"], figures["lpips"]) for figures in blends.values()]
+    axis.plot(*zip(*points), marker="o", label=f"share of {second}")
+    for share, point in zip(blends, points):
+        axis.annotate(f"{share:.1f}", point, xytext=(5, 5), textcoords="offset points", fontsize="small")
+    for label, figures in others.items():
+        if "psnr_y" in figures and "lpips" in figures:
+            axis.plot(figures["psnr_y"], figures["lpips"], marker="s", linestyle="none", label=label)
+    axis.set_xlabel("PSNR on Y in dB (higher: nearer to the original)")
+    axis.set_ylabel("LPIPS (lower: looks more like it)")
+    axis.grid(alpha=0.3)
+    for text in axis.legend(fontsize="small").get_texts():
+        text.set_parse_math(False)
+    return figure
+
+
+def write_tradeoff(path, blends: dict, others: dict, second: str) -> None:
+    """Write what `draw` draws as PNG, whole or not at all."""
+    from train.samples import write_plot  # here: it loads Paddle
+
+    write_plot(draw(blends, others, second), path)
