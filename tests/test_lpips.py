@@ -49,6 +49,7 @@ def distance(arrays):
     return Lpips(arrays)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(31, 31), (43, 60), (64, 33)])
 def test_it_is_the_papers_formula(arrays, distance, size):
     hr = matlab.noise(*size)
