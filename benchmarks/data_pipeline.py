@@ -7,9 +7,9 @@
 1. Batches in host memory, one after the other, for 384 and 96 crops and both degradations, by
    - the limit: the bytes of the crops copied from the mapped pictures to one array, nothing else;
    - this project: `data.crops` on a `data.store`, as the training loop calls it, with 0, 1 and 2 workers (threads);
-   - the article: every picture decoded in memory; an epoch crops all of them into lists, resizes them with cv2 and scales
-     them to [-1,1], then makes float32 arrays of each batch; with and without the 224 pictures that it makes for VGG19,
-     which are made on the device here;
+   - the article: every picture decoded in memory; an epoch crops all of them into lists, resizes them with cv2 and
+     scales them to [-1,1], then makes float32 arrays of each batch; with and without the 224 pictures that it makes for
+     VGG19, which are made on the device here;
    - a file a crop, as common trainers do: decode the whole picture (cv2.imread), crop, LR, float32 [3,h,w] in [-1,1].
 2. How long a training loop waits for its batches while an accelerator, here a sleep, takes its time for each step.
 3. With --memory: the most memory that reading, decoding and cropping take, with 800 pictures of DIV2K's size (made of
@@ -51,7 +51,7 @@ from data.store import open_store
 from models.errors import InputError
 from models.scale import SCALE
 
-# (HR side, degradation, augmentation): the article's, the same at the paper's size, the paper's, and that at the article's.
+# (HR side, degradation, augmentation): the article's, the same at the paper's size, the paper's, that at the article's.
 SETTINGS = ((384, "bilinear", False), (96, "bilinear", False), (96, "bicubic", True), (384, "bicubic", True))
 WORKERS = (0, 1, 2)
 VGG19_SIDE = 224
@@ -258,7 +258,8 @@ def header(arguments, pictures) -> str:
     """The machine, the versions and what is made."""
     found = f"Python {platform.python_version()}, NumPy {np.__version__}, OpenCV {cv2.__version__}"
     return (
-        f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {cpu_name()}, {len(os.sched_getaffinity(0))} cores; "
+        f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {cpu_name()}, "
+        f"{len(os.sched_getaffinity(0))} cores; "
         f"{found}.\n{len(pictures)} pictures, {arguments.crops_per_image} crops of each an epoch, in batches of "
         f"{arguments.batch_size}; milliseconds are the median of {arguments.repeats}, beside the least."
     )

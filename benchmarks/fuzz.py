@@ -3,9 +3,10 @@
     python benchmarks/fuzz.py                          # 2,000 cases of each kind, under a minute
     python benchmarks/fuzz.py --cases 100000 --seed 7 --kinds weights --keep failures
 
-Every case is made from the seed and its number, so that a run can be repeated. A case is wrong where the reader ends with
-anything but arrays or the project's own error, gives other arrays than a checkpoint held, or takes more than 64 MB + 8 × the
-file's size of memory or 5 seconds; its file is kept. The exit status is 1 where any was, or where a process died.
+Every case is made from the seed and its number, so that a run can be repeated. A case is wrong where the reader ends
+with anything but arrays or the project's own error, gives other arrays than a checkpoint held, or takes more than 64 MB
++ 8 × the file's size of memory or 5 seconds; its file is kept. The exit status is 1 where any was, or where a process
+died.
 """
 
 import sys
@@ -78,7 +79,7 @@ def operation(luck: random.Random) -> bytes:
 
 
 def damaged(content: bytes, luck: random.Random, first: int = 0) -> bytes:
-    """The file with some bits flipped, numbers set, pieces cut out, repeated or moved, from byte `first` on; or cut off."""
+    """The file with some bits flipped, numbers set, pieces cut out, repeated or moved, from byte `first` on; or cut."""
     content = bytearray(content)
     for _ in range(luck.choice((1, 1, 1, 2, 5, 30))):
         place = luck.randrange(min(first, len(content) - 1), len(content))

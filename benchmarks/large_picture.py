@@ -3,8 +3,8 @@
     python benchmarks/large_picture.py --weights output/srgan_g.pdparams                          # some minutes
     python benchmarks/large_picture.py --weights models/g_models --width 200 --height 150         # a quick look
 
-The picture is scikit-image's coffee, repeated to the size; as a JPEG it is written by way of Pillow's canvas, which takes
-more memory than a PNG does. Peak memory is what the process had in memory at most, its libraries included.
+The picture is scikit-image's coffee, repeated to the size; as a JPEG it is written by way of Pillow's canvas, which
+takes more memory than a PNG does. Peak memory is what the process had in memory at most, its libraries included.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What the benchmarks share: ways to compute, each in a process of its own, taking turns; tables; what the machine is."""
+"""What the benchmarks share: ways to compute, each in a process of its own, taking turns; tables; the machine."""
 
 import contextlib
 import platform

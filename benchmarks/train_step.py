@@ -9,10 +9,10 @@ For each stage and size of crop, on the CPU, the same step from the same weights
 - Paddle, eager: without what `train/cpu.py` sets;
 - PyTorch, in its usual order of memory and channels-last, on batches that are in memory.
 
-A step goes from the next batch to losses as numbers. VGG19 has random weights. Every way has a process of its own, since
-beside Paddle in one process PyTorch computes on a single core. They take turns, so that a machine that gets slower does
-so for all, after a first round that is not counted; the first step's losses are compared. Stage 2 with 384 crops takes
-9 GB of memory. PyTorch: `pip install -r benchmarks/requirements.txt`.
+A step goes from the next batch to losses as numbers. VGG19 has random weights. Every way has a process of its own,
+since beside Paddle in one process PyTorch computes on a single core. They take turns, so that a machine that gets
+slower does so for all, after a first round that is not counted; the first step's losses are compared. Stage 2 with 384
+crops takes 9 GB of memory. PyTorch: `pip install -r benchmarks/requirements.txt`.
 
 With `--device gpu` the first way alone; the device is waited for where a part begins and ends. That is not measured: no
 GPU was at hand.
@@ -147,8 +147,9 @@ def header(device: str, repeats: int) -> str:
     """The machine and the versions."""
     where = f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores" if device == "cpu" else device
     return (
-        f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {where}; {versions()}. Seconds are medians of {repeats} "
-        "steps. G, D and VGG are the forward passes; × PyTorch's: of the faster one's."
+        f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {where}; {versions()}. "
+        f"Seconds are medians of {repeats} steps. "
+        "G, D and VGG are the forward passes; × PyTorch's: of the faster one's."
     )
 
 

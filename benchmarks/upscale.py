@@ -271,8 +271,8 @@ def header(name: str, rgb: np.ndarray, repeats: int) -> str:
     """The machine, the versions and the photograph."""
     height, width = rgb.shape[:2]
     return (
-        f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {cpu_name()}, {len(os.sched_getaffinity(0))} cores, "
-        f"{cpu_bf16() or 'no instructions for bf16'}; {versions()}.\n"
+        f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {cpu_name()}, "
+        f"{len(os.sched_getaffinity(0))} cores, {cpu_bf16() or 'no instructions for bf16'}; {versions()}.\n"
         f"{name}, {width}×{height} pixels, to {SCALE * width}×{SCALE * height}; "
         f"seconds are the median of {repeats}, beside the least."
     )

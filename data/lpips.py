@@ -44,8 +44,9 @@ SMALLEST = 31  # side of a picture of which the second pooling leaves a pixel
 class Lpips:
     """The distance as a function of two pictures: `Lpips()(sr, hr)`, both RGB uint8 [h,w,3], 0..255, whole.
 
-    weights: a file that `write` wrote, or {name of SHAPES: array}. Paddle computes it, on the device that is set, without
-    gradients. The features of the last `hr` are kept: several results of one picture are measured one after the other.
+    weights: a file that `write` wrote, or {name of SHAPES: array}. Paddle computes it, on the device that is set,
+    without gradients. The features of the last `hr` are kept: several results of one picture are measured one after the
+    other.
 
     Raises InputError, naming the file, for weights that are not there or damaged, and for a picture of under 31 pixels
     a side; ValueError for another type or different shapes.
@@ -67,7 +68,8 @@ class Lpips:
                 self._hr, self._hr_features = hr.copy(), self._features(hr)
             distance = 0.0
             for i, (ours, theirs) in enumerate(zip(self._features(sr), self._hr_features)):
-                # The paper weighs the channels, adds them up and takes the mean over the pixels: here the mean is first.
+                # The paper weighs the channels, adds them up and takes the mean over the pixels: here the mean is
+                # first.
                 differences = ((ours - theirs) ** 2).mean(axis=[0, 2, 3])
                 distance += float((differences * self._tensors[f"linear{i}.weight"]).sum())
         return distance

@@ -49,11 +49,11 @@ def ssim_y(sr: np.ndarray, hr: np.ndarray, shave: int = SCALE) -> float:
 
 
 def grid(rgb_uint8: np.ndarray) -> float:
-    """How much of a picture repeats every 4 pixels across and down, in grey levels: the sub-pixel phases of SR, seen as a grid.
+    """How much of a picture repeats every 4 pixels across and down, in grey levels: SR's phases, seen as a grid.
 
     rgb_uint8: [h,w,3], 0..255, 20 pixels a side or more; it is compared with nothing. The fine detail is the grey less
-    its mean over 5x5 pixels, cut off at 20 levels. Each of the 16 phases (the pixels at the same place in squares of 4x4)
-    has its mean, and these have a standard deviation: that. Photographs have some 0.1; from about 1 people see it.
+    its mean over 5x5 pixels, cut off at 20 levels. Each of the 16 phases (the pixels at the same place in squares of
+    4x4) has its mean, and these have a standard deviation: that. Photographs have some 0.1; from about 1 people see it.
     Raises InputError for a picture that is too small.
     """
     grey = rgb_uint8.astype(np.float32) @ GREY

@@ -38,7 +38,7 @@ _SAMPLE = 2**20  # bytes at either end of an archive that tell it from another o
 
 
 def training_pictures(named="", mount=MOUNT, to=UNPACKED):
-    """The folder of pictures to train on, as a Path: DIV2K_train_HR where there is one, else the one with most pictures.
+    """The folder of pictures to train on, a Path: DIV2K_train_HR where there is one, else the one with most pictures.
 
     named: a folder or archive to look in, the user's; "" looks in `mount`, where a folder needs 10 pictures. to: the
     folder that archives are unpacked to. Folders of LR, validation or test pictures come last; those of Set5, Set14 and
@@ -93,7 +93,7 @@ def g_models(named="", mount=MOUNT, to=UNPACKED):
 
 
 def benchmark(named="", mount=MOUNT, to=UNPACKED):
-    """The folder of HR pictures of Set5, else of Set14, else of BSD100, a Path. The rest is as for `training_pictures`."""
+    """The folder of HR pictures of Set5, else of Set14, else of BSD100, a Path. The rest as for `training_pictures`."""
 
     def places(names, title):
         for folder, pictures in _by_folder(names).items():
@@ -216,7 +216,7 @@ def _files(root: Path) -> list:
 
 
 def _listing(archive: Path, root: Path, to: Path) -> list:
-    """The files in an archive, those in what it is unpacked to if it is: to list a packed tar is to unpack all of it."""
+    """The files in an archive, or in the folder that it is unpacked to: to list a packed tar is to unpack all of it."""
     folder = _folder_of(archive, root, to)
     if folder.is_dir():
         return _files(folder)

@@ -27,7 +27,7 @@ def pairs(hr_folder, lr_folder=None) -> list:
 
 
 def sr_files(hr_paths: list, sr_folder) -> dict:
-    """{HR file: its SR file in `sr_folder`}: pictures that any program has made, with names as `pairs` takes them for LR.
+    """{HR file: its SR file in `sr_folder`}: pictures that any program has made, named as `pairs` takes them for LR.
 
     Raises InputError naming what is missing.
     """

@@ -181,8 +181,8 @@ def write_picture(path, picture: Picture, quality: int = 95) -> None:
     1..100) and BMP are 8-bit without transparency. What `lost` names is left out; 16 bits are rounded to 8.
 
     Peak memory beside the arrays of `picture`: some MB for PNG and TIFF, for JPEG and BMP 4 bytes a pixel (grey: none),
-    for WebP 12 to 15, and 36 without loss. Rounding 16 bits adds the 8-bit copy, and so does an array with gaps for these
-    three.
+    for WebP 12 to 15, and 36 without loss. Rounding 16 bits adds the 8-bit copy, and so does an array with gaps for
+    these three.
 
     Raises InputError as `check_writable` does, OSError naming the file when it cannot be written (disk full, no
     permission), ValueError for other arrays or another quality.

@@ -92,14 +92,14 @@ def find_weights(given: list) -> dict:
         given = sorted(found, key=os.path.getmtime, reverse=True) + list(Path("models").glob("g_models/"))
     if not given:
         raise InputError(
-            "there are no weights in output/ and its folders (*_g.pdparams) nor in models/g_models: train first, or give "
-            "--weights FILE"
+            "there are no weights in output/ and its folders (*_g.pdparams) nor in models/g_models: train first, or "
+            "give --weights FILE"
         )
     return labels([os.path.abspath(path) for path in given])
 
 
 def load_gradio(files: Path):
-    """The module; it keeps, serves and in time removes what lies in `files`. Raises InputError saying what to install."""
+    """The module; it keeps, serves and in time removes what lies in `files`. Raises InputError: what to install."""
     if sys.version_info < PYTHON:
         raise InputError(
             f"the page needs Python {'.'.join(map(str, PYTHON))} or later, as Gradio {GRADIO} does; this is "
@@ -250,8 +250,8 @@ def serve(gradio, page, arguments: argparse.Namespace) -> None:
         )
     except OSError as error:
         raise InputError(
-            f"--host {arguments.host} --port {arguments.port}: nothing can listen there; give another --port, or a --host"
-            " that is this machine's"
+            f"--host {arguments.host} --port {arguments.port}: nothing can listen there; give another --port, or a "
+            "--host that is this machine's"
         ) from error
     print(f"http://{arguments.host}:{arguments.port}", flush=True)
 
@@ -271,7 +271,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE|FOLDER",
         nargs="+",
         default=[],
-        help=f"to choose from, each {flags.WEIGHTS} (default: *_g.pdparams and *_g_best.pdparams in output/ and its folders, models/g_models)",
+        help=f"to choose from, each {flags.WEIGHTS} (default: *_g.pdparams and *_g_best.pdparams in output/ and its "
+        "folders, models/g_models)",
     )
     result.add_argument(
         "--host",

@@ -4,14 +4,14 @@
     python infer/evaluate.py --hr Set5/HR --lr Set5/LRbicx4 --weights output/pretrain_g.pdparams output/srgan_g.pdparams
     python infer/evaluate.py --hr photos --weights models/g_models --figure comparison.png --csv figures.csv
     python infer/evaluate.py --hr Set5/HR --sr results/theirs --sr results/others     pictures that are ready
-    python infer/evaluate.py --hr Set5/HR --weights output/pretrain_g.pdparams --blend output/srgan_g.pdparams --tradeoff plot.png
+    python infer/evaluate.py --hr Set5/HR --weights psnr.pdparams --blend gan.pdparams --tradeoff plot.png
 
 Prints for each picture, and as the mean of all: PSNR in dB and SSIM on the Y of BT.601, PSNR on RGB, all three without
 4 pixels along each border; LPIPS (v0.1, AlexNet; lower is better) on RGB and how much of a grid of 4 pixels the result
 has in grey levels, both of whole pictures; the seconds a picture took; and megapixels (of the result) per second.
 docs/measuring.md says which figure answers which question. HR pictures are cut at the right and the bottom to multiples
-of 4. The seconds are those of upscaling alone, not of reading and measuring, after one call on the first picture to warm
-up. With --tradeoff the methods are mixtures of two generators, from all of --weights to all of --blend.
+of 4. The seconds are those of upscaling alone, not of reading and measuring, after one call on the first picture to
+warm up. With --tradeoff the methods are mixtures of two generators, from all of --weights to all of --blend.
 """
 
 import sys
@@ -237,7 +237,8 @@ def _standard(value):
 def settings_of(arguments, weights: dict, sr: dict, upscaler, distance_of: str) -> dict:
     """What the figures and the seconds depend on, for the JSON.
 
-    weights, sr: {label: path}. upscaler: one of those measured, None without any. distance_of: LPIPS's weights, "" without.
+    weights, sr: {label: path}. upscaler: one of those measured, None without any. distance_of: LPIPS's weights, ""
+    without.
     """
     versions = {"python": platform.python_version(), "platform": platform.platform()}
     for name in VERSIONS_OF:
@@ -390,7 +391,8 @@ def parser():
     result.add_argument(
         "--lr",
         metavar="DIR",
-        help="folder of their LR pictures, called the same or NAMEx4.EXT (default: made from HR as MATLAB's imresize does)",
+        help="folder of their LR pictures, called the same or NAMEx4.EXT (default: made from HR as MATLAB's imresize "
+        "does)",
     )
     result.add_argument(
         "--weights",
@@ -409,7 +411,8 @@ def parser():
     result.add_argument(
         "--lpips",
         metavar="FILE|off",
-        help=f"LPIPS's weights; off leaves its column out, which is faster (default: {lpips.WEIGHTS} where it is there)",
+        help="LPIPS's weights; off leaves its column out, which is faster "
+        f"(default: {lpips.WEIGHTS} where it is there)",
     )
     flags.add_engine_flags(result, precision="fp32")
     result.add_argument("--csv", metavar="FILE", help="write every picture's figures and the means to FILE")
@@ -420,7 +423,8 @@ def parser():
     result.add_argument(
         "--tradeoff",
         metavar="FILE",
-        help="measure mixtures of --weights with 0, 0.1 … 1 of --blend, and plot their LPIPS over their PSNR to FILE, a PNG",
+        help="measure mixtures of --weights with 0, 0.1 … 1 of --blend, and plot their LPIPS over their PSNR to FILE, "
+        "a PNG",
     )
     result.add_argument("--blend", metavar="FILE|FOLDER", help="the second generator of --tradeoff: a GAN's")
     result.add_argument(

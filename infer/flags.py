@@ -51,7 +51,7 @@ def add_size_flag(parser: argparse.ArgumentParser, megapixels: int) -> None:
 
 
 def add_engine_flags(parser: argparse.ArgumentParser, precision: str) -> None:
-    """How to compute: `--engine`, `--precision` (its default is the command's), `--device`, `--tile`, `--self-ensemble`."""
+    """How to compute: `--engine`, `--precision` (default: the command's), `--device`, `--tile`, `--self-ensemble`."""
     parser.add_argument(
         "--engine",
         choices=("auto", *ENGINES),
@@ -62,16 +62,16 @@ def add_engine_flags(parser: argparse.ArgumentParser, precision: str) -> None:
         "--precision",
         choices=PRECISIONS,
         default=precision,
-        help="auto is bf16 where the CPU has instructions for it: 8 bits are exact to about one level, of 16 about 11 are "
-        f"(default: {precision})",
+        help="auto is bf16 where the CPU has instructions for it: 8 bits are exact to about one level, of 16 about 11 "
+        f"are (default: {precision})",
     )
     add_device_flag(parser)
     parser.add_argument(
         "--tile",
         metavar="N",
         type=command.positive,
-        help="side in LR pixels of the tiles a picture is computed in: smaller ones take less memory and more time, the "
-        "result is the same (default: by the free memory)",
+        help="side in LR pixels of the tiles a picture is computed in: smaller ones take less memory and more time, "
+        "the result is the same (default: by the free memory)",
     )
     parser.add_argument(
         "--self-ensemble", action="store_true", help="mean over the 8 flips and turns: a little better, 8 times slower"

@@ -4,10 +4,10 @@
 def draw(blends: dict, others: dict, second: str):
     """A Matplotlib figure: LPIPS over PSNR on Y, a curve through the blends, a point for everything else.
 
-    blends: {share of the second generator, 0..1: figures}, in order; others: {label: figures}, of which those without both
-    measures are left out. figures: {"psnr_y": dB, "lpips": distance, …}. second: what the second generator is called.
-    The best corner is the lower right one, which nothing reaches (Blau and Michaeli, "The perception-distortion tradeoff",
-    2018).
+    blends: {share of the second generator, 0..1: figures}, in order; others: {label: figures}, of which those without
+    both measures are left out. figures: {"psnr_y": dB, "lpips": distance, …}. second: what the second generator is
+    called. The best corner is the lower right one, which nothing reaches (Blau and Michaeli, "The perception-distortion
+    tradeoff", 2018).
     """
     # Here and not above: it takes a second to load, and most calls draw nothing.
     import matplotlib

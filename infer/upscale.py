@@ -92,7 +92,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def upscale_all(upscaler, found: list, arguments: argparse.Namespace) -> tuple:
-    """Upscale what can be, naming what cannot on standard error; (pictures, those already there, the result's pixels)."""
+    """Upscale what can be, naming what cannot on standard error; (pictures, those already there, pixels made)."""
     done = skipped = pixels = 0
     with tqdm(total=len(found), bar_format=BAR) as bar:
         for number, job in enumerate(found, 1):

@@ -30,7 +30,9 @@ def replacing(path):
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise OSError(error.errno, f"cannot write it ({error.strerror}); what was there before is kept", str(path))
+        raise OSError(
+            error.errno, f"cannot write it ({error.strerror}); what was there before is kept", str(path)
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

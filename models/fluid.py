@@ -71,8 +71,8 @@ def read_variable(path) -> np.ndarray:
         return _parse_variable(content)
     except (struct.error, ValueError, IndexError, OverflowError) as error:
         raise InputError(
-            f"{path}: not a variable of fluid.io.save_persistables ({error}). If it is damaged, fetch the folder again; "
-            "if it is not part of it, remove it"
+            f"{path}: not a variable of fluid.io.save_persistables ({error}). If it is damaged, fetch the folder "
+            "again; if it is not part of it, remove it"
         ) from None
 
 

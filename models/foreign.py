@@ -12,7 +12,7 @@ _UNPACK = "unpack it and give the .pdparams file or the folder that is in it"
 _PYTORCH = f"a file of PyTorch's (.pth, .pt); {_NOT_PADDLES}"
 # {how a file begins: what it is and the way out}. Formats' own marks, as `file` knows them.
 _BEGINNINGS = {
-    b"version https://git-lfs.github.com/spec/": "a Git LFS pointer, not the file itself: fetch that with `git lfs pull`",
+    b"version https://git-lfs.github.com/spec/": "a Git LFS pointer, not the file: fetch that with `git lfs pull`",
     # A long, PyTorch's magic number 0x1950a86a20f9469cfc6c, before anything else.
     b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": _PYTORCH,
     b"\x93NUMPY": "a single NumPy array (.npy), not the weights of a network. Give a .pdparams file",
@@ -62,8 +62,8 @@ def describe_file(path) -> str:
     # ir_version is 1 to 13 by now.
     if len(head) > 2 and head[0] == 0x08 and 0 < head[1] < 32 and head[2] in _ONNX_SECOND:
         return f"an ONNX program; {_NOT_PADDLES}"
-    # A pickle begins with 0x80, which no text does, in UTF-8 either; one of the first, obsolete protocols is a text that
-    # ends with its last operation, a full stop, and is told what it asks for by its reader.
+    # A pickle begins with 0x80, which no text does, in UTF-8 either; one of the first, obsolete protocols is a text
+    # that ends with its last operation, a full stop, and is told what it asks for by its reader.
     if head[0] != 0x80 and not tail.endswith(b".") and not set(head) & _CONTROLS:
         return "a text file, not weights. Give a .pdparams file"
     return ""
@@ -107,5 +107,8 @@ def describe_folder(folder, wanted: str) -> str:
         or next(folder.glob("*.pdiparams"), None)
         or next(folder.glob("*.onnx"), None)
     ):
-        return "it holds an exported program, which its own README.md says how to run; give the weights it was exported from"
+        return (
+            "it holds an exported program, which its own README.md says how to run; give the weights it was exported "
+            "from"
+        )
     return ""

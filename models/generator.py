@@ -59,10 +59,10 @@ class Generator(nn.Layer):
 
 
 def initialize_icnr(generator: Generator) -> None:
-    """Give the convolutions before the pixel shuffles ICNR's initial weights (Aitken et al., arXiv 1707.02937, section 4).
+    """Give the convolutions before the pixel shuffles ICNR's initial weights (arXiv 1707.02937, section 4).
 
-    The 4 channels that a pixel shuffle puts beside each other start out equal: at first each block enlarges by repeating
-    pixels, so that there is no checkerboard to unlearn.
+    The 4 channels that a pixel shuffle puts beside each other start out equal: at first each block enlarges by
+    repeating pixels, so that there is no checkerboard to unlearn.
     """
     with paddle.no_grad():
         for block in generator.upsample:

@@ -1,9 +1,9 @@
 """Reads the pickle of a weight file: texts, numbers, lists, dicts and NumPy arrays, and nothing is ever run.
 
 Python's unpickler obeys whatever a file asks for. Here the operations are read one by one, those that Paddle and NumPy
-write (protocols 2 to 4, also of Python 2) are carried out on plain values, and any other ends the reading. What each costs
-is bounded by the bytes that it takes from the file, or is counted: so time and memory follow from the file's size, whatever
-is in it. The operations are described in Python's `pickletools`.
+write (protocols 2 to 4, also of Python 2) are carried out on plain values, and any other ends the reading. What each
+costs is bounded by the bytes that it takes from the file, or is counted: so time and memory follow from the file's
+size, whatever is in it. The operations are described in Python's `pickletools`.
 """
 
 import math
@@ -71,8 +71,8 @@ class Array:
 def read(file):
     """The content of a pickle; where that is a dict or an array, each array as a read-only numpy.ndarray.
 
-    file: open in binary, at its start; a regular one, as its size is the measure of what it may cost. Arrays deeper in it
-    stay what they are here.
+    file: open in binary, at its start; a regular one, as its size is the measure of what it may cost. Arrays deeper in
+    it stay what they are here.
     Raises InputError, which does not name the file, for any operation that weights do not need, and for a damaged file.
     """
     reader = _Reader(file)

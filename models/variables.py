@@ -5,8 +5,8 @@ import numpy as np
 from models.errors import InputError
 
 SHOWN = 4  # how many wrong variables one message lists
-# Adam moves a weight by about its learning rate a step (arXiv 1412.6980, section 2.1): a million steps of 1e-4 make 100.
-# Ten thousand times as much comes from no training; a variance, which is of squares, may be the square of it.
+# Adam moves a weight by about its learning rate a step (arXiv 1412.6980, section 2.1): a million steps of 1e-4 make
+# 100. Ten thousand times as much comes from no training; a variance, which is of squares, may be the square of it.
 LARGEST = 1e6
 
 

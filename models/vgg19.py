@@ -14,7 +14,7 @@ LAYERS = tuple(CONVS) + tuple(f"pool{block}" for block in range(1, 6))
 
 
 def convolutions_to(layer: str) -> dict:
-    """The part of CONVS that `VGG19.features(x, layer)` computes. layer: a name of LAYERS, else KeyError or ValueError."""
+    """The part of CONVS that `VGG19.features(x, layer)` computes. layer: a name of LAYERS, else ValueError."""
     names = list(CONVS)
     if layer in CONVS:
         count = names.index(layer) + 1

@@ -74,7 +74,8 @@ def load_vgg19(path, with_classifier: bool = False, deepest: str = LAYERS[-1]) -
     """VGG19 with the weights of a public file or folder, frozen and in eval mode; prints which form was found.
 
     path: a folder of fluid variables or a `.pdparams` file, in any form of `FORMS`. with_classifier: also load the
-    three fully connected layers (494 MB). deepest: the last layer that is needed (see `VGG19`): the file may lack deeper ones.
+    three fully connected layers (494 MB). deepest: the last layer that is needed (see `VGG19`); the file may lack
+    deeper ones.
     Raises InputError naming the file and the variables if a convolution (or, when asked for, the classifier) is
     missing, has another shape, or there is one more than VGG19 has.
     """

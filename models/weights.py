@@ -24,7 +24,8 @@ def read_pdparams(path) -> dict:
     """Read a `.pdparams` file as {name: read-only array}, for any Paddle 1.8 to 3.x that wrote it.
 
     The file is a pickle and untrusted: see `models.pickles`. Raises InputError naming the file if it is not there, is
-    another kind of file (named too), asks for anything that weights do not need, is damaged, or holds no dict of arrays.
+    another kind of file (named too), asks for anything that weights do not need, is damaged, or holds no dict of
+    arrays.
     """
     if Path(path).exists() and not Path(path).is_file():
         raise InputError(f"{path}: not a file; expected a .pdparams file")
@@ -61,8 +62,8 @@ def save(network, path) -> None:
     spoilt = [name for name, value in state.items() if not is_plausible(name, value.numpy())]
     if spoilt:
         raise InputError(
-            f"{path}: not written, what was there before is kept: {len(spoilt)} variables of the network are not finite "
-            f"or huge ({spoilt[0]}, …). Try a smaller --learning-rate"
+            f"{path}: not written, what was there before is kept: {len(spoilt)} variables of the network are not "
+            f"finite or huge ({spoilt[0]}, …). Try a smaller --learning-rate"
         )
     with replacing(path) as temporary:
         paddle.save(state, str(temporary))
@@ -81,8 +82,8 @@ def load_generator(path) -> Generator:
         variables = read_pdparams(path)
         if _FIRST_OF_D in variables and _FIRST_OF_G not in variables:
             raise InputError(
-                f"{path}: it is a discriminator, which tells SR from HR and makes no pictures. Give the generator beside it: "
-                "srgan_g.pdparams"
+                f"{path}: it is a discriminator, which tells SR from HR and makes no pictures. Give the generator "
+                "beside it: srgan_g.pdparams"
             )
         network = Generator()
         state = select(variables, shapes(network), f"{path}, as a generator")
@@ -121,7 +122,8 @@ def _from_folder(folder, network: str, is_wanted, to_state) -> dict:
     if not variables:
         hint = _hint(folder, network)
         raise InputError(
-            f"{folder}: no sub-folder {first}/ with variables of the article's network in it{'; ' if hint else ''}{hint}"
+            f"{folder}: no sub-folder {first}/ with variables of the article's network in it"
+            f"{'; ' if hint else ''}{hint}"
         )
     try:
         return to_state(variables)

@@ -30,7 +30,7 @@ METADATA = {
 
 
 def with_settings(notebook, settings: dict):
-    """Change lines `NAME = value` of the first code cell. settings: {NAME: value}. Raises InputError for another name."""
+    """Change lines `NAME = value` of the first code cell. settings: {NAME: value}. InputError for another name."""
     cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
     for name, value in settings.items():
         line = f"{name} = {value!r}".replace("\\", r"\\")  # as `re` wants it

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PADDLES = ("paddlepaddle-gpu", "paddlepaddle")
 OPENCVS = ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless")
-NOT_TO_RUN = ("pytest", "ruff")  # of the requirements: for those who work on the project
+NOT_TO_RUN = ("pytest",)  # of the requirements: for those who work on the project
 LOADED_AS = {"numpy": "numpy", "pillow": "PIL", "matplotlib": "matplotlib", "opencv-python": "cv2"}  # as modules
 PYTHONS = ((3, 8), (3, 12))  # the first and the last for which Paddle 2.6.2 is built
 
@@ -60,7 +60,8 @@ def required_by(package: str) -> set:
 def beside_paddle(packages: dict, requirements: list, stands_on: set) -> tuple:
     """(what to ask pip for, what pip must not change), lists of requirements, where a Paddle is installed.
 
-    packages: what `installed` gives; a Paddle that pip does not know, one built from source say, is not in it. requirements: the lines of the project's. stands_on: what the Paddle requires.
+    packages: what `installed` gives; a Paddle that pip does not know, one built from source say, is not in it.
+    requirements: the lines of the project's. stands_on: what the Paddle requires.
     Paddle, NumPy and all that Paddle stands on are not asked for and keep their versions. Two exceptions: Pillow, of
     which the project needs a newer one than Paddle; and a NumPy 2 beside a Paddle 2, which does not run with it.
     """
@@ -108,7 +109,8 @@ def set_up() -> None:
         print(f"{name}: {before[name]} before, {after.get(name)} now")
     if any(LOADED_AS.get(name) in sys.modules for name in replaced):
         raise SetUpError(
-            "packages that are loaded here were replaced: restart the kernel (menu Kernel) and run from the first cell again"
+            "packages that are loaded here were replaced: restart the kernel (menu Kernel) and run from the first cell "
+            "again"
         )
 
 
@@ -116,8 +118,8 @@ def _install_paddle() -> None:
     if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
         first, last = (".".join(map(str, python)) for python in PYTHONS)
         raise SetUpError(
-            f"there is no Paddle here, and Paddle 2.6.2 is not built for Python {sys.version.split()[0]}: take a kernel of "
-            f"Python {first} to {last}, or install another Paddle and run this again"
+            f"there is no Paddle here, and Paddle 2.6.2 is not built for Python {sys.version.split()[0]}: take a "
+            f"kernel of Python {first} to {last}, or install another Paddle and run this again"
         )
     if _answers("nvidia-smi"):
         print("no Paddle is installed and there is a GPU: installing the GPU set, requirements.txt")

@@ -287,13 +287,15 @@ def compare(before: np.ndarray, after: np.ndarray, names=("before", "after")) ->
     height, width = before.shape[:2]
     sources = [base64.b64encode(_jpeg(Pictures.fromarray(rgb))).decode("ascii") for rgb in (before, after)]
     images = [
-        f'<img alt="{name}" src="data:image/jpeg;base64,{source}" style="position:absolute;left:0;top:0;width:{width}px;'
-        f'height:{height}px;max-width:none;margin:0;{cut}">'
+        f'<img alt="{name}" src="data:image/jpeg;base64,{source}" style="position:absolute;left:0;top:0;'
+        f'width:{width}px;height:{height}px;max-width:none;margin:0;{cut}">'
         for name, source, cut in zip(names, sources, ("", "clip-path:inset(0 0 0 50%)"))
     ]
     move = "this.previousElementSibling.lastElementChild.style.clipPath='inset(0 0 0 '+this.value+'%)'"
     return HTML(
-        f'<div style="width:{width}px"><div style="position:relative;width:{width}px;height:{height}px">{"".join(images)}</div>'
+        f'<div style="width:{width}px">'
+        f'<div style="position:relative;width:{width}px;height:{height}px">{"".join(images)}</div>'
         f'<input type="range" min="0" max="100" value="50" style="width:100%" oninput="{move}">'
-        f'<div style="display:flex;justify-content:space-between"><span>{names[0]}</span><span>{names[1]}</span></div></div>'
+        '<div style="display:flex;justify-content:space-between">'
+        f"<span>{names[0]}</span><span>{names[1]}</span></div></div>"
     )

@@ -41,7 +41,8 @@ def training(named, mount, quick: bool, output: Path) -> tuple:
         folder = _fetched("div2k", DATA_FOLDERS)
     if not folder:
         print(
-            "!!! no pictures are mounted: training on the SAMPLE PHOTOGRAPHS. They show how it works, not how good it gets"
+            "!!! no pictures are mounted: training on the SAMPLE PHOTOGRAPHS. They show how it works, "
+            "not how good it gets"
         )
         print("    (mount a data set, set DATA" + (", or QUICK = False, which downloads DIV2K)" if quick else ")"))
         train = sample()[0]

@@ -1,4 +1,4 @@
-"""Tests, one file for each module; they mirror the project's folders."""
+"""Tests, one file for each module; what several share is in helpers/."""
 
 import os
 

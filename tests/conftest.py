@@ -1,13 +1,26 @@
 """Fixtures that several test files share."""
 
 import signal
+import threading
 
 import numpy as np
 import paddle
 import pytest
 
+from data import download
 from models import weights
-from tests import generators, golden
+from tests.helpers import fluid_files, generators, golden
+from tests.helpers.file_server import Server
+from tests.helpers.skipped import pytest_addoption, pytest_sessionfinish  # noqa: F401  pytest's hooks
+
+SLOW_FIXTURES = {"browser", "classified", "executed", "exported", "onnx_file", "paddle_folder", "passes", "upscaled"}
+
+
+def pytest_collection_modifyitems(items):
+    """A test is slow, too, where something that takes seconds is made for it."""
+    for item in items:
+        if SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,9 +51,15 @@ def weights_file(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def g_models(tmp_path_factory):
+    """The recordings' generator as a user of the article has it: a folder of fluid's, byte for byte (test_fluid.py)."""
+    return fluid_files.write_folder(tmp_path_factory.mktemp("article") / "g_models", golden.generator_variables())
+
+
 @pytest.fixture(scope="module")
 def constant_initial_weights():
-    """Drawing 89 million normal numbers takes seconds a network; for tests that do not depend on the initial weights."""
+    """Drawing 89 million normal numbers takes seconds a network; for tests that do not depend on them."""
     paddle.nn.initializer.set_global_initializer(paddle.nn.initializer.Constant(0.01))
     yield
     paddle.nn.initializer.set_global_initializer(None)
@@ -49,5 +68,18 @@ def constant_initial_weights():
 @pytest.fixture(scope="module")
 def recorded():
     """The recordings of seed 0: {name: array}."""
-    with np.load(golden.GOLDEN / "golden_seed0.npz") as file:
+    with np.load(golden.RECORDINGS / "golden_seed0.npz") as file:
         return dict(file)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A web server of the test's own, see `tests.helpers.file_server.Server`; downloads try again without a pause."""
+    monkeypatch.setattr(download, "PAUSE", 0)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()

@@ -21,7 +21,7 @@ from PIL import Image
 from infer import app
 from models import weights
 from models.errors import InputError
-from tests import generators
+from tests.helpers import generators
 
 ROOT = Path(__file__).resolve().parents[1]
 APP = ROOT / "infer" / "app.py"
@@ -70,6 +70,7 @@ class TestWeights:
         with pytest.raises(InputError, match="there are no weights in output/"):
             app.find_weights([])
 
+    @pytest.mark.slow
     def test_one_that_is_not_there_ends_the_command_before_anything(self, tmp_path):
         result = run("--weights", "nowhere.pdparams", cwd=tmp_path)
         assert result.returncode == 2
@@ -77,6 +78,7 @@ class TestWeights:
 
 
 class TestGradio:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("module", "reason"),
         [("raise ImportError('no such module')", "no such module"), ("__version__ = '5.49.1'", "this is 5.49.1")],
@@ -201,7 +203,7 @@ def browser():
 
 @pytest.fixture
 def visit(browser, server):
-    """A function that opens the page as one more visitor; to addresses that are not the server's nothing gets through."""
+    """A function that opens the page as one more visitor; nothing gets through to addresses but the server's."""
     contexts, strangers = [], []
 
     def call():
@@ -350,6 +352,7 @@ class TestVisit:
         assert "left_x4.png" not in server.files()
 
 
+@pytest.mark.slow
 @in_browser
 class TestRefused:
     def test_no_picture_chosen(self, visit):
@@ -394,6 +397,7 @@ class TestRefused:
         assert str(weights_file.parent) not in tab.content()
 
 
+@pytest.mark.slow
 @in_browser
 class TestEnd:
     @pytest.mark.parametrize("engine", ["openvino", "paddle"])

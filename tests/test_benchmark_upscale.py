@@ -12,7 +12,6 @@ import pytest
 from benchmarks import upscale
 from infer.engines import ENGINES, module
 from models.errors import InputError
-from tests.golden import GOLDEN, needs_golden
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,9 +22,9 @@ def rows(text):
     return {(line[0], line[1]): line[2:] for line in lines if line[1] in ("fp32", "bf16")}
 
 
-@needs_golden
-def test_every_engine_has_a_row_and_pytorch_computes_the_same(tmp_path):
-    call = [sys.executable, "benchmarks/upscale.py", "--weights", GOLDEN / "g_models", "--crop", "16", "--repeats", "1"]
+@pytest.mark.slow
+def test_every_engine_has_a_row_and_pytorch_computes_the_same(g_models, tmp_path):
+    call = [sys.executable, "benchmarks/upscale.py", "--weights", g_models, "--crop", "16", "--repeats", "1"]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     ended = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr

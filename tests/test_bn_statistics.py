@@ -6,7 +6,7 @@ import pytest
 
 from data.crops import Crops, standardize
 from models.generator import Generator
-from tests.test_crops import Pictures
+from tests.helpers.crops import Pictures
 from train.bn_statistics import re_estimate
 
 
@@ -24,6 +24,7 @@ def noise(seed, side):
     return np.random.RandomState(seed).randint(0, 256, (side, side, 3)).astype("uint8")
 
 
+@pytest.mark.slow
 def test_with_one_batch_over_and_over_eval_mode_computes_what_train_mode_does(generator):
     crops = crops_of([noise(0, 16), noise(1, 16)])  # as large as the crop: every epoch draws the same batch
     lr = standardize(next(iter(crops.batches(0, 2)))[0])
@@ -52,6 +53,7 @@ def test_the_first_statistic_is_the_mean_over_the_batches_it_saw(generator):
     np.testing.assert_allclose(copy.head_bn._variance.numpy(), variances, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_are_copied_and_the_original_stays_as_it_was(generator):
     before = {name: value.numpy().copy() for name, value in generator.state_dict().items()}
     copy = Generator()

@@ -129,6 +129,7 @@ def contents(content):
     return lambda place: (place / cache.CONTENTS).write_bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [cut, flip, lengthen, put_folder, put_file, empty]
@@ -151,6 +152,7 @@ def test_what_is_damaged_is_built_anew(home, damage):
     assert names(home) == ["a"]
 
 
+@pytest.mark.slow
 def test_damage_to_the_list_of_contents_never_gives_other_facts(monkeypatch):
     """A wrong reach would put seams into every picture, silently."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # some hundred builds
@@ -217,6 +219,7 @@ def at_once(count, keys, tmp_path):
     return [int(output) for output, _ in said]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 6])
 def test_processes_that_start_at_once_all_get_a_whole_program(count, home, tmp_path):
     keys = [f"key{i}" for i in range(8)]
@@ -227,6 +230,7 @@ def test_processes_that_start_at_once_all_get_a_whole_program(count, home, tmp_p
         assert names(home / key) == sorted([cache.CONTENTS, "x", "y", "z"])
 
 
+@pytest.mark.slow
 def test_processes_that_find_it_damaged_at_once_all_get_a_whole_program(home, tmp_path):
     keys = [f"key{i}" for i in range(8)]
     for key in keys:
@@ -333,6 +337,7 @@ for key in "ab":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/none"])
 def test_a_cache_that_cannot_be_made_is_said_and_does_without(place, tmp_path):
     (tmp_path / "file").write_text("mine")

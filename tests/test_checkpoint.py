@@ -46,6 +46,7 @@ def test_what_is_saved_is_read_back_and_is_an_ordinary_numpy_archive(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.slow
 def test_every_damaged_byte_is_found_or_changes_nothing(tmp_path):
     """A byte in 800 places of the file: no read gives other arrays or another note."""
     path = checkpoint.path_of(tmp_path, 1, 0)
@@ -81,11 +82,14 @@ def test_a_file_that_cannot_be_read_now_is_not_called_damaged(tmp_path, monkeypa
     """Nor set aside: the run is not to go on from an older one while this one is whole."""
     save_at(tmp_path, (1, 0), (2, 0))
 
-    def fail(*_, **__):
-        raise error
+    def failing(error):
+        def fail(*_, **__):
+            raise error
+
+        return fail
 
     for error, message in ((MemoryError(), "not enough memory"), (OSError(5, "Input/output error"), "cannot be read")):
-        monkeypatch.setattr(zipfile, "ZipFile", fail)
+        monkeypatch.setattr(zipfile, "ZipFile", failing(error))
         with pytest.raises(InputError, match=f"epoch_000002_step_000000.npz: .*{message}"):
             checkpoint.newest(tmp_path)
         monkeypatch.undo()
@@ -176,6 +180,13 @@ def reshaped(old: bytes, new: bytes):
 
 
 BIAS = "generator/head_conv.bias.npy"
+
+
+def with_bias(array):
+    """A change of the bias to another array."""
+    return lambda members: [(name, npy(array) if name == BIAS else content) for name, content in members]
+
+
 SHAPE_4 = b"{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }"
 HARM = {
     "an entry is missing": lambda members: members[1:],
@@ -183,16 +194,16 @@ HARM = {
     "one entry too many": lambda members: [("generator/more.npy", npy(np.ones(2, "float32"))), *members],
     "a name is there twice": lambda members: [members[0], *members],
     "another name": lambda members: [("generator/x.npy", members[0][1]), *members[1:]],
-    "not a number": lambda members: [(BIAS, npy(np.full(4, np.nan, "float32"))) if name == BIAS else (name, content) for name, content in members],
-    "other values": lambda members: [(BIAS, npy(np.ones(4, "float32"))) if name == BIAS else (name, content) for name, content in members],
-    "another data type": lambda members: [(BIAS, npy(np.zeros(4, "int32"))) if name == BIAS else (name, content) for name, content in members],
-    "two dimensions of one": lambda members: [(BIAS, npy(np.zeros((2, 2), "float32"))) if name == BIAS else (name, content) for name, content in members],
+    "not a number": with_bias(np.full(4, np.nan, "float32")),
+    "other values": with_bias(np.ones(4, "float32")),
+    "another data type": with_bias(np.zeros(4, "int32")),
+    "two dimensions of one": with_bias(np.zeros((2, 2), "float32")),
     "entries swapped": lambda members: [members[1], members[0], *members[2:]],
     "a smaller shape": reshaped(SHAPE_4, SHAPE_4.replace(b"4,", b"3,")),
     "a huge shape": reshaped(SHAPE_4, SHAPE_4.replace(b"4,", b"9999999999999,")),
     "a shape beyond 64 bits": reshaped(SHAPE_4, SHAPE_4.replace(b"4,", b"9" * 30 + b",")),
     "a hostile shape": reshaped(SHAPE_4, b"{'descr': '<f4', 'fortran_order': False, 'shape': " + b"(" * 38),
-    "an array of objects": lambda members: [(BIAS, npy(np.array([None] * 4, object))) if name == BIAS else (name, content) for name, content in members],
+    "an array of objects": with_bias(np.array([None] * 4, object)),
     "something else in it": lambda members: [("readme.txt", b"hello"), *members],
 }  # fmt: skip
 
@@ -234,6 +245,7 @@ def test_a_bit_of_the_directory_that_hides_entries(tmp_path, with_digest, bit):
         checkpoint.load(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_reading_takes_no_more_memory_than_the_file_has(tmp_path, compression):
     """Compressed zeros, a declared shape and a declared size are each a hundred megabytes of nothing."""
@@ -258,6 +270,7 @@ def test_reading_takes_no_more_memory_than_the_file_has(tmp_path, compression):
         assert peak < 2_000_000, file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_digest", [True, False])
 def test_whatever_bits_are_damaged_it_is_what_was_saved_or_refused(tmp_path, with_digest):
     path, luck = checkpoint.path_of(tmp_path, 1, 0), random.Random(0)
@@ -411,12 +424,21 @@ def test_an_optimizer_that_has_not_begun_has_no_state():
     "spoil, message",
     [
         (lambda arrays: arrays.pop("g/0.weight"), r"it lacks g/0.weight, of shape \[4, 3, 3, 3\]"),
-        (lambda arrays: arrays.update({"g/2.bias": np.zeros(2, "f4")}), r"g/2.bias is float32 \[2\]; this run's is .* \[1\]"),
+        (
+            lambda arrays: arrays.update({"g/2.bias": np.zeros(2, "f4")}),
+            r"g/2.bias is float32 \[2\]; this run's is .* \[1\]",
+        ),
         (lambda arrays: arrays.update({"g/2.bias": np.zeros(1, "f8")}), r"g/2.bias is float64 \[1\]"),
-        (lambda arrays: arrays.pop("optimizer/g/2.bias/moment1_0"), r"it lacks optimizer/g/2.bias/moment1_0, of shape \[1\]"),
-        (lambda arrays: arrays.update({"optimizer/g/2.bias/moment1_0": np.zeros(3, "f4")}), r"optimizer/g/2.bias/moment1_0 is float32 \[3\]"),
+        (
+            lambda arrays: arrays.pop("optimizer/g/2.bias/moment1_0"),
+            r"it lacks optimizer/g/2.bias/moment1_0, of shape \[1\]",
+        ),
+        (
+            lambda arrays: arrays.update({"optimizer/g/2.bias/moment1_0": np.zeros(3, "f4")}),
+            r"optimizer/g/2.bias/moment1_0 is float32 \[3\]",
+        ),
     ],
-)  # fmt: skip
+)
 def test_arrays_of_another_network_are_named(spoil, message):
     network = small_network()
     adam = paddle.optimizer.Adam(1e-2, parameters=network.parameters())

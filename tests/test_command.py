@@ -89,6 +89,7 @@ def test_the_commands_are_found():
     assert {"data/download.py", "train/train_gan.py", "infer/upscale.py", "benchmarks/upscale.py"} <= set(COMMANDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_shows_its_flags(name):
     """A stray % in one flag's text would end --help."""

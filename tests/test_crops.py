@@ -17,17 +17,10 @@ import pytest
 from data import crops as module
 from data.crops import Crops, destandardize, standardize
 from models.errors import InputError
-from tests import matlab
+from tests.helpers import matlab
+from tests.helpers.crops import Pictures, coordinates, made
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-class Pictures(list):
-    """Pictures in memory, with names, as a store has them."""
-
-    def __init__(self, pictures, names):
-        super().__init__(pictures)
-        self.names = names
 
 
 class Watched(Pictures):
@@ -41,22 +34,6 @@ class Watched(Pictures):
         if i == self.bad:
             raise InputError(f"{self.names[i]} cannot be read")
         return super().__getitem__(i)
-
-
-def coordinates(height, width, blue):
-    """A picture whose red and green say where a pixel is, and whose blue says which picture it is."""
-    y, x = np.mgrid[:height, :width]
-    return np.stack([y, x, np.full_like(y, blue)], axis=-1).astype("uint8")
-
-
-def pictures_of(sizes, kind=Pictures):
-    pictures = [coordinates(height, width, blue) for blue, (height, width) in enumerate(sizes)]
-    return kind(pictures, [f"{i}.png" for i in range(len(sizes))])
-
-
-def made(sizes=((40, 50), (60, 44), (48, 48)), kind=Pictures, **changes):
-    settings = {"hr_size": 24, "degradation": "bilinear", "crops_per_image": 1, "augment": False, "seed": 0, **changes}
-    return Crops(pictures_of(sizes, kind), **settings)
 
 
 def epoch_of(crops, epoch=0, batch_size=1, **settings):
@@ -91,6 +68,7 @@ def test_bicubic_lr_is_matlabs():
         np.testing.assert_array_equal(lr, matlab.imresize(hr, 6, 6))
 
 
+@pytest.mark.slow
 def test_every_place_has_the_same_chance_to_the_last_row_and_column():
     drawn = places(made(sizes=((26, 25),), crops_per_image=6000))
     counts = [drawn.count((0, top, left)) for top in range(3) for left in range(2)]
@@ -305,7 +283,7 @@ def test_an_error_comes_out_in_its_turn_and_ends_the_threads(workers):
 SLOW = """
 import sys, time; sys.path.insert(0, sys.argv[1])
 from data.crops import Crops
-from tests.test_crops import Pictures, coordinates
+from tests.helpers.crops import Pictures, coordinates
 
 class Slow(Pictures):
     def __getitem__(self, i):
@@ -318,6 +296,7 @@ for lr, hr in crops.batches(0, 4, 2):
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_process_at_once():
     line = [sys.executable, "-c", SLOW, str(ROOT)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as process:

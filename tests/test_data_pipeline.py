@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import data_pipeline
-from tests.test_crops import coordinates, made
+from tests.helpers.crops import coordinates, made
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "benchmarks" / "data_pipeline.py"
@@ -33,6 +33,7 @@ def run(*arguments):
     return subprocess.run(line, capture_output=True, encoding="utf-8", check=False, timeout=500)
 
 
+@pytest.mark.slow
 @linux
 def test_it_prints_every_way_for_every_kind_of_crop(photographs):
     done = run("--data", photographs, "--crops-per-image", "2", "--batch-size", "4", "--repeats", "1")
@@ -137,6 +138,7 @@ def test_waiting_is_the_time_in_next_alone(monkeypatch):
     assert data_pipeline.waited(crops, 0, 1, 0) == 4 * 7
 
 
+@pytest.mark.slow
 @linux
 def test_the_memory_is_that_of_a_process_that_decodes_and_crops(photographs, tmp_path, monkeypatch):
     monkeypatch.setattr(data_pipeline, "DIV2K_PICTURES", 30)
@@ -151,6 +153,7 @@ def test_the_memory_is_that_of_a_process_that_decodes_and_crops(photographs, tmp
         assert float(before) > 20 and float(opened) <= float(all_of_it) < 300
 
 
+@pytest.mark.slow
 def test_too_small_pictures_are_named(tmp_path):
     cv2.imwrite(str(tmp_path / "small.png"), np.zeros((383, 500, 3), "uint8"))
     done = run("--data", tmp_path)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from data.degrade import DEGRADATIONS, bicubic, bilinear
-from tests import matlab
+from tests.helpers import matlab
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

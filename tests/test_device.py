@@ -73,7 +73,10 @@ def test_on_a_cpu_build_paddle_is_not_loaded_to_find_out(name):
     try:
         device.distribution("paddlepaddle-gpu")
     except PackageNotFoundError:
-        code = f"import sys; from train.device import choose_device; print(choose_device({name!r}), 'paddle' in sys.modules)"
+        code = (
+            "import sys; from train.device import choose_device; "
+            f"print(choose_device({name!r}), 'paddle' in sys.modules)"
+        )
         result = subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
         )

@@ -5,7 +5,7 @@ import pytest
 from models import fluid
 from models.discriminator import Discriminator
 from models.layers import same_conv
-from tests import golden
+from tests.helpers import golden
 
 pytestmark = pytest.mark.usefixtures("constant_initial_weights")
 
@@ -43,20 +43,18 @@ def passes():
     return found
 
 
-@golden.needs_golden
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["logit_eval", "prob_eval", "prob_train"])
 def test_equals_the_recording(recorded, passes, output):
     assert passes[output].shape == (2, 1)
     np.testing.assert_allclose(passes[output], recorded[f"d_{output}"], rtol=1e-4)
 
 
-@golden.needs_golden
 def test_train_mode_logits_equal_the_recording(recorded, passes):
     p = passes["prob_train"].astype("float64")
     np.testing.assert_allclose(np.log(p / (1 - p)), recorded["d_logit_train"], rtol=1e-4)
 
 
-@golden.needs_golden
 def test_statistics_after_one_train_pass_equal_the_recording(recorded, passes):
     assert {name[len("d_stat/") :] for name in recorded if name.startswith("d_stat/")} == set(STATISTICS)
     for theirs, ours in STATISTICS.items():
@@ -71,6 +69,7 @@ def test_last_layer_has_an_input_for_every_value_of_the_last_maps(hr_size):
     assert list(network.fc.weight.shape) == [FC_INPUTS[hr_size], 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hr_size", [4, 24, 96, 100])
 def test_small_pictures_get_one_logit_each(hr_size):
     network = Discriminator(hr_size)

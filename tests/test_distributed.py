@@ -1,4 +1,4 @@
-"""Two real processes under Paddle's launcher, on the CPU: one log, one set of files, resumed with any number of them."""
+"""Two real processes under Paddle's launcher, on the CPU: one log, one set of files, resumed with any number."""
 
 import os
 import signal
@@ -9,12 +9,15 @@ import time
 import numpy as np
 import pytest
 
-from tests import training
+from tests.helpers import training
 
 RUN = ["--hr-size", 16, "--batch-size", 4, "--crops-per-image", 4, "--sample-every", 1, "--no-vgg", "--backend", "gloo"]
 STAGE = "srgan_g"
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the launcher's processes talk by gloo")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the launcher's processes talk by gloo"),
+]
 
 
 @pytest.fixture(scope="module")

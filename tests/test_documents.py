@@ -1,8 +1,9 @@
 """What the documents show is so: commands and code run, links lead somewhere, what they name is there.
 
-Every command in README.md, README_cn.md, docs/ and the notebooks' texts is run, in a copy of the project that has beside
-it what the documents take for given (photographs, weights, data sets, all small). SHORT says what is added to a command
-so that it takes seconds, ELSEWHERE which test runs it instead. A command that no rule knows fails: write the rule.
+Every command in the pages here, in docs/, in tests/ and in the notebooks' texts is run, in a copy of the project that
+has beside it what the documents take for given (photographs, weights, data sets, all small). SHORT says what is added
+to a command so that it takes seconds, ELSEWHERE which test runs it instead. A command that no rule knows fails: write
+the rule.
 """
 
 import argparse
@@ -32,9 +33,9 @@ import pytest
 from data import lpips
 from infer.programs import onnx_missing
 from models.vgg19_weights import FORMS
-from tests import golden, training
-from tests.test_fluid import write_folder
-from tests.test_lpips import random_weights
+from tests.helpers import golden, training
+from tests.helpers.fluid_files import write_folder
+from tests.helpers.lpips_weights import random_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 IGNORED = [line for line in (ROOT / ".gitignore").read_text().splitlines() if line and line[0] != "#"]
@@ -43,7 +44,7 @@ LANGUAGES = {"": "shell", "sh": "shell", "bash": "shell", "python": "python", "m
 COMMAND = re.compile(r"(python3?|pip3?|make|git|visualdl|jupyter|sh|bash|curl|wget|conda|apt-get) \S")
 
 # What makes a command short, by how it begins (the longest counts): the flags put behind it, of which the last one of a
-# kind counts, and why. Training commands have the tiny networks of tests/training.py besides.
+# kind counts, and why. Training commands have the tiny networks of tests/helpers/training.py besides.
 TRAINING = ("--epochs", "0", "--hr-size", "16", "--batch-size", "2", "--sample-every", "1")
 SHORT = {
     "python data/prepare.py": ((), "it takes a second"),
@@ -102,7 +103,7 @@ WRITES = (
 )  # what follows is there afterwards
 
 
-# ------------------------------------------------------------------------------------------------ what the documents show
+# ---------------------------------------------------------------------------------------------- what the documents show
 
 
 class Shown(NamedTuple):
@@ -166,7 +167,7 @@ def commands(document: Document) -> list:
 
 def documents() -> list:
     found = []
-    for path in [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").glob("*.md"))]:
+    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *(ROOT / "tests").rglob("*.md")]:
         found.append(parse(path.relative_to(ROOT).as_posix(), path.parent, path.read_text(encoding="utf-8")))
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
@@ -252,7 +253,7 @@ def test_the_documents_are_read():
     assert not unknown, "nobody knows what to do with such a block; one that is not to be run is ```text"
 
 
-# ------------------------------------------------------------------------------------------------------- commands that run
+# ---------------------------------------------------------------------------------------------------- commands that run
 
 
 @pytest.fixture(scope="module")
@@ -420,6 +421,7 @@ def script_of(words: list) -> str:
     return next((word for word in words if re.fullmatch(r"\w+/\w+\.py", word)), "") if words[0] == "python" else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shown", unique(COMMANDS), ids=str)
 def test_a_command_that_is_shown_runs(shown, request):
     text = filled_in(shown.text)
@@ -438,6 +440,8 @@ def test_a_command_that_is_shown_runs(shown, request):
         run_visualdl(words, request.getfixturevalue("world"))
     elif script == "notebooks/set_up.py":  # it has no flags, and here pip has nothing to fetch
         run([sys.executable, script], request.getfixturevalue("world"))
+    elif text.startswith("python -m pytest "):  # not the tests within the tests: that it finds some
+        run([*words, "--collect-only", "-q"], request.getfixturevalue("world"))
     elif beginning:
         run_short(beginning, words, request.getfixturevalue("world"))
     elif script in ELSEWHERE:
@@ -455,6 +459,7 @@ def test_what_is_run_elsewhere_is_run_there(script):
     assert re.search(rf"{room}/{stem}\.py|{room}\W+{stem}\b|from {room} import .*\b{stem}\b", text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shown", CODE, ids=lambda shown: f"{shown.document}:{shown.line}")
 def test_code_that_is_shown_runs(shown, world):
     before, after = PYTHON.get(shown.text.partition("\n")[0], ("", ""))
@@ -520,6 +525,7 @@ def test_the_usage_in_a_module_is_what_the_command_takes(shown):
     check_flags(script, words)
 
 
+@pytest.mark.slow
 def test_flags_that_are_named_exist():
     everyones = {flag for script in scripts() for flag in flags_of(script)}
     # Those of other programs: commands that are run above.
@@ -533,7 +539,7 @@ def test_flags_that_are_named_exist():
     assert not wrong, "\n".join(wrong)
 
 
-# ------------------------------------------------------------------------------------------------ links, names, languages
+# ---------------------------------------------------------------------------------------------- links, names, languages
 
 
 def slug(title: str) -> str:
@@ -642,3 +648,13 @@ def test_both_languages_show_the_same():
     # The headings, and so the anchors, are in the document's language.
     english, chinese = (Counter(re.sub("#.*", "#", link) for link in links(one)) for one in (english, chinese))
     assert english - Counter({"README_cn.md": 1}) == chinese - Counter({"README.md": 1})
+
+
+def test_chinese_sentences_have_full_width_punctuation():
+    """Half-width only in code, links, formulas and numbers (4,000)."""
+    wrong = []
+    for document in DOCUMENTS:
+        text = re.sub(r"`[^`]*`|\]\([^)]*\)|\$+[^$]*\$+", "", document.prose)
+        found = re.findall(r"[^\n]*(?:[\u4e00-\u9fff][,:;()!?]|[,:;()!?](?!\[)[\u4e00-\u9fff])[^\n]*", text)
+        wrong += [f"{document.name}: {line}" for line in found]
+    assert not wrong, "\n".join(wrong)

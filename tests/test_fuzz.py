@@ -15,9 +15,12 @@ pytest.importorskip("resource")
 from benchmarks import fuzz
 from models.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.slow
 def test_it_prints_a_line_for_each_kind(tmp_path):
     line = [
         sys.executable,
@@ -32,7 +35,8 @@ def test_it_prints_a_line_for_each_kind(tmp_path):
     result = subprocess.run(line, capture_output=True, encoding="utf-8", check=False, timeout=300)
     assert result.returncode == 0, result.stderr
     found = re.findall(
-        r"^(\w+): 200 cases, (\d+) read, (\d+) refused, 0 tracebacks, 0 too large, 0 too slow; at most \d+\.\d MB and \d+\.\d\d s",
+        r"^(\w+): 200 cases, (\d+) read, (\d+) refused, 0 tracebacks, 0 too large, 0 too slow; "
+        r"at most \d+\.\d MB and \d+\.\d\d s",
         result.stdout,
         re.MULTILINE,
     )
@@ -80,6 +84,7 @@ def test_each_limit_counts(tmp_path, monkeypatch, read, counted):
     assert found[counted] == 1 and len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_said(monkeypatch):
     with pytest.raises(InputError, match="the process ended with 1"):
         fuzz.fuzz_in_process("no such kind", 1, 0, Path("x"))

@@ -5,7 +5,7 @@ import pytest
 from models import fluid
 from models.generator import Generator, initialize_icnr
 from models.scale import SCALE
-from tests import golden
+from tests.helpers import golden
 
 TRAINABLE = 1_520_387  # the article's count
 STATISTICS = {  # the recordings' names: the port's
@@ -45,7 +45,6 @@ def convolutions(network):
     return [layer for layer in network.sublayers() if isinstance(layer, paddle.nn.Conv2D)]
 
 
-@golden.needs_golden
 def test_eval_mode_equals_the_recording_and_changes_nothing(recorded, recorded_generator):
     recorded_generator.eval()
     before = arrays(recorded_generator)
@@ -57,7 +56,6 @@ def test_eval_mode_equals_the_recording_and_changes_nothing(recorded, recorded_g
         np.testing.assert_array_equal(after[name], before[name], err_msg=name)
 
 
-@golden.needs_golden
 def test_train_mode_and_its_statistics_equal_the_recording(recorded, recorded_generator):
     recorded_generator.train()
     with paddle.no_grad():
@@ -69,7 +67,6 @@ def test_train_mode_and_its_statistics_equal_the_recording(recorded, recorded_ge
         np.testing.assert_allclose(after[ours], recorded[f"g_stat/{theirs}"], rtol=0, atol=1e-6, err_msg=theirs)
 
 
-@golden.needs_golden
 def test_train_and_eval_recordings_can_be_told_apart(recorded):
     assert np.abs(recorded["g_eval"] - recorded["g_train"]).max() > 0.1
 

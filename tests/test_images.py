@@ -2,7 +2,6 @@ import os
 import struct
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import cv2
@@ -13,6 +12,7 @@ from PIL import Image
 
 from data.images import EXTENSIONS, list_pictures, read_rgb, write_rgb
 from models.errors import InputError
+from tests.helpers.pictures import STORED, chunk, picture, png_bytes, samples_of_16_bits
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,20 +21,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:PIL.Image"),
     pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin"),
 ]
-
-
-def picture(height=26, width=37):
-    """A smooth RGB picture (JPEG keeps it to a few levels) that differs from all its turned and mirrored forms."""
-    rows, columns = np.mgrid[:height, :width]
-    return np.stack([40 + 5 * columns, 250 - 6 * rows, 20 + 2 * rows + 3 * columns], axis=2).astype(np.uint8)
-
-
-def samples_of_16_bits(*shape):
-    """Noise of 16-bit samples that begins with the extremes and the values around which roundings differ."""
-    samples = np.random.default_rng(0).integers(0, 65536, shape, dtype=np.uint16)
-    edges = [0, 1, 128, 129, 255, 256, 257, 385, 386, 32767, 32768, 65150, 65279, 65280, 65406, 65407, 65534, 65535]
-    samples.reshape(-1)[: len(edges)] = edges
-    return samples
 
 
 def to_8_bits(samples):
@@ -47,17 +33,6 @@ def as_rgb(grey):
 
 def bgr(rgb):
     return rgb[..., ::-1] if rgb.shape[2] == 3 else rgb[..., [2, 1, 0, 3]]
-
-
-def png_bytes(width, height, depth, colour_type, rows, extra=b""):
-    """A PNG written by hand; `rows` are the bytes of each row."""
-    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
-    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-
-
-def chunk(name, content):
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def assert_near(read, expected, levels):
@@ -159,19 +134,6 @@ class TestReadRgb:
         row = struct.pack(">8H", 0, 0, 65535, 9, 40000, 65535, 256, 32768)
         (tmp_path / "a.png").write_bytes(png_bytes(4, 1, 16, 4, [row]))
         assert_near(read_rgb(tmp_path / "a.png"), as_rgb(np.array([[0, 255, 156, 1]])), 1)
-
-
-# How a file of each EXIF orientation stores the upright picture (EXIF 2.3, tag 0x0112).
-STORED = {
-    1: lambda upright: upright,
-    2: lambda upright: upright[:, ::-1],
-    3: lambda upright: upright[::-1, ::-1],
-    4: lambda upright: upright[::-1],
-    5: lambda upright: upright.transpose(1, 0, 2),
-    6: lambda upright: np.rot90(upright, 1),
-    7: lambda upright: upright[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda upright: np.rot90(upright, -1),
-}
 
 
 class TestOrientation:
@@ -328,6 +290,7 @@ def write_kinds(folder):
 
 
 class TestDamaged:
+    @pytest.mark.slow
     def test_cut_short_is_refused_or_read_whole(self, tmp_path):
         for name in write_kinds(tmp_path):
             content = (tmp_path / name).read_bytes()

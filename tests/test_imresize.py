@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from data.imresize import BAND, imresize
-from tests import matlab
+from tests.helpers import matlab
 
 SIZES = [(1, 1), (1, 2), (2, 1), (3, 5), (7, 4), (23, 16), (2, 61)]  # of the smaller picture, [h, w]
 

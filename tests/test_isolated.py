@@ -14,6 +14,8 @@ from data.picture import Picture
 from infer import isolated
 from models.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 10**6  # pixels
 KINDS = ("colour.jpg", "deep.png", "grey and alpha.png", "turned.jpg", "照片.png")

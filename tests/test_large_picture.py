@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 
 
+@pytest.mark.slow
 @linux
 def test_it_prints_a_line_for_each_format(weights_file):
     call = [sys.executable, ROOT / "benchmarks" / "large_picture.py", "--weights", weights_file]

@@ -1,4 +1,4 @@
-"""A run: what it goes on from and what it refuses, which checkpoints and weights it keeps, what it measures and says."""
+"""A run: what it goes on from and what it refuses, which checkpoints and weights it keeps, what it measures, says."""
 
 import json
 import signal
@@ -14,8 +14,8 @@ from infer import evaluate
 from models import weights
 from models.errors import InputError
 from models.vgg19 import VGG19
-from tests import training
-from tests.test_lpips import random_weights
+from tests.helpers import training
+from tests.helpers.lpips_weights import random_weights
 from train import checkpoint, cpu, health, loop, pretrain_g, train_gan, validation
 
 RUN = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "100"]
@@ -31,7 +31,7 @@ def photographs(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    """Networks of the same kinds that take milliseconds, and leave the tests' process as it is: see tests/test_cpu.py."""
+    """Networks of the same kinds that take milliseconds, and leave the tests' process as it is: tests/test_cpu.py."""
     monkeypatch.setattr(cpu, "speed_up", lambda *networks: None)
     monkeypatch.setattr(models.discriminator, "CHANNELS", (4,) * 8)
     monkeypatch.setattr(models.generator, "RESIDUAL_BLOCKS", 1)
@@ -53,12 +53,14 @@ def checkpoint_epochs(output, stage=STAGE1):
 # --------------------------------------------------------------------------------------------------------- going on
 
 
+@pytest.mark.slow
 def test_resume_with_nothing_there_is_a_new_run(train, tmp_path, capsys):
     train(pretrain_g, "--epochs", 0, "--resume")
     assert "no checkpoint in" in capsys.readouterr().out
     assert checkpoint_epochs(tmp_path) == [1]
 
 
+@pytest.mark.slow
 def test_a_new_run_is_refused_where_one_could_be_gone_on_from(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
@@ -68,6 +70,7 @@ def test_a_new_run_is_refused_where_one_could_be_gone_on_from(train, tmp_path):
     assert checkpoint_epochs(tmp_path) == [1]
 
 
+@pytest.mark.slow
 def test_a_run_that_has_ended_stays_as_it_is_and_more_epochs_go_on(train, tmp_path, capsys):
     train(pretrain_g, "--epochs", 1)
     before = training.checkpoints(tmp_path, STAGE1)
@@ -79,6 +82,7 @@ def test_a_run_that_has_ended_stays_as_it_is_and_more_epochs_go_on(train, tmp_pa
     assert [row[1] for row in training.log(tmp_path)] == ["epoch", "0", "1", "2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed, said",
     [
@@ -99,12 +103,14 @@ def test_another_recipe_is_refused_unless_told_to(train, tmp_path, capsys, chang
     assert max(checkpoint_epochs(tmp_path)) == 3
 
 
+@pytest.mark.slow
 def test_where_the_rate_follows_the_runs_length_its_length_is_the_recipes(train):
     train(pretrain_g, "--epochs", 1, "--schedule", "cosine")
     with pytest.raises(InputError, match="pretrain-epochs 1 there, 3 here"):
         train(pretrain_g, "--epochs", 3, "--resume", "--schedule", "cosine")
 
 
+@pytest.mark.slow
 def test_other_pictures_are_refused_unless_told_to(train, photographs, tmp_path):
     train(pretrain_g, "--epochs", 0)
     (tmp_path / "others").mkdir()
@@ -119,6 +125,7 @@ def test_other_pictures_are_refused_unless_told_to(train, photographs, tmp_path)
     assert max(checkpoint_epochs(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_other_sizes_of_the_same_names_are_other_pictures(train, photographs, tmp_path):
     """The crops' places follow from the sizes."""
     folder = tmp_path / "photographs"
@@ -129,6 +136,7 @@ def test_other_sizes_of_the_same_names_are_other_pictures(train, photographs, tm
         train(pretrain_g, "--epochs", 1, "--resume", "--data", folder)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_before_the_names_and_the_digest_is_gone_on_from(train, photographs, tmp_path):
     """Its note has a checksum of the pictures' names and sizes, not themselves."""
     train(pretrain_g, "--epochs", 0)
@@ -148,12 +156,14 @@ def test_a_checkpoint_of_before_the_names_and_the_digest_is_gone_on_from(train, 
     assert max(checkpoint_epochs(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_fields_that_a_stage_does_not_read_may_change(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     train(pretrain_g, "--epochs", 1, "--resume", "--adv-weight", 0.5, "--d-warmup", 3, "--sample-every", 7)
     assert max(checkpoint_epochs(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_another_batch_in_mid_epoch_begins_the_epoch_anew(train, tmp_path, capsys, monkeypatch):
     """Else its means would be those of some steps divided by the number of others."""
     many = ["--crops-per-image", 4, "--epochs", 0, "--save-every-minutes", 0, "--learning-rate", 1e-9]
@@ -168,6 +178,7 @@ def test_another_batch_in_mid_epoch_begins_the_epoch_anew(train, tmp_path, capsy
     assert float(row[header.index("mse")]) == pytest.approx(float(training.log(tmp_path / "alone")[1][4 - 1]), rel=0.2)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_the_other_stage_is_refused(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     train(train_gan, "--epochs", 0, "--no-vgg")
@@ -177,6 +188,7 @@ def test_a_checkpoint_of_the_other_stage_is_refused(train, tmp_path):
         train(pretrain_g, "--epochs", 20, "--resume")
 
 
+@pytest.mark.slow
 def test_stage_2_goes_on_without_stage_1s_file_but_not_with_another_loss(train, tmp_path, monkeypatch):
     train(pretrain_g, "--epochs", 0)
     train(train_gan, "--epochs", 0, "--no-vgg")
@@ -188,6 +200,7 @@ def test_stage_2_goes_on_without_stage_1s_file_but_not_with_another_loss(train, 
         train(train_gan, "--epochs", 2, "--vgg19", "x", "--resume")
 
 
+@pytest.mark.slow
 def test_an_error_at_an_epochs_end_loses_none_of_its_steps(train, tmp_path, valid, monkeypatch):
     """A validation picture that has gone, a full disk: the checkpoint is of the epoch's last step."""
 
@@ -208,6 +221,7 @@ def test_an_error_at_an_epochs_end_loses_none_of_its_steps(train, tmp_path, vali
     training.assert_same(found, wanted)
 
 
+@pytest.mark.slow
 def test_a_signal_at_the_very_end_keeps_what_follows_from_starting(train, tmp_path, monkeypatch):
     monkeypatch.setattr(loop._Run, "_report", lambda run, is_last: signal.getsignal(signal.SIGINT)(signal.SIGINT, None))
     with pytest.raises(SystemExit) as stopped:
@@ -215,6 +229,7 @@ def test_a_signal_at_the_very_end_keeps_what_follows_from_starting(train, tmp_pa
     assert stopped.value.code == 130 and checkpoint_epochs(tmp_path) == [1]
 
 
+@pytest.mark.slow
 def test_other_networks_are_refused_even_so(train, tmp_path, monkeypatch):
     train(pretrain_g, "--epochs", 0)
     train(train_gan, "--epochs", 0, "--no-vgg")
@@ -225,6 +240,7 @@ def test_other_networks_are_refused_even_so(train, tmp_path, monkeypatch):
         train(train_gan, "--epochs", 1, "--no-vgg", "--resume")
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(train, tmp_path, capsys):
     train(pretrain_g, "--epochs", 3)
     wanted = training.checkpoints(tmp_path, STAGE1)
@@ -238,6 +254,7 @@ def test_a_damaged_checkpoint_is_passed_over(train, tmp_path, capsys):
     training.assert_same(training.checkpoints(tmp_path, STAGE1)[newest.stem], wanted[newest.stem])
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_half_written_is_removed(train, tmp_path):
     folder = tmp_path / "checkpoints" / STAGE1
     folder.mkdir(parents=True)
@@ -246,6 +263,7 @@ def test_what_a_killed_run_left_half_written_is_removed(train, tmp_path):
     assert [path.name for path in folder.iterdir()] == ["epoch_000001_step_000000.npz"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_without_what_it_needs_is_named(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     (path,) = (tmp_path / "checkpoints" / STAGE1).iterdir()
@@ -278,6 +296,7 @@ def valid(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_validation_is_evaluates_measure_and_the_best_is_kept(train, tmp_path, valid, capsys):
     train(pretrain_g, "--epochs", 6, "--valid", valid, "--valid-every", 2, "--learning-rate", 0.02)
     header, *rows = training.log(tmp_path)
@@ -323,6 +342,7 @@ def scripted(monkeypatch, psnr, distance):
     monkeypatch.setattr(validation, "measure", measure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags, best", [([], 1), (["--best-by", "psnr"], 2), (["--best-by", "lpips"], 1)])
 def test_stage_2_keeps_the_best_by_lpips(train, tmp_path, valid, monkeypatch, lpips_weights, capsys, flags, best):
     train(pretrain_g, "--epochs", 0)
@@ -338,6 +358,7 @@ def test_stage_2_keeps_the_best_by_lpips(train, tmp_path, valid, monkeypatch, lp
     assert "valid: 21.00 dB, SSIM 0.5000 on Y, LPIPS 0.1000, grid 0.50 (mean of 2 pictures)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags, best", [([], 2), (["--best-by", "lpips"], 1)])
 def test_stage_1_keeps_the_best_by_psnr(train, tmp_path, valid, monkeypatch, lpips_weights, capsys, flags, best):
     scripted(monkeypatch, psnr=(20, 21, 22, 21), distance=(0.3, 0.1, 0.2, 0.2))
@@ -347,6 +368,7 @@ def test_stage_1_keeps_the_best_by_psnr(train, tmp_path, valid, monkeypatch, lpi
     assert ("LPIPS" in capsys.readouterr().out) == bool(flags)
 
 
+@pytest.mark.slow
 def test_without_lpips_weights_stage_2_says_how_to_get_them(train, tmp_path, valid, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     train(pretrain_g, "--epochs", 0)
@@ -360,6 +382,7 @@ def test_without_lpips_weights_stage_2_says_how_to_get_them(train, tmp_path, val
         train(train_gan, "--epochs", 2, "--no-vgg", "--valid", valid, "--best-by", "lpips", "--resume")
 
 
+@pytest.mark.slow
 def test_a_grid_is_warned_of(train, tmp_path, valid, monkeypatch, lpips_weights, capsys):
     train(pretrain_g, "--epochs", 0)
     grids = iter((0.13, 0.2, 1.86, 1.9))
@@ -374,6 +397,7 @@ def test_a_grid_is_warned_of(train, tmp_path, valid, monkeypatch, lpips_weights,
     assert said.count("a grid of 4 pixels") == 1
 
 
+@pytest.mark.slow
 def test_other_validation_pictures_have_a_best_of_their_own(train, tmp_path, valid, capsys):
     train(pretrain_g, "--epochs", 1, "--valid", valid, "--valid-every", 1)
     other = tmp_path / "other"
@@ -394,6 +418,7 @@ def test_a_valid_folder_that_cannot_be_measured_on_is_named_before_training(trai
     assert not list(tmp_path.rglob("*.npz"))
 
 
+@pytest.mark.slow
 def test_the_weights_for_users_are_the_moving_average(train, tmp_path):
     train(pretrain_g, "--epochs", 2, "--ema", 0.99)
     arrays = training.checkpoints(tmp_path, STAGE1)["epoch_000003_step_000000"]
@@ -403,6 +428,7 @@ def test_the_weights_for_users_are_the_moving_average(train, tmp_path):
         assert not np.array_equal(found[name], arrays[f"generator/{name}"])
 
 
+@pytest.mark.slow
 def test_stage_2_begins_with_what_stage_1_reached_and_its_warnings_are_said_once(train, tmp_path, capsys, monkeypatch):
     train(pretrain_g, "--epochs", 3)
     monkeypatch.setattr(health, "D_HR", -1.0)  # every D has won
@@ -418,6 +444,7 @@ def test_stage_2_begins_with_what_stage_1_reached_and_its_warnings_are_said_once
     assert "D has won" not in said.err and "stage 1's generator)" not in said.out
 
 
+@pytest.mark.slow
 def test_while_d_warms_up_g_stays_as_it_is(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     train(train_gan, "--epochs", 1, "--no-vgg", "--d-warmup", 4)  # of 2 × 2 steps
@@ -429,6 +456,7 @@ def test_while_d_warms_up_g_stays_as_it_is(train, tmp_path):
             np.testing.assert_array_equal(arrays[name], array)
 
 
+@pytest.mark.slow
 def test_the_schedule_reaches_the_optimizer_and_the_log(train, tmp_path):
     train(pretrain_g, "--epochs", 3, "--schedule", "step")
     header, *rows = training.log(tmp_path)

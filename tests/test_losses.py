@@ -6,7 +6,7 @@ import paddle
 import pytest
 from paddle import nn
 
-from tests import golden
+from tests.helpers import golden
 from train import losses
 from train.recipe import Recipe
 

@@ -10,21 +10,11 @@ from scipy.signal import correlate
 from data import lpips
 from data.lpips import Lpips
 from models.errors import InputError
-from tests import golden, matlab
+from tests.helpers import golden, matlab
+from tests.helpers.lpips_weights import random_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 STRIDES, PADDINGS = (4, 1, 1, 1, 1), (2, 2, 1, 1, 1)
-
-
-def random_weights(seed=0):
-    rng = np.random.default_rng(seed)
-    arrays = {}
-    for name, shape in lpips.SHAPES.items():
-        gain = np.sqrt(2 / np.prod(shape[1:])) if len(shape) == 4 else 0.1
-        arrays[name] = (rng.standard_normal(shape) * gain).astype("float32")
-        if name.startswith("linear"):
-            arrays[name] = np.abs(arrays[name])
-    return arrays
 
 
 def by_scipy(arrays, sr, hr):
@@ -59,6 +49,7 @@ def distance(arrays):
     return Lpips(arrays)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(31, 31), (43, 60), (64, 33)])
 def test_it_is_the_papers_formula(arrays, distance, size):
     hr = matlab.noise(*size)

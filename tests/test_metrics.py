@@ -11,7 +11,7 @@ from data.degrade import bicubic
 from data.imresize import imresize
 from data.metrics import grid, luma, psnr_rgb, psnr_y, ssim_y
 from models.errors import InputError
-from tests import golden
+from tests.helpers import golden
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -142,6 +142,7 @@ def has_one_plane(path):
     return cv2.imread(str(path), cv2.IMREAD_UNCHANGED).ndim == 2
 
 
+@pytest.mark.slow
 @golden.needs_data
 @pytest.mark.parametrize("lr_from", ["LRbicx4", "HR"])
 @pytest.mark.parametrize("data_set", PUBLISHED)
@@ -174,16 +175,16 @@ class TestGrid:
     @pytest.mark.parametrize("phase", [(0, 0), (1, 3), (2, 2)])
     @pytest.mark.parametrize("level", [-12, 4, 20])
     def test_one_pixel_of_sixteen(self, level, phase):
-        """Its value by hand: 5 pixels in a row have the raised phase twice where it is 2 away, once elsewhere, so the 16
-        means over 5x5 are level/25 times products of 1, 1, 1 and 2. The mean of what is left is 0, and the sum of its
-        squares level² (24² + 7² - 1)/25², as 7 is 1 + 1 + 1 + 2²."""
+        """Its value by hand: 5 pixels in a row have the raised phase twice where it is 2 away, once elsewhere, so the
+        16 means over 5x5 are level/25 times products of 1, 1, 1 and 2. The mean of what is left is 0, and the sum of
+        its squares level² (24² + 7² - 1)/25², as 7 is 1 + 1 + 1 + 2²."""
         pattern = np.zeros((4, 4), int)
         pattern[phase] = level
         expected = abs(level) * math.sqrt((24**2 + 7**2 - 1) / 25**2 / 16)
         assert grid(tiled(pattern)) == pytest.approx(expected, rel=1e-4)
 
     def test_a_checkerboard_of_single_pixels(self):
-        """It repeats every 4 pixels, too: 13 of a window's 25 pixels are like its middle, so 24/25 of the level is left."""
+        """It repeats every 4 pixels, too: 13 of a window's 25 pixels are like its middle: 24/25 of it is left."""
         assert grid(tiled([[0, 10], [10, 0]])) == pytest.approx(5 * 24 / 25, rel=1e-4)
 
     @pytest.mark.parametrize("rgb, weight", [((10, 0, 0), 0.299), ((0, 10, 0), 0.587), ((0, 0, 10), 0.114)])

@@ -18,10 +18,8 @@ import pytest
 
 from data import mounted
 from models.errors import InputError
-from models.fluid import read_variable
 from models.weights import load_generator
-from tests import golden
-from tests.golden import needs_golden
+from tests.helpers import golden
 
 ROOT = Path(__file__).resolve().parents[1]
 PNG = cv2.imencode(".png", np.random.RandomState(0).randint(0, 256, (12, 12, 3)).astype("uint8"))[1].tobytes()
@@ -273,19 +271,17 @@ def test_vgg19s_weights_in_every_shape(mount, to, tmp_path):
     assert mounted.vgg19(mount=mount, to=to) == mount / "data4" / "vgg19.pdparams"
 
 
-@needs_golden
-def test_the_articles_checkpoint_is_found_and_can_be_loaded(mount, to):
-    variables = {
-        path.relative_to(golden.GOLDEN).as_posix(): path.read_bytes() for path in golden.GOLDEN.glob("g_*/**/*.*")
-    }
-    variables = {name: content for name, content in variables.items() if name.startswith("g_models/")}
+@pytest.mark.slow
+def test_the_articles_checkpoint_is_found_and_can_be_loaded(g_models, mount, to):
+    files = [path for path in g_models.rglob("*") if path.is_file()]
+    variables = {path.relative_to(g_models.parent).as_posix(): path.read_bytes() for path in files}
     renamed = {name.replace("g_models/", "d_models/"): content for name, content in variables.items()}
     write(mount / "data1", {"article.zip": zipped({**renamed, **variables})})
     found = mounted.g_models(mount=mount, to=to)
     assert found.name == "g_models"
     weight = load_generator(found).state_dict()["out_conv.weight"].numpy()
-    np.testing.assert_array_equal(weight, read_variable(golden.GOLDEN / "g_models" / "out.w_0"))
-    assert mounted.g_models(named=golden.GOLDEN / "g_models", to=to) == golden.GOLDEN / "g_models"
+    np.testing.assert_array_equal(weight, golden.weight("out.w_0", (3, 64, 1, 1)))
+    assert mounted.g_models(named=g_models, to=to) == g_models
 
 
 def test_the_best_benchmark_is_taken_and_its_lr_left(mount, to):
@@ -349,6 +345,7 @@ def test_the_next_best_is_taken_where_the_best_cannot_be_unpacked(mount, to, cap
     assert "a.zip is damaged" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [zipped(DIV2K), zipped({"inner.zip": zipped(DIV2K)})], ids=["zip", "zip in a zip"])
 def test_two_processes_unpack_the_same_archive_at_once(mount, to, tmp_path, packed):
     """Each has written all files, and neither has given them their place, when both go on."""

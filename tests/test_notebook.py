@@ -18,8 +18,7 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from tests import golden
-from tests.golden import GOLDEN, needs_golden
+from tests.helpers import golden
 from train.recipe import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +32,7 @@ def source(cell) -> str:
     return "".join(cell["source"])
 
 
-# ------------------------------------------------------------------------------------------------------- as it is stored
+# ------------------------------------------------------------------------------------------------------ as it is stored
 
 
 def test_nothing_is_stored_of_its_outputs_but_two_small_pictures():
@@ -91,6 +90,7 @@ def run(script, *words):
 """
 
 
+@pytest.mark.slow
 def test_without_quick_the_recipe_is_the_articles():
     cells = [source(cell) for cell in CODE if 'run("train/' in source(cell)]
     script = "\n".join([STAND_INS.format(root=str(ROOT)), *cells])
@@ -153,7 +153,7 @@ def clone(folder: Path) -> None:
 
 
 def mount(folder: Path) -> None:
-    """A data set as AI Studio mounts it: one zip with the original project's checkpoint in it; and its recorded input."""
+    """A data set as AI Studio mounts it: one zip with the original project's checkpoint; and its recorded input."""
     (folder / "data4321").mkdir(parents=True)
     with zipfile.ZipFile(folder / "data4321" / "original.zip", "w") as archive:
         for name, array in golden.generator_variables().items():
@@ -383,9 +383,8 @@ def test_the_slider_has_both_pictures_in_it(executed):
     assert len(page) < 300_000
 
 
-@needs_golden
 def test_the_original_projects_checkpoint_computes_what_was_recorded(executed):
-    with np.load(GOLDEN / "golden_seed0.npz") as recorded:
+    with np.load(golden.RECORDINGS / "golden_seed0.npz") as recorded:
         expected = recorded["g_eval"]
     found = np.load(executed[1] / "probe_original.npy")
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
@@ -437,6 +436,7 @@ def test_a_setting_is_changed_and_keeps_its_comment():
         run.with_settings(notebook, {"NOTHING": 1})
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_stops_the_notebook():
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
@@ -471,6 +471,7 @@ def test_the_stored_notebook_is_what_run_would_store():
     )
 
 
+@pytest.mark.slow
 def test_the_command_executes_a_notebook_and_stores_it(tmp_path):
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("nbclient")
@@ -478,7 +479,8 @@ def test_the_command_executes_a_notebook_and_stores_it(tmp_path):
     clone(tmp_path / "srgan")
     path = tmp_path / "srgan" / "notebooks" / "srgan.ipynb"
     draw = (
-        "from io import BytesIO\nfrom IPython.display import Image\nfrom PIL import Image as Pictures\nfile = BytesIO()\n"
+        "from io import BytesIO\nfrom IPython.display import Image\nfrom PIL import Image as Pictures\n"
+        "file = BytesIO()\n"
         "Pictures.new('RGB', (SIDE, SIDE)).save(file, 'JPEG')\nprint('said')\nImage(file.getvalue())"
     )
     cells = [nbformat.v4.new_code_cell(text) for text in ("SIDE = 8  # pixels", draw)]
@@ -494,6 +496,7 @@ def test_the_command_executes_a_notebook_and_stores_it(tmp_path):
     assert Image.open(io.BytesIO(base64.b64decode(output["data"]["image/jpeg"]))).size == (24, 24)
 
 
+@pytest.mark.slow
 def test_run_stores_the_two_pictures_and_no_setting(tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("nbclient")

@@ -56,7 +56,8 @@ def test_what_a_command_writes_is_shown_at_once(script, tmp_path, monkeypatch):
     """The command waits for a file that is made when its first line has been shown."""
     go = tmp_path / "go"
     path = script(
-        f"import os, time\nprint('first')\nfor _ in range(600):\n    if os.path.exists({str(go)!r}): break\n    time.sleep(0.1)\n"
+        "import os, time\nprint('first')\nfor _ in range(600):\n"
+        f"    if os.path.exists({str(go)!r}): break\n    time.sleep(0.1)\n"
         "else: raise SystemExit('nobody saw it')"
     )
     screen = io.StringIO()
@@ -79,7 +80,8 @@ def test_the_stop_button_is_ctrl_c_for_the_command_which_may_still_save(script, 
         f"    time.sleep(0.5)\n    pathlib.Path({str(saved)!r}).touch()\n    print('saved')\n    sys.exit(130)"
     )
     notebook = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom notebooks import show\ntry:\n    show.run({str(command)!r})\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom notebooks import show\n"
+        f"try:\n    show.run({str(command)!r})\n"
         "except KeyboardInterrupt:\n    print('stopped')"
     )
     line = [sys.executable, "-c", notebook]

@@ -6,7 +6,7 @@ import pytest
 
 from data.pairs import pairs, read_pair
 from models.errors import InputError
-from tests import matlab
+from tests.helpers import matlab
 
 NAMES = ["a.png", "b.bmp", "照片 c.png"]
 

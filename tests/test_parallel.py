@@ -1,4 +1,4 @@
-"""Several processes: two real ones on the CPU, started by Paddle's launcher. Their parts are the functions of `PARTS`."""
+"""Several processes: two real ones on the CPU, started by Paddle's launcher. Their parts are those of `PARTS`."""
 
 import argparse
 import atexit
@@ -20,6 +20,8 @@ from paddle import nn
 from models.errors import InputError
 from train import losses, parallel
 from train.precision import Precision
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 LATE = 32  # seconds; gloo alone gives up after 30

@@ -14,8 +14,8 @@ import pytest
 from models import pickles
 from models.errors import InputError
 from models.weights import read_pdparams
-from tests.golden import SHARED
-from tests.test_weights import EMPTY, FALSE, ONE, PLAIN, a_dict, array, call, global_, state, text
+from tests.helpers.golden import SHARED
+from tests.helpers.pickles import EMPTY, FALSE, ONE, PLAIN, a_dict, array, call, global_, state, text
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = SHARED / "cases" / "weights"
@@ -55,9 +55,11 @@ def hostile() -> dict:
         + put(ORDERED_DICT).replace(b"q\x01", b"q\x02") + b"h\x02h\x01\x85R" * 30_000 + b".",
         "numbers of one hash as names": b"}(" + SAME_HASH * 5000 + b"u.",
         "many of one name": b"}(" + (text("weight") + b"N") * 40_000 + b"u.",
-        "long names compared again and again": b"}" + text("x" * 400_000) + b"q\x01Ns" + text("x" * 400_000) + b"q\x02Ns" + b"h\x01Ns" * 30_000 + b".",
+        "long names compared again and again": b"}" + text("x" * 400_000) + b"q\x01Ns"
+        + text("x" * 400_000) + b"q\x02Ns" + b"h\x01Ns" * 30_000 + b".",
         "big-endian arrays of the same bytes": put(text(BIG.decode())) + b"]("
-        + (EMPTY + b"(K\x01J" + struct.pack("<i", len(BIG) // 4) + b"\x85" + call(DTYPE, text("f4"), FALSE, FALSE) + state(b"K\x03", text(">"), b"NNN" + b"J\xff\xff\xff\xff" * 2 + b"K\x00") + FALSE + b"h\x01tb") * 2000
+        + (EMPTY + b"(K\x01J" + struct.pack("<i", len(BIG) // 4) + b"\x85" + call(DTYPE, text("f4"), FALSE, FALSE)
+        + state(b"K\x03", text(">"), b"NNN" + b"J\xff\xff\xff\xff" * 2 + b"K\x00") + FALSE + b"h\x01tb") * 2000
         + b"e.",
         "arrays of the same text": put(text(BIG.decode())) + b"]("
         + (EMPTY + b"(K\x01J" + struct.pack("<i", len(BIG) // 4) + b"\x85" + PLAIN + FALSE + b"h\x01tb") * 2000
@@ -65,7 +67,8 @@ def hostile() -> dict:
         "a million dicts": b"}" * 1_000_000 + b".",
         "a million lists": b"]" * 1_000_000 + b".",
         "a million marks": b"(" * 1_000_000 + b".",
-        "a million entries of the memo": b"N" + b"".join(b"r" + struct.pack("<I", 4096 * i) for i in range(200_000)) + b".",
+        "a million entries of the memo": b"N"
+        + b"".join(b"r" + struct.pack("<I", 4096 * i) for i in range(200_000)) + b".",
         "an entry of the memo at 2^32": b"}r\xff\xff\xff\xff0N.",
         "a tuple of a million": b"(" + b"N" * 1_000_000 + b"t.",
         "a number of a million digits": b"I" + b"9" * 1_000_000 + b"\n.",
@@ -79,7 +82,9 @@ def hostile() -> dict:
         "a shape of 100,000 dimensions": a_dict(array(shape=b"(" + b"J\xff\xff\xff\x7f" * 100_000 + b"t")),
         "a shape of more than 2^64": a_dict(array(shape=b"(" + b"J\xff\xff\xff\x7f" * 8 + b"t")),
         "a shape of truth values": a_dict(array(shape=b"\x88\x88\x86")),
-        "an empty array of 2^62": a_dict(array(shape=b"K\x00\x8a\x08" + struct.pack("<Q", 2**62) + b"\x86", data=b"U\x00")),
+        "an empty array of 2^62": a_dict(
+            array(shape=b"K\x00\x8a\x08" + struct.pack("<Q", 2**62) + b"\x86", data=b"U\x00")
+        ),
         "a list in itself": b"]q\x01h\x01a.",
         "a dict in itself": b"}q\x01" + text("x") + b"h\x01s.",
         "a deep tuple": b"\x80\x04" + DEEP + b".",
@@ -97,7 +102,8 @@ def hostile() -> dict:
             f"doubling {way}, as a module": b"\x80\x04" + value + text("x") + b"\x93.",
             f"doubling {way}, as a dtype": b"\x80\x04" + a_dict(call(DTYPE, value, FALSE, FALSE)),
             f"doubling {way}, as an encoding": b"\x80\x04" + a_dict(call(ENCODE, text("x"), value)),
-            f"doubling {way}, as a dtype's state": b"\x80\x04" + a_dict(call(DTYPE, text("f4"), FALSE, FALSE) + value + b"b"),
+            f"doubling {way}, as a dtype's state": b"\x80\x04"
+            + a_dict(call(DTYPE, text("f4"), FALSE, FALSE) + value + b"b"),
             f"doubling {way}, within a dtype's state": b"\x80\x04"
             + a_dict(call(DTYPE, text("f4"), FALSE, FALSE) + state(b"K\x03", text("<"), value, b"NNNNN")),
             f"doubling {way}, as a shape": b"\x80\x04" + a_dict(array(shape=value)),
@@ -151,6 +157,7 @@ print(json.dumps(results))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures the memory by Linux' rules")
 def test_hostile_files_are_refused_in_little_time_and_memory(tmp_path):
     files = hostile()

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 
 from data.picture import FORMATS, Picture, check_writable, lost, read_picture, save_image, to_8_bits, write_picture
 from models.errors import InputError
-from tests.test_images import STORED, chunk, picture, png_bytes, samples_of_16_bits
+from tests.helpers.pictures import STORED, chunk, picture, png_bytes, samples_of_16_bits
 
 ROOT = Path(__file__).resolve().parents[1]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -467,6 +467,7 @@ class TestMaxPixels:
 
 
 class TestWriteLossless:
+    @pytest.mark.slow
     @every_sample
     @every_layout
     @pytest.mark.parametrize("size", [(9, 13), (1, 1), (1, 400), (400, 1), (700, 900)])
@@ -484,6 +485,7 @@ class TestWriteLossless:
             image.load()  # which checks every checksum
         assert_read(tmp_path / "a.png", drawn)
 
+    @pytest.mark.slow
     @every_sample
     @every_layout
     @pytest.mark.parametrize("size", [(9, 13), (1, 1), (1, 400), (400, 1), (700, 900)])
@@ -686,6 +688,7 @@ class TestWriteWhole:
         assert os.listdir(path.parent) == [path.name]
         assert read_picture(str(path)).colour.shape == (9, 13, 3)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.webp", "a.tif"])
     @every_sample
     def test_no_room_keeps_what_was_there(self, tmp_path, name, dtype):
@@ -734,6 +737,7 @@ def run_python(program, *arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 @pytest.mark.parametrize(
     "name, bytes_a_pixel", [("a.png", 0), ("a.tif", 0), ("a.jpg", 4), ("a.bmp", 4), ("a.webp", 12)]

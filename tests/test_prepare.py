@@ -30,6 +30,7 @@ def run(*arguments, cwd, **environment):
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=100)
 
 
+@pytest.mark.slow
 def test_sample_from_another_folder_and_without_network(tmp_path):
     nowhere = "http://127.0.0.1:9"  # the discard port: whoever tries to download fails
     caches = {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "home"), "MPLCONFIGDIR": str(tmp_path)}
@@ -91,6 +92,7 @@ def photographs(tmp_path):
     return folder, pictures
 
 
+@pytest.mark.slow
 def test_pictures_are_decoded_beside_themselves(photographs, tmp_path):
     folder, pictures = photographs
     for said in ("decoding", ""):  # a bar the first time, and the second time nothing is to be done
@@ -128,6 +130,7 @@ def test_a_folder_that_is_not_there(tmp_path):
     assert done.stderr == f"error: {tmp_path / 'nowhere'} is not there; expected a folder of pictures\n"
 
 
+@pytest.mark.slow
 def test_one_thing_is_to_be_done_and_help_shows_the_usage(tmp_path):
     for arguments in ((), (tmp_path, "--sample", tmp_path)):
         done = run(*arguments, cwd=tmp_path)

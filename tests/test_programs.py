@@ -10,7 +10,7 @@ import pytest
 
 from infer import programs
 from models.errors import InputError
-from tests import generators, golden
+from tests.helpers import generators, golden
 
 needs_onnx_export = pytest.mark.skipif(bool(programs.onnx_missing()), reason=programs.onnx_missing() or "-")
 SIZES = [(2, 3, 9, 14), (1, 3, 1, 1), (1, 3, 23, 3), (2, 3, 9, 14)]
@@ -52,13 +52,13 @@ def paddle_program(folder):
     return lambda lr: program(paddle.to_tensor(lr)).numpy()
 
 
+@pytest.mark.slow
 def test_the_paddle_program_computes_any_size_and_batch_as_the_generator_does(paddle_folder, pairs):
     program = paddle_program(paddle_folder)
     for lr, sr in pairs:
         np.testing.assert_allclose(program(lr), sr, rtol=0, atol=1e-5)
 
 
-@golden.needs_golden
 def test_the_paddle_program_equals_the_recording(paddle_folder, recorded):
     np.testing.assert_allclose(paddle_program(paddle_folder)(recorded_lr()), recorded["g_eval"], rtol=0, atol=1e-5)
 
@@ -120,7 +120,6 @@ def test_the_onnx_program_computes_any_size_and_batch_as_the_generator_does(onnx
 
 
 @needs_onnx_export
-@golden.needs_golden
 def test_the_onnx_program_equals_the_recording(onnx_file, recorded):
     np.testing.assert_allclose(onnx_program(onnx_file)(recorded_lr()), recorded["g_eval"], rtol=0, atol=1e-5)
 
@@ -142,6 +141,7 @@ def test_the_onnx_program_is_valid_with_free_axes_and_one_named_input(onnx_file)
     assert "DepthToSpace" in operations and "BatchNormalization" not in operations
 
 
+@pytest.mark.slow
 @needs_onnx_export
 def test_onnx_is_written_without_a_word(tmp_path, capfd):
     programs.write_onnx(generators.recorded(), tmp_path)
@@ -149,6 +149,7 @@ def test_onnx_is_written_without_a_word(tmp_path, capfd):
     assert [path.name for path in tmp_path.iterdir()] == [f"{programs.NAME}.onnx"]
 
 
+@pytest.mark.slow
 @needs_onnx_export
 def test_an_exporter_that_writes_nothing_is_said_with_its_own_words(tmp_path, monkeypatch):
     import paddle2onnx

@@ -8,8 +8,10 @@ import time
 import pytest
 
 from models import weights
-from tests import training
+from tests.helpers import training
 from train import checkpoint
+
+pytestmark = pytest.mark.slow
 
 STAGES = {"pretrain_g.py": "pretrain_g", "train_gan.py": "srgan_g"}
 # Four epochs of sixteen steps.

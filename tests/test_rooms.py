@@ -1,6 +1,7 @@
 """The rooms and the import rule of docs/how-it-works.md."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,12 @@ def test_an_import_never_goes_up(room):
     assert files or room == "notebooks"
     upwards = {str(path.relative_to(ROOT)): imported(path) - BELOW[room] - {room} for path in files}
     assert not {path: rooms for path, rooms in upwards.items() if rooms}
+
+
+def test_no_test_file_imports_another():
+    """What several need is in tests/helpers/, which imports no test file either. A program given as a string counts."""
+    test_file = re.compile(r"(?:from tests import |(?:from|import) tests\.)(?!helpers\b)(\w+)")
+    files = [path for path in sorted((ROOT / "tests").rglob("*.py")) if path != Path(__file__)]
+    assert len(files) > 50
+    found = {path.name: test_file.findall(path.read_text(encoding="utf-8")) for path in files}
+    assert not {name: others for name, others in found.items() if set(others) - {Path(name).stem}}

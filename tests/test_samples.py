@@ -37,6 +37,7 @@ def test_figure_shows_lr_hr_and_sr_from_left_to_right(tmp_path):
     assert columns[0].max() < columns[1].min() and columns[1].max() < columns[2].min()
 
 
+@pytest.mark.slow
 def test_curves_draw_one_panel_a_loss(tmp_path):
     sizes = {}
     for count in (1, 5):

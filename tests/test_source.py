@@ -11,7 +11,8 @@ import pytest
 from infer.source import Source
 from models import weights
 from models.errors import InputError
-from tests import generators, golden
+from tests.helpers import generators, golden
+from tests.helpers.fluid_files import write_folder
 
 
 class Hostile:
@@ -38,21 +39,22 @@ def state(source):
 # --------------------------------------------------------------------------------------------------------- generator
 
 
-@golden.needs_golden
-def test_a_file_and_the_articles_folder_give_the_recordings_generator(weights_file):
+def test_a_file_and_the_articles_folder_give_the_recordings_generator(weights_file, g_models):
     expected = generators.numbers(generators.recorded())
-    for path in (weights_file, golden.GOLDEN / "g_models"):
+    for path in (weights_file, g_models):
         found = state(Source(str(path)))
         assert found.keys() == expected.keys()
         for name, array in expected.items():
             np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
+@pytest.mark.slow
 def test_it_is_in_eval_mode(weights_file, other_file):
     assert not Source(str(weights_file)).generator().training
     assert not Source(str(weights_file), str(other_file), 0.3).generator().training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_blending_interpolates_every_weight_and_statistic(weights_file, other_file, alpha):
     first, second = (generators.numbers(generators.recorded(seed)) for seed in (0, 1))
@@ -115,20 +117,16 @@ def folder_with_other_files(folder):
 
 
 def incomplete_folder(folder):
-    if not golden.GOLDEN.is_dir():
-        pytest.skip("../shared/golden is not on this machine")
-    copy = folder / "incomplete"
-    shutil.copytree(golden.GOLDEN / "g_models", copy)
-    for path in [copy, *copy.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    (copy / "out.w_0").unlink()
-    return copy
+    variables = golden.generator_variables()
+    del variables["out.w_0"]
+    return write_folder(folder / "incomplete", variables)
 
 
 BAD = [no_such_file, empty_file, text, cut, hostile, other_network, other_shape]
 BAD += [empty_folder, folder_with_other_files, incomplete_folder]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", BAD)
 def test_what_cannot_be_used_is_named(bad, tmp_path, weights_file):
     path = bad(tmp_path)
@@ -139,6 +137,7 @@ def test_what_cannot_be_used_is_named(bad, tmp_path, weights_file):
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [no_such_file, empty_folder, folder_with_other_files, incomplete_folder])
 def test_what_is_not_there_has_no_key(bad, tmp_path, weights_file):
     path = bad(tmp_path)
@@ -181,14 +180,11 @@ def test_without_a_blend_alpha_does_not_matter(weights_file):
     assert Source(str(weights_file), "", 0.25).key() == Source(str(weights_file)).key()
 
 
-@golden.needs_golden
-def test_the_articles_folder_has_a_key_of_its_weights(tmp_path):
-    folder = golden.GOLDEN / "g_models"
+@pytest.mark.slow
+def test_the_articles_folder_has_a_key_of_its_weights(g_models, tmp_path):
     copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    for path in [copy, *copy.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    key = Source(str(folder)).key()
+    shutil.copytree(g_models, copy)
+    key = Source(str(g_models)).key()
     assert Source(str(copy)).key() == key
     (copy / "ho").mkdir()
     (copy / "ho" / "fc.b_0").write_bytes(b"the discriminator's, which does not matter")

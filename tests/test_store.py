@@ -125,6 +125,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_made_anew(photographs, damage):
     folder = folder_of(photographs)
@@ -262,6 +263,7 @@ def whole_files(place):
     return names
 
 
+@pytest.mark.slow
 @linux
 def test_a_build_that_is_killed_goes_on_where_it_was(tmp_path):
     # Three megabytes each: killed at these moments, some are decoded, some half written.
@@ -285,6 +287,7 @@ def test_a_build_that_is_killed_goes_on_where_it_was(tmp_path):
         np.testing.assert_array_equal(pictures[i], wanted)
 
 
+@pytest.mark.slow
 @linux
 def test_processes_that_build_at_once_all_get_every_picture(tmp_path):
     photographs = make_photographs(tmp_path / "photos", height=200, width=200)
@@ -352,6 +355,7 @@ def test_what_was_used_longest_ago_goes_first(photographs, monkeypatch):
     assert pictures[0] is first and pictures[1] is not second
 
 
+@pytest.mark.slow
 @linux
 def test_memory_does_not_grow_with_the_pictures(tmp_path):
     # 60 MB of pictures, 8 of them mapped at once.

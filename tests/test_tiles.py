@@ -8,8 +8,8 @@ import pytest
 
 from infer import tiles
 from models.scale import SCALE
-from tests import generators
-from tests.generators import REACH
+from tests.helpers import generators
+from tests.helpers.generators import REACH
 
 # ------------------------------------------------------------------------------------------------------------ reach
 
@@ -33,6 +33,7 @@ def all_positive():
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", [0, 1])
 def test_reach_is_what_the_gradient_says(axis):
     """The LR pixels that the 4 SR rows (columns) of LR row (column) 45 depend on, on a strip of 90×3 (3×90)."""
@@ -163,6 +164,7 @@ def window_pixels(height, width, tile):
     return found.pop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixels", [0, 1, 5000, SMALLEST_WINDOW**2, 20_000, 160_000, 300_000])
 def test_windows_of_the_tile_chosen_have_no_more_pixels_than_given(pixels):
     for height, width in itertools.product(SIDES, SIDES):

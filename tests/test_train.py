@@ -19,10 +19,12 @@ from data.crops import standardize
 from models import weights
 from models.errors import InputError
 from models.generator import Generator
-from tests import golden
-from tests.training import SMALL, command_line, run, write_photographs
+from tests.helpers import golden
+from tests.helpers.training import SMALL, command_line, run, write_photographs
 from train import flags, parallel, pretrain_g, run_json, train_gan
 from train.recipe import RECIPES
+
+pytestmark = pytest.mark.slow
 
 EPOCH_INIT = r"\[\*\] Epoch_init: \[ {0}/ {1}\] time: \d+\.\d{{4}}s, mse: \d+\.\d{{8}}\n"
 EPOCH = r"\[\*\] Epoch: \[ {0}/ {1}\] time: \d+\.\d{{4}}s, d_loss: \d+\.\d{{8}} g_loss: \d+\.\d{{8}} \(mse: \d"
@@ -157,11 +159,10 @@ def test_training_depends_on_the_seed_and_not_on_the_workers(stage1, photographs
     assert not np.array_equal(results["a"], results["c"])
 
 
-@golden.needs_golden
-def test_stage_1_goes_on_from_a_folder_of_the_articles(photographs, tmp_path):
+def test_stage_1_goes_on_from_a_folder_of_the_articles(photographs, g_models, tmp_path):
     result = run(
         "pretrain_g.py", "--data", photographs, "--output", tmp_path, "--epochs", 0, "--learning-rate", 1e-9,
-        "--init", golden.GOLDEN / "g_models", *SMALL,
+        "--init", g_models, *SMALL,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     found = paddle.load(str(tmp_path / "pretrain_g.pdparams"))["out_conv.weight"].numpy()

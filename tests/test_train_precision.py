@@ -1,4 +1,4 @@
-"""Mixed precision of the training. Paddle has it on GPUs only: there are stand-ins here, and float16's scaling on the CPU."""
+"""Mixed precision of the training. Paddle has it on GPUs only: here are stand-ins, and float16's scaling on the CPU."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ from train.precision import FP32, Precision
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """A stand-in for a GPU, on which convolutions come out in the type that autocast was asked for; returns the asked."""
+    """A stand-in for a GPU, on which convolutions come out in the type that autocast was asked for; gives the asked."""
     asked = []
     conv2d = F.conv2d
 

@@ -42,6 +42,7 @@ def photographs():
     return [np.random.RandomState(i).randint(0, 256, (100 + i, 120, 3)).astype("uint8") for i in range(3)]
 
 
+@pytest.mark.slow
 def test_every_way_takes_the_same_steps_and_tells_its_parts(photographs, tmp_path, monkeypatch):
     from benchmarks import paddle_training
 
@@ -69,6 +70,7 @@ def test_every_way_takes_the_same_steps_and_tells_its_parts(photographs, tmp_pat
     train_step.check_same({way: steps[0][1] for way, steps in found.items()})
 
 
+@pytest.mark.slow
 def test_it_prints_a_table_with_every_way():
     call = [sys.executable, "benchmarks/train_step.py", "--stages", "1", "--sizes", "16", "--batch-size", "2"]
     ended = subprocess.run(

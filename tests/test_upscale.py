@@ -14,7 +14,6 @@ from PIL import Image, ImageCms
 from infer import Upscaler
 from models import weights
 from models.generator import Generator
-from tests import golden
 
 ROOT = Path(__file__).resolve().parents[1]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -116,6 +115,7 @@ def pixels(path):
 
 
 class TestFolder:
+    @pytest.mark.slow
     def test_bad_files_are_named_with_the_reason_and_the_others_go_on(self, upscaled):
         _, result = upscaled
         assert result.returncode == 1
@@ -215,6 +215,7 @@ class TestFolder:
             with Image.open(output / name) as image:
                 assert image.info["icc_profile"] == SRGB
 
+    @pytest.mark.slow
     def test_a_second_run_skips_what_is_there_unless_told_to_replace_it(
         self, upscaled, pictures, trained, cache, tmp_path
     ):
@@ -228,6 +229,7 @@ class TestFolder:
         assert pixels(target).shape == (48, 60, 3)
         assert sorted(os.listdir(tmp_path)) == ["colour_x4.png"]
 
+    @pytest.mark.slow
     def test_what_a_killed_run_left_is_removed_from_every_folder_that_it_writes_to(
         self, pictures, trained, cache, tmp_path
     ):
@@ -245,6 +247,7 @@ class TestFolder:
 
 
 class TestFlags:
+    @pytest.mark.slow
     def test_format_quality_and_suffix(self, pictures, trained, cache, tmp_path):
         flags = ["--weights", trained, "--suffix", " large", "--format", "jpg", "--quality"]
         sizes = []
@@ -258,6 +261,7 @@ class TestFlags:
             sizes.append(path.stat().st_size)
         assert sizes[0] < sizes[1]
 
+    @pytest.mark.slow
     def test_two_pictures_of_one_name_do_not_replace_each_other(self, pictures, trained, cache, tmp_path):
         inputs = [pictures / "colour.png", pictures / "sub", tmp_path / "colour.bmp"]
         Image.fromarray(pixels(pictures / "plain.bmp")).save(inputs[-1])
@@ -266,6 +270,7 @@ class TestFlags:
         assert "colour.bmp: its result would be" in result.stderr and "--suffix" in result.stderr
         assert sorted(os.listdir(tmp_path / "o")) == ["colour_x4.png", "照片 d_x4.png"]
 
+    @pytest.mark.slow
     def test_the_limit_on_pixels_can_be_raised(self, trained, cache, tmp_path):
         Image.new("L", (1100, 1000), 90).save(tmp_path / "large.png")
         result = run(
@@ -278,6 +283,7 @@ class TestFlags:
         assert result.returncode == 2 and "--blend" in result.stderr
         assert not (tmp_path / "o").exists()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "flags",
         [
@@ -296,10 +302,9 @@ class TestFlags:
         assert not (tmp_path / "o").exists()
 
 
-@golden.needs_golden
-def test_the_articles_folder_blended_with_a_file(pictures, trained, cache, tmp_path):
-    folder = golden.GOLDEN / "g_models"
-    flags = ["--weights", folder, "--blend", trained, "--alpha", 1, "--precision", "fp32"]
+@pytest.mark.slow
+def test_the_articles_folder_blended_with_a_file(pictures, trained, g_models, cache, tmp_path):
+    flags = ["--weights", g_models, "--blend", trained, "--alpha", 1, "--precision", "fp32"]
     result = run(pictures / "colour.png", "-o", tmp_path, *flags, env=cache)
     assert result.returncode == 0, result.stderr
     plain = run(pictures / "colour.png", "-o", tmp_path / "b", "--weights", trained, "--precision", "fp32", env=cache)
@@ -318,6 +323,7 @@ class TestWeights:
         (tmp_path / "folder").mkdir()
         return tmp_path
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "reason"),
         [
@@ -337,12 +343,14 @@ class TestWeights:
 
 
 class TestDisk:
+    @pytest.mark.slow
     def test_an_output_that_is_a_file(self, pictures, trained, cache, tmp_path):
         (tmp_path / "o").write_text("mine")
         result = run(pictures, "-o", tmp_path / "o", "--weights", trained, env=cache)
         assert result.returncode == 2 and "it is a file" in result.stderr
         assert (tmp_path / "o").read_text() == "mine"
 
+    @pytest.mark.slow
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="RLIMIT_FSIZE is POSIX's")
     def test_a_full_disk_is_named_and_leaves_no_half_picture(self, pictures, trained, cache, upscaled, tmp_path):
         import resource

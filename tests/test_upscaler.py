@@ -14,8 +14,8 @@ from infer import Upscaler, cache, engines, programs, tiles, upscaler
 from infer.precision import cpu_bf16
 from models import weights
 from models.errors import InputError
-from tests import generators, golden
-from tests.generators import REACH, levels
+from tests.helpers import generators, golden
+from tests.helpers.generators import REACH, levels
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]
@@ -87,6 +87,7 @@ ROUNDED = 0.5 + 0.01  # a level: of fp32 about 1e-6 of the range is rounding err
 # ------------------------------------------------------------------------------------------------------------ tiles
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "height, width, tile, steps, windows",
     [
@@ -120,6 +121,7 @@ def test_a_reach_that_is_too_small_would_show(shifting_files, monkeypatch):
     assert np.abs(sr - expected).max() > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", HERE)
 def test_tiles_of_every_engine_equal_the_network_run_as_a_whole(weights_file, network, engine):
     lr = noise(7, 120)
@@ -138,6 +140,7 @@ def test_tiles_in_bf16(weights_file, network, engine):
     assert np.abs(whole - directly(network, lr)).mean() < 1
 
 
+@pytest.mark.slow
 def test_one_tile_at_a_time_gives_the_same(weights_file, network, computed, monkeypatch):
     monkeypatch.setattr(upscaler, "working_memory", lambda *_: 0)
     lr = noise(4, 130)
@@ -148,7 +151,7 @@ def test_one_tile_at_a_time_gives_the_same(weights_file, network, computed, monk
 
 @pytest.fixture
 def repeating(weights_file, monkeypatch):
-    """Makes upscalers whose network repeats every pixel 4×4, in the memory given; `repeating.shapes` notes the batches."""
+    """Makes upscalers whose network repeats every pixel 4×4, in the memory given; `repeating.shapes`: the batches."""
 
     def load(*_):
         return lambda lr: make.shapes.append(lr.shape) or make.contrast * lr.repeat(4, 2).repeat(4, 3)
@@ -164,6 +167,7 @@ def repeating(weights_file, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 3, 100])
 def test_tiles_are_batched_as_the_memory_allows(repeating, at_once, monkeypatch):
     monkeypatch.setattr(upscaler, "BATCH_ON_CPU", 10**9)
@@ -175,6 +179,7 @@ def test_tiles_are_batched_as_the_memory_allows(repeating, at_once, monkeypatch)
     assert set(counts[:-1]) <= {min(at_once, 22)} and counts[-1] <= at_once
 
 
+@pytest.mark.slow
 def test_on_a_cpu_smaller_tiles_never_take_more_memory(repeating):
     lr, most = noise(90, 180), []
     for tile in (100, 30, 10, 3):
@@ -205,7 +210,7 @@ def test_progress_adds_up_to_1(repeating):
 # --------------------------------------------------------------------------------------------------------- pictures
 
 
-@golden.needs_golden
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", HERE)
 def test_the_recording_in_16_bits(weights_file, engine, recorded):
     """The recording's LR is no picture of integers; rounded to 65536 levels it is off by 1.5e-5 at most."""
@@ -216,6 +221,7 @@ def test_the_recording_in_16_bits(weights_file, engine, recorded):
         assert_levels(found, levels(sr.transpose(1, 2, 0), 65535), 65535 * 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", HERE)
 @pytest.mark.parametrize("height, width", [(1, 1), (3, 5), (1, 9)])
 def test_very_small_pictures(weights_file, network, engine, height, width):
@@ -236,6 +242,7 @@ def test_what_would_be_darker_than_black_or_brighter_than_white_is_not_wrapped(r
     assert_levels(sr, expected, 0.5 + 1e-6 * largest)
 
 
+@pytest.mark.slow
 def test_16_bits_are_8_bits_times_257(weights_file):
     upscale = Upscaler(weights_file, precision="fp32").upscale
     lr = noise(12, 17)
@@ -245,6 +252,7 @@ def test_16_bits_are_8_bits_times_257(weights_file):
     assert len(np.unique(fine)) > 256, "it has levels between those of 8 bits"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_grey_is_the_luma_of_the_result_in_colour(weights_file, network, dtype):
     lr = noise(11, 14, planes=1, dtype=dtype)
@@ -257,6 +265,7 @@ def test_grey_is_the_luma_of_the_result_in_colour(weights_file, network, dtype):
     assert_levels(sr, luma, 0.5 + 1e-4 * largest)
 
 
+@pytest.mark.slow
 def test_the_picture_may_be_a_view_and_is_left_as_it_was(weights_file, network):
     upscale = Upscaler(weights_file, precision="fp32")
     whole = noise(20, 18)
@@ -330,6 +339,7 @@ def test_the_self_ensemble_is_the_mean_over_the_flips_and_turns(weights_file, ne
     assert np.abs(directly(network, lr) - expected).max() > 5
 
 
+@pytest.mark.slow
 def test_with_self_ensemble_a_turned_picture_gives_the_turned_result_and_without_not(weights_file):
     lr = noise(6, 11)
     with_ensemble = Upscaler(weights_file, precision="fp32", self_ensemble=True)
@@ -339,6 +349,7 @@ def test_with_self_ensemble_a_turned_picture_gives_the_turned_result_and_without
         assert np.abs(without(turn(lr, *how)).astype(int) - turn(without(lr), *how)).max() > 5
 
 
+@pytest.mark.slow
 def test_self_ensemble_in_tiles_and_in_16_bit_grey(weights_file):
     lr = noise(3, 100, planes=1, dtype="uint16")
     whole = Upscaler(weights_file, precision="fp32", self_ensemble=True, tile=120).upscale(lr)
@@ -359,6 +370,7 @@ def averaged():
     return network
 
 
+@pytest.mark.slow
 def test_a_blend_goes_from_one_generator_to_the_other(weights_file, other_file):
     lr = noise(6, 7)
     ends = [directly(generators.recorded(seed), lr) for seed in (0, 1)]
@@ -371,6 +383,7 @@ def test_a_blend_goes_from_one_generator_to_the_other(weights_file, other_file):
         assert_levels(sr, expected, ROUNDED)
 
 
+@pytest.mark.slow
 def test_what_the_cache_keeps_for_a_generator_is_not_taken_for_its_blend(weights_file, other_file, network):
     lr = noise(6, 7)
     expected = [directly(network, lr), directly(averaged(), lr)]
@@ -382,6 +395,7 @@ def test_what_the_cache_keeps_for_a_generator_is_not_taken_for_its_blend(weights
 # --------------------------------------------------------------------------------------------- settings and the cache
 
 
+@pytest.mark.slow
 def test_it_says_what_it_chose(weights_file):
     chosen = Upscaler(weights_file)
     assert (chosen.engine, chosen.device) == (FASTEST, "cpu")
@@ -411,6 +425,7 @@ def kept():
     return sorted(path.name for path in cache.folder().iterdir()) if cache.folder().is_dir() else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", HERE)
 @pytest.mark.parametrize("content", [None, b"", b"text", pickle.dumps({"x": print})])
 def test_weights_that_cannot_be_used_are_named_and_leave_nothing_in_the_cache(
@@ -427,13 +442,14 @@ def test_weights_that_cannot_be_used_are_named_and_leave_nothing_in_the_cache(
     assert kept() == []
 
 
-@golden.needs_golden
-def test_the_articles_folder(network):
+@pytest.mark.slow
+def test_the_articles_folder(network, g_models):
     lr = noise(8, 9)
-    sr = Upscaler(golden.GOLDEN / "g_models", precision="fp32")(lr)
+    sr = Upscaler(g_models, precision="fp32")(lr)
     assert_levels(sr, directly(network, lr), ROUNDED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", [name for name in HERE if name != "eager"][:1])
 def test_a_program_is_written_once_and_again_if_it_is_damaged(weights_file, network, engine, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -456,8 +472,9 @@ def test_a_program_is_written_once_and_again_if_it_is_damaged(weights_file, netw
     assert len(written) == 2 and len(kept()) == 1
 
 
+@pytest.mark.slow
 def test_three_lines_suffice(weights_file, network, tmp_path):
-    """What the package's docstring says, in a process of its own; Paddle 3 warns of what is not installed, 2.6 is quiet."""
+    """What the package's docstring says, in a process of its own; Paddle 3 warns of what is not installed."""
     np.save(tmp_path / "lr.npy", noise(6, 7))
     code = (
         "import sys, numpy as np; sys.path.insert(0, sys.argv[1]); rgb_uint8 = np.load('lr.npy')\n"

@@ -10,8 +10,8 @@ from data import lpips
 from infer import evaluate
 from models import weights
 from models.errors import InputError
-from tests import generators, matlab
-from tests.test_lpips import random_weights
+from tests.helpers import generators, matlab
+from tests.helpers.lpips_weights import random_weights
 from train import validation
 
 
@@ -30,6 +30,7 @@ def folder(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_evaluate(folder, tmp_path):
     generator = generators.shifting(((0, 1), (1, 0), (-1, 0)))
     weights.save(generator, tmp_path / "g.pdparams")

@@ -3,7 +3,7 @@ import paddle
 import pytest
 
 from models.vgg19 import VGG19, convolutions_to
-from tests import golden
+from tests.helpers import golden
 
 CONVS = [f"conv{block}_{i}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, count + 1)]
 CONV_WEIGHTS = 20_018_880  # 9 * (3*64 + 64*64 + 64*128 + 128² + 128*256 + 3*256² + 256*512 + 7*512²)
@@ -43,7 +43,7 @@ def weight_count(network):
     return sum(int(np.prod(p.shape)) for p in network.parameters())
 
 
-@golden.needs_golden
+@pytest.mark.slow
 def test_conv5_equals_the_recording(network, recorded):
     with paddle.no_grad():
         conv5 = network.features(pictures(2, 224, 224), "pool5").numpy()
@@ -51,6 +51,7 @@ def test_conv5_equals_the_recording(network, recorded):
     np.testing.assert_allclose(conv5, recorded["vgg_conv5"], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layer, shape",
     [
@@ -70,6 +71,7 @@ def test_shape_of_a_layers_maps(network, layer, shape):
     assert maps.min() == 0 < maps.max()  # behind the ReLU
 
 
+@pytest.mark.slow
 def test_pool5_is_the_maximum_of_conv5_4(network):
     with paddle.no_grad():
         conv5_4 = network.features(pictures(1, 64, 96), "conv5_4").numpy()
@@ -118,6 +120,7 @@ def test_without_classifier_it_has_only_the_convolutions(network):
         network(pictures(1, 32, 32))
 
 
+@pytest.mark.slow
 def test_whole_network_returns_logits_and_conv5(classified):
     network, logits, conv5 = classified
     assert weight_count(network) == CONV_WEIGHTS + FC_WEIGHTS
@@ -147,6 +150,7 @@ def test_in_train_mode_dropout_drops_half_and_scales_nothing(classified):
     assert abs(kept.mean() - 0.5) < 0.05
 
 
+@pytest.mark.slow
 def test_with_conv_biases_it_equals_paddle_vision():
     paddle.seed(0)
     theirs = paddle.vision.models.vgg19(num_classes=0)

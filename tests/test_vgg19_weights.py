@@ -9,8 +9,8 @@ from models.errors import InputError
 from models.generator import Generator
 from models.vgg19_weights import load_vgg19
 from models.weights import save
-from tests import golden
-from tests.test_fluid import constant, write_folder
+from tests.helpers import golden
+from tests.helpers.fluid_files import write_folder
 
 CONVS = [f"conv{block}_{i}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, count + 1)]
 VISION = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
@@ -35,7 +35,7 @@ class Form:
     def classifier(self):
         shapes = {name + self.weight: shape for name, shape in zip(self.fcs, FC_SHAPES)}
         shapes.update({name + self.bias: shape[1:] for name, shape in zip(self.fcs, FC_SHAPES)})
-        return {name: constant(name, shape) for name, shape in shapes.items()}
+        return {name: golden.constant(name, shape) for name, shape in shapes.items()}
 
 
 FLUID = {"fcs": ["fc6", "fc7", "fc8"], "weight": "_weights", "bias": "_offset"}
@@ -88,7 +88,7 @@ def big(tmp_path):
 @pytest.fixture
 def given(monkeypatch, tmp_path):
     """load_vgg19(given(variables)): as if a file held them; one number a variable keeps that free."""
-    monkeypatch.setattr(golden, "weight", constant)
+    monkeypatch.setattr(golden, "weight", golden.constant)
 
     def path_to(variables, name="VGG19 weights"):
         monkeypatch.setattr(vgg19_weights, "read_pdparams", lambda path: variables)
@@ -104,7 +104,7 @@ def message(*arguments, **options) -> str:
     return str(error.value)
 
 
-@golden.needs_golden
+@pytest.mark.slow
 @every_form
 def test_each_form_gives_the_recorded_conv5(form, big, recorded, capsys):
     path = write(form, big)
@@ -118,6 +118,7 @@ def test_each_form_gives_the_recorded_conv5(form, big, recorded, capsys):
     np.testing.assert_allclose(conv5.numpy(), recorded["vgg_conv5"][:1], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_paddle_visions_own_state_dict_with_its_biases(big):
     paddle.seed(0)
     theirs = paddle.vision.models.vgg19(num_classes=0)
@@ -173,6 +174,7 @@ class Recorder:
         return []
 
 
+@pytest.mark.slow
 @every_form
 def test_with_its_classifier(form, given, monkeypatch):
     monkeypatch.setattr(vgg19_weights, "VGG19", Recorder)
@@ -189,6 +191,7 @@ def test_with_its_classifier(form, given, monkeypatch):
         assert network.state[name].shape == array.shape and network.state[name].flat[0] == array.flat[0], name
 
 
+@pytest.mark.slow
 @every_form
 def test_a_missing_classifier_is_an_error_when_asked_for(form, given):
     said = message(given(form.variables()), with_classifier=True)
@@ -263,7 +266,7 @@ def test_a_vgg16_is_refused(form, given):
 def test_other_networks_of_paddle_vision_are_refused(model, options, given):
     with paddle.LazyGuard():  # names and shapes only
         network = getattr(paddle.vision.models, model)(**options)
-    variables = {name: constant(name, tuple(value.shape)) for name, value in network.state_dict().items()}
+    variables = {name: golden.constant(name, tuple(value.shape)) for name, value in network.state_dict().items()}
     path = given(variables, f"{model}.pdparams")
     assert message(path).startswith(f"{path}")
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from models.errors import InputError
-from tests import matlab
+from tests.helpers import matlab
 from train import log_csv
 from train.visualdl_log import VisualDL
 
@@ -87,6 +87,7 @@ def test_without_the_package_the_error_says_how_to_get_it(monkeypatch, tmp_path)
     assert not (tmp_path / "visualdl").exists()
 
 
+@pytest.mark.slow
 class TestFile:
     """With the package itself."""
 

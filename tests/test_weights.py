@@ -15,8 +15,26 @@ from models.discriminator import Discriminator
 from models.errors import InputError
 from models.generator import Generator
 from models.weights import load_discriminator, load_generator, read_pdparams, save
-from tests import golden
-from tests.test_fluid import constant, write_folder
+from tests.helpers import golden
+from tests.helpers.fluid_files import write_folder
+from tests.helpers.pickles import (
+    EMPTY,
+    F4,
+    FALSE,
+    MINUS,
+    NONE,
+    ONE,
+    TRUE,
+    ZERO,
+    a_dict,
+    array,
+    call,
+    dtype_state,
+    global_,
+    stack_global,
+    state,
+    text,
+)
 
 pytestmark = pytest.mark.usefixtures("constant_initial_weights")
 
@@ -40,7 +58,7 @@ def generator_file(generator, tmp_path_factory):
 @pytest.fixture(scope="module")
 def discriminator_variables():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(golden, "weight", constant)
+        patch.setattr(golden, "weight", golden.constant)
         return golden.discriminator_variables(fc_inputs=512)
 
 
@@ -61,8 +79,8 @@ def arrays(network):
 
 def assert_equal(found: dict, expected: dict):
     assert set(found) == set(expected)
-    for name, array in expected.items():
-        np.testing.assert_array_equal(np.asarray(found[name]), array, err_msg=name)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(np.asarray(found[name]), values, err_msg=name)
 
 
 def message(call, *arguments) -> str:
@@ -79,53 +97,11 @@ def refused(path, content: bytes) -> str:
     return said[len(f"{path}: ") :]
 
 
-# Pickle's opcodes, by hand: Python's own pickler writes only the harmless half of what its unpickler obeys.
-def text(string: str) -> bytes:
-    content = string.encode()
-    return b"X" + struct.pack("<I", len(content)) + content
-
-
-def global_(module: str, name: str) -> bytes:
-    return f"c{module}\n{name}\n".encode()
-
-
-def stack_global(module: str, name: str) -> bytes:
-    return text(module) + text(name) + b"\x93"
-
-
-def call(function: bytes, *arguments: bytes) -> bytes:
-    return function + b"(" + b"".join(arguments) + b"tR"
-
-
-def a_dict(value: bytes) -> bytes:
-    return b"}" + text("weight") + value + b"s."
-
-
-NONE, FALSE, TRUE, ZERO, ONE, MINUS = b"N", b"\x89", b"\x88", b"K\x00", b"K\x01", b"J\xff\xff\xff\xff"
-LITTLE = text("<")
-F4 = call(global_("numpy", "dtype"), text("f4"), FALSE, TRUE)
-EMPTY = call(global_("numpy.core.multiarray", "_reconstruct"), global_("numpy", "ndarray"), b"K\x00\x85", text("b"))
-
-
-def state(*parts: bytes) -> bytes:
-    return b"(" + b"".join(parts) + b"tb"
-
-
-def dtype_state(order=LITTLE, subarray=NONE, names=NONE, fields=NONE, flags=ZERO) -> bytes:
-    return state(b"K\x03", order, subarray, names, fields, MINUS, MINUS, flags)
-
-
-PLAIN, TWO = F4 + dtype_state(), b"U\x08" + struct.pack("<2f", 1.5, -2)
-
-
-def array(dtype=PLAIN, shape=b"K\x02\x85", data=TWO) -> bytes:
-    return EMPTY + state(ONE, shape, dtype, FALSE, data)
-
-
 class TestRoundTrip:
     def test_generator(self, generator, generator_file):
         assert_equal(arrays(load_generator(generator_file)), arrays(generator))
 
+    @pytest.mark.slow
     def test_discriminator(self, discriminator_variables, discriminator_file):
         found = arrays(load_discriminator(discriminator_file, 96))
         expected = fluid.discriminator_state(discriminator_variables, 96)
@@ -223,14 +199,14 @@ class TestFilesOfOtherVersions:
 
 
 class TestFluidFolders:
-    @golden.needs_golden
-    def test_generator(self, recorded):
-        network = load_generator(golden.GOLDEN / "g_models")
+    def test_generator(self, recorded, g_models):
+        network = load_generator(g_models)
         network.eval()
         lr = paddle.to_tensor(golden.nchw(golden.picture("lr", (2, 24, 32, 3))))
         with paddle.no_grad():
             np.testing.assert_allclose(network(lr).numpy(), recorded["g_eval"], rtol=0, atol=1e-5)
 
+    @pytest.mark.slow
     def test_discriminator_and_a_wrong_size(self, discriminator_variables, tmp_path):
         folder = write_folder(tmp_path / "d_models", discriminator_variables)
         try:
@@ -272,10 +248,12 @@ class TestUnusableFiles:
         said = message(load_discriminator, generator_file)
         assert said == f"{generator_file}: it is a generator. Give the discriminator: srgan_d.pdparams"
 
+    @pytest.mark.slow
     def test_a_discriminator_for_a_generator(self, discriminator_file):
         said = message(load_generator, discriminator_file)
         assert said.startswith(f"{discriminator_file}: it is a discriminator, ") and "srgan_g.pdparams" in said
 
+    @pytest.mark.slow
     def test_a_discriminator_of_another_size(self, discriminator_file):
         said = message(load_discriminator, discriminator_file)
         expected = "as a discriminator of 384 pixels: fc.weight: expected shape [2048, 1], found [512, 1]"
@@ -556,6 +534,7 @@ print("read all")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the memory by Linux' rules")
 def test_whatever_bytes_are_damaged_it_is_arrays_or_refused(tmp_path):
     three = b"K\x03" + text("<") + NONE
@@ -596,6 +575,7 @@ print("all read back")
 """
 
 
+@pytest.mark.slow
 def test_zlib_pillow_and_npz_work_beside_paddle():
     """Without what `models` imports first, Paddle 2.6.2's zlib breaks each of them (PaddlePaddle issue 70538)."""
     command = [sys.executable, "-W", "ignore", "-c", IMPORTS]

@@ -49,7 +49,8 @@ class Progress:
 
     epoch: the one under way, counted from 0. step: how many of its steps are done. totals: {loss: sum over them}.
     seconds: what they took. history: a dict of the figures of each finished epoch (see `train.log_csv`).
-    best: the row of `history` that was the best, by `--best-by`. start: the figures of the generator before the first step.
+    best: the row of `history` that was the best, by `--best-by`. start: the figures of the generator before the first
+    step.
     """
 
     epoch: int = 0
@@ -118,8 +119,8 @@ def save(path, variables: dict, note: dict) -> None:
             array = np.asarray(variable, order="C")
             if not np.isfinite(array).all():
                 raise InputError(
-                    f"{path}: not written, the checkpoints before it are kept: {name} is not finite. Go on from the last "
-                    "one with a smaller --learning-rate (--resume --new-recipe)"
+                    f"{path}: not written, the checkpoints before it are kept: {name} is not finite. Go on from the "
+                    "last one with a smaller --learning-rate (--resume --new-recipe)"
                 )
             _write(archive, name, array)
             digest.add(name, array)
@@ -152,9 +153,9 @@ def load(path) -> tuple:
     """({name: read-only array}, note) of a checkpoint.
 
     The file is untrusted: nothing but arrays of numbers and a JSON text is read from it, and no more memory is taken
-    than it has bytes. Raises Damaged naming the file unless everything that was saved is there and unaltered, InputError
-    if it is of another format or cannot be read now. Checkpoints of before the digest (format 1 too) are checked by
-    their structure and the archive's CRC-32s.
+    than it has bytes. Raises Damaged naming the file unless everything that was saved is there and unaltered,
+    InputError if it is of another format or cannot be read now. Checkpoints of before the digest (format 1 too) are
+    checked by their structure and the archive's CRC-32s.
     """
     try:
         digest, arrays, text = _Digest(), {}, None

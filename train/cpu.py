@@ -18,22 +18,23 @@ from train import parallel
 # glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
-# Paddle 3 gives all operators of a program to oneDNN or none, and takes the gradients away when a program first runs: there
-# the convolutions stay as they are.
+# Paddle 3 gives all operators of a program to oneDNN or none, and takes the gradients away when a program first runs:
+# there the convolutions stay as they are.
 HAS_ONEDNN_CONVOLUTIONS = paddle.__version__.startswith("2.")
 ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # the other ones are slower than Paddle's own
 # On while a program is made; where others run under it, tanh's gradient ends the process.
 USE_ONEDNN = "FLAGS_use_mkldnn"
-# What oneDNN may keep of the sizes of pictures that a network for looking at was given: 75,000 LR pixels, Set5 twice over.
+# What oneDNN may keep of the sizes of pictures that a network for looking at was given: 75,000 LR pixels, Set5 twice.
 KEPT_BYTES = 10**9
 
 
 def speed_up(*networks) -> None:
     """Make this process, and the training of `networks` in it, as fast on a CPU as Paddle can.
 
-    Where Paddle computes on a GPU nothing is done. Results are the same to rounding, and from run to run on one machine the
-    same; the weights, their names and what the networks take stay as they are. A network that can be trained computes
-    as before while it is in eval mode: its pictures may have any size then, and oneDNN keeps something for each size.
+    Where Paddle computes on a GPU nothing is done. Results are the same to rounding, and from run to run on one machine
+    the same; the weights, their names and what the networks take stay as they are. A network that can be trained
+    computes as before while it is in eval mode: its pictures may have any size then, and oneDNN keeps something for
+    each size.
     """
     if paddle.get_device() != "cpu":
         return
@@ -46,7 +47,8 @@ def speed_up(*networks) -> None:
 
 
 def speed_up_frozen(generator) -> None:
-    """Freeze a generator that pictures of a run are made with, and make it as fast on a CPU as Paddle can, in eval mode too.
+    """Freeze a generator that pictures of a run are made with, and make it as fast on a CPU as Paddle can, in eval
+    mode, too.
 
     oneDNN keeps memory for each size of picture; what goes beyond KEPT_BYTES is computed as before. Make one such
     generator a run: what is kept for it is not given back.
@@ -64,7 +66,7 @@ def _with_onednn(network, kept=None) -> None:
 
 
 def use_all_cores() -> None:
-    """Let Paddle compute on every core that this process may use, its share of them if the run has others on this machine.
+    """Let Paddle compute on every core that this process may use, its share of them if others of the run are here.
 
     By itself it takes one.
 

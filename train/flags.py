@@ -103,8 +103,8 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--best-by",
         choices=("psnr", "lpips"),
-        help="the measure of --valid by which the best epoch's weights are kept (default: psnr in stage 1; lpips in stage 2 "
-        f"where {lpips.WEIGHTS} is there, else psnr)",
+        help="the measure of --valid by which the best epoch's weights are kept (default: psnr in stage 1; "
+        f"lpips in stage 2 where {lpips.WEIGHTS} is there, else psnr)",
     )
     group.add_argument(
         "--visualdl", action="store_true", help="write scalars and samples for VisualDL to visualdl/ in --output"

@@ -13,9 +13,9 @@ def warnings(history: list, stage1: dict) -> list:
     """The texts that the last epoch makes due and none before it did: each comes once in a run, a resumed one too.
 
     history: a dict {figure: number} for each epoch from the first, named as in `train.log_csv`. Besides `epoch` those
-    read are `d_hr` and `d_sr`, the means of D's probabilities, 0..1; `valid_psnr`, in its absence `sample_psnr`, in dB; and
-    `valid_grid`, in grey levels; where they are missing nothing is due. stage1: the last three as stage 1's generator has
-    them.
+    read are `d_hr` and `d_sr`, the means of D's probabilities, 0..1; `valid_psnr`, in its absence `sample_psnr`, in dB;
+    and `valid_grid`, in grey levels; where they are missing nothing is due. stage1: the last three as stage 1's
+    generator has them.
     """
     texts = []
     last = len(history) - 1
@@ -24,8 +24,8 @@ def warnings(history: list, stage1: dict) -> list:
         d_hr, d_sr = (sum(row[name] for row in history[-EPOCHS:]) / EPOCHS for name in ("d_hr", "d_sr"))
         texts.append(
             f"D has won: its mean probability was {d_hr:.4f} for HR and {d_sr:.4f} for SR in the {EPOCHS} epochs up to "
-            f"{history[-1]['epoch']}, so G learns little from it. Try, from stage 1's result on, --label-smoothing 0.1, "
-            "fewer steps of --d-warmup or a smaller --learning-rate"
+            f"{history[-1]['epoch']}, so G learns little from it. Try, from stage 1's result on, "
+            "--label-smoothing 0.1, fewer steps of --d-warmup or a smaller --learning-rate"
         )
     fallen = [number for number, row in enumerate(history) if _is_low(*_psnr(row, stage1))]
     if fallen[:1] == [last]:
@@ -40,9 +40,10 @@ def warnings(history: list, stage1: dict) -> list:
     ]
     if gridded[:1] == [last]:
         texts.append(
-            f"a grid of 4 pixels has grown to {history[-1]['valid_grid']:.2f} grey levels in epoch {history[-1]['epoch']}, "
-            f"from {stage1['valid_grid']:.2f} of stage 1's generator: people see it on flat areas, LPIPS does not. Try, from "
-            "stage 1's result on, a deeper --vgg-layer, a smaller --vgg-weight or a larger --mse-weight"
+            f"a grid of 4 pixels has grown to {history[-1]['valid_grid']:.2f} grey levels in epoch "
+            f"{history[-1]['epoch']}, from {stage1['valid_grid']:.2f} of stage 1's generator: people see it on flat "
+            "areas, LPIPS does not. Try, from stage 1's result on, "
+            "a deeper --vgg-layer, a smaller --vgg-weight or a larger --mse-weight"
         )
     return texts
 

@@ -33,7 +33,8 @@ LOG_PAUSE = 50  # times what writing it took, until it is written again
 class Stage:
     """What the two stages do differently.
 
-    name: of the result's files. command: as `run.json` calls it. prefix: of the samples' files. recipe_prefix: of its own fields in the recipe.
+    name: of the result's files. command: as `run.json` calls it. prefix: of the samples' files. recipe_prefix: of its
+    own fields in the recipe.
     log_line: the article's line, to be filled with the epoch, the last epoch, seconds and the losses' means.
     step: (lr, hr, number of the step in the run), float [N,3,·,·] in [-1,1], to {loss: number}; updates the networks.
     networks: {name: network}, `generator` among them. optimizers: {name of its network: optimizer}.
@@ -57,8 +58,8 @@ def train(stage: Stage, crops: Crops, recipe: Recipe, precision, arguments) -> N
     """Run a stage to its end: from its beginning or, with `--resume`, from where it was.
 
     precision: a `train.precision.Precision`, that of `stage.step`. arguments: what `train.flags.parser` parsed.
-    Writes into `--output`: weights, a row of log.csv and mostly a checkpoint every epoch, samples, at the end figure and
-    curves. Raises InputError at a loss or weights that are not finite numbers; what was saved before stays. SIGINT,
+    Writes into `--output`: weights, a row of log.csv and mostly a checkpoint every epoch, samples, at the end figure
+    and curves. Raises InputError at a loss or weights that are not finite numbers; what was saved before stays. SIGINT,
     SIGTERM and SIGHUP end the process after the step under way, with a checkpoint and exit status 130, 143 or 129.
     """
     folder = checkpoint.folder_of(arguments.output, stage.name)
@@ -208,8 +209,9 @@ class _Run:
         if bad:
             kept = f"the last saved weights are in {self.saved}" if self.saved.exists() else "nothing was saved yet"
             raise NotFinite(
-                f"{', '.join(bad)} is no finite number at epoch {self.progress.epoch}, step {self.progress.step}: training "
-                f"stopped, {kept}. Try a smaller --learning-rate (from the last checkpoint: --resume --new-recipe)"
+                f"{', '.join(bad)} is no finite number at epoch {self.progress.epoch}, step {self.progress.step}: "
+                f"training stopped, {kept}. Try a smaller --learning-rate (from the last checkpoint: --resume "
+                "--new-recipe)"
             )
 
     def _end_epoch(self, stop: Stop) -> None:
@@ -287,7 +289,7 @@ class _Run:
         return measured
 
     def _between(self, stop: Stop) -> Callable:
-        """To be called now and then in what takes long. Only alone: other processes cannot be asked to stop there too."""
+        """To be called now and then in what takes long. Only alone: others cannot be asked to stop there too."""
         return stop.check if parallel.count() == 1 else lambda: None
 
     def _measure_start(self, stop: Stop) -> None:

@@ -38,7 +38,7 @@ def vgg_picture(picture, normalize: bool, resize: bool = True):
 
 
 def perceptual(vgg19, sr, hr, recipe, shift=(0, 0)):
-    """The distance between VGG19's maps of SR and HR, both [N,3,h,w] in [-1,1]: mean squared, or mean absolute with `l1`.
+    """Mean squared error between VGG19's maps of SR and HR, both [N,3,h,w] in [-1,1]; with `l1` mean absolute error.
 
     recipe: a `train.recipe.Recipe`, of which `vgg_layer`, `vgg_normalize`, `vgg_resize`, `vgg_before_relu` and `l1` are
     read. shift: (rows, columns) left out at the top and the left of both: VGG19's poolings then begin elsewhere in the

@@ -135,10 +135,10 @@ def _exchange(message: bytes, combine) -> bytes:
             _links[0].send_bytes(message)
             return _links[0].recv_bytes()
         messages = [message]
-        for other, link in enumerate(_links, 1):
+        for other, link in enumerate(_links, 1):  # noqa: B007  named below
             messages.append(link.recv_bytes())
         answer = combine(messages)
-        for other, link in enumerate(_links, 1):
+        for other, link in enumerate(_links, 1):  # noqa: B007
             link.send_bytes(answer)
     except (EOFError, OSError):
         _lost(f"process {other} of this run")

@@ -1,6 +1,6 @@
 """In which numbers a training step computes: all in float32, or with `--amp` Paddle's O1 mixed precision.
 
-O1 computes convolutions and matrix products in 16 bits, from float32 weights and to float32 gradients of them. A step is
+O1 computes convolutions and matrix products in 16 bits, from float32 weights and to float32 gradients of them. A step:
 
     with precision.autocast():
         loss = content(generator(lr), hr)           losses themselves are float32
@@ -20,8 +20,8 @@ import paddle.nn.functional as F
 
 from models.errors import InputError
 
-# The loss is scaled as Paddle's GradScaler does by default. It is not used itself: with Paddle 3.3 and NumPy 2.4 it fails
-# at the first overflow, and it remembers one overflow for all optimizers.
+# The loss is scaled as Paddle's GradScaler does by default. It is not used itself: with Paddle 3.3 and NumPy 2.4 it
+# fails at the first overflow, and it remembers one overflow for all optimizers.
 FIRST_SCALE = 2.0**16
 GROWS_AFTER = 2000  # steps in a row without an overflow
 

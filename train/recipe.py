@@ -109,8 +109,8 @@ RECIPES = {
         vgg_normalize=True,
         vgg_resize=False,
     ),
-    # A generator worth using, from some hundred photographs on a CPU: of the 464 that the shipped ones have seen, 464 steps
-    # an epoch and 40,368 in all. The average is what a run can show before its learning rate has fallen.
+    # A generator worth using, from some hundred photographs on a CPU: of the 464 that the shipped ones have seen, 464
+    # steps an epoch and 40,368 in all. The average is what a run can show before its learning rate has fallen.
     "short": Recipe(
         pretrain_epochs=86,
         batch_size=16,

@@ -190,7 +190,7 @@ def _crc(texts) -> int:
 
 
 def _differences(theirs, ours: list) -> str:
-    """What came, went and changed between two lists of "NAME SIZE"; theirs: None in a checkpoint of before the lists."""
+    """What came, went and changed between two lists of "NAME SIZE"; theirs: None in a checkpoint from before them."""
     if theirs is None:
         return "other names or sizes; which, this checkpoint of an earlier version does not say"
     theirs, ours = (

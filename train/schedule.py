@@ -12,7 +12,7 @@ def learning_rate(schedule: str, base: float, step: int, steps: int) -> float:
 
     schedule: one of SCHEDULES. base: the rate that it starts from, or warms up to.
     constant: `base` throughout.
-    step: `base`, and a tenth of it from half of the steps on, as in the paper's stage 2 (arXiv 1609.04802, section 3.2).
+    step: `base`, and a tenth of it from half of the steps, as in the paper's stage 2 (arXiv 1609.04802, section 3.2).
     cosine: linear from base / warm-up to `base` over the first 1 % of the steps, at least 1 and at most 2,000 (2 / (1 -
     beta2) of Adam: Ma and Yarats, arXiv 1910.04209, section 5.3); from there half a cosine, which would reach 0 one
     step after the last (Loshchilov and Hutter, SGDR, arXiv 1608.03983, equation 5, without restarts).

@@ -13,7 +13,7 @@ from train.precision import FP32
 
 
 def adam(network, recipe) -> Adam:
-    """The optimizer of a network's weights, with the recipe's step size and beta1; Adam's other defaults are fluid's."""
+    """The optimizer of a network's weights, with the recipe's step size and beta1; Adam's other defaults: fluid's."""
     return Adam(recipe.learning_rate, beta1=recipe.beta1, parameters=network.parameters())
 
 
@@ -63,14 +63,13 @@ def gan_step(
 
     lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]; vgg19 may be None (its loss is then left out and 0); recipe: a
     `train.recipe.Recipe`, of which what concerns the losses and `grad_accumulate` are read; precision: a
-    `train.precision.Precision`; number: that of the step in the run, from 0 on. In the first `d_warmup` steps G's weights stay
-    as they are; in the `adv_ramp` steps after those the weight of the adversarial loss rises from 0.
+    `train.precision.Precision`; number: that of the step in the run, from 0 on. In the first `d_warmup` steps G's
+    weights stay as they are; in the `adv_ramp` steps after those the weight of the adversarial loss rises from 0.
     SR is computed once and serves both, except where the crops are computed in parts (`grad_accumulate`): keeping the
     graph of every part's SR would take the memory that the parts save.
-    Returns {'d_loss', 'g_loss', 'mse', 'vgg', 'adv'}, scalar tensors; g_loss is the weighted sum of the last three (with
-    `l1` the mean absolute difference takes mse's place in it). With
-    `health` also {'d_hr', 'd_sr'}, D's mean probability before its update that HR and SR are real, and {'d_gradient',
-    'g_gradient'}, the norms of the gradients.
+    Returns {'d_loss', 'g_loss', 'mse', 'vgg', 'adv'}, scalar tensors; g_loss is the weighted sum of the last three
+    (with `l1` the mean absolute difference takes mse's place in it). With `health` also {'d_hr', 'd_sr'}, D's mean
+    probability before its update that HR and SR are real, and {'d_gradient', 'g_gradient'}, the norms of the gradients.
     D's update leaves no gradient in G, and G's none in D or VGG19.
     """
     parts = _parts(recipe.grad_accumulate, lr, hr)

@@ -40,14 +40,14 @@ def first_generator(arguments) -> Generator:
     path = Path(arguments.init or Path(arguments.output) / "pretrain_g.pdparams")
     if not path.exists():
         raise InputError(
-            f"{path}: not there. Stage 2 starts from stage 1's generator: run python train/pretrain_g.py first, or name "
-            "another with --init FILE|FOLDER"
+            f"{path}: not there. Stage 2 starts from stage 1's generator: run python train/pretrain_g.py first, or "
+            "name another with --init FILE|FOLDER"
         )
     return load_generator(path)
 
 
 def vgg19_of(arguments, recipe):
-    """VGG19 with its weights, as deep as the recipe needs, or None with --no-vgg. Raises InputError if they are not there."""
+    """VGG19 as deep as the recipe needs, or None with --no-vgg. Raises InputError if its weights are not there."""
     if arguments.no_vgg:
         return None
     remedy = "python data/download.py vgg19 (or train without it: --no-vgg)"

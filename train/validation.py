@@ -21,8 +21,8 @@ def pictures(folder, with_lpips: bool = False) -> list:
         height, width = hr.shape[:2]
         if with_lpips and min(height, width) < lpips.SMALLEST:
             raise InputError(
-                f"{pair[0]} is too small for LPIPS: {width}x{height} pixels; expected {lpips.SMALLEST} or more a side. Take "
-                f"it out of --valid, or move {lpips.WEIGHTS} away to train without LPIPS"
+                f"{pair[0]} is too small for LPIPS: {width}x{height} pixels; expected {lpips.SMALLEST} or more a "
+                f"side. Take it out of --valid, or move {lpips.WEIGHTS} away to train without LPIPS"
             )
     return found
 

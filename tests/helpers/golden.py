@@ -1,6 +1,6 @@
 """The recorded results of the article's networks, and the rule by which their weights and pictures were drawn.
 
-Nothing of the port is used here: names, shapes and numbers come from `../shared/golden/README.md`.
+Nothing of the port is used here: names, shapes and numbers come from `tests/recordings/README.md`.
 """
 
 import zlib
@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-GOLDEN = SHARED / "golden"
+RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 DATA = SHARED / "data"
-needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="../shared/golden is not on this machine")
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not on this machine")
 
 
@@ -30,6 +29,11 @@ def weight(name: str, shape: tuple, kind: str = "", seed: int = 0) -> np.ndarray
         return (n * float(np.sqrt(1 / shape[0]))).astype("float32")
     n = (n * 0.1).astype("float32")
     return {"": n, "scale": n + 1, "variance": np.abs(n) + 1}[kind].astype("float32")
+
+
+def constant(name: str, shape: tuple, kind: str = "", seed: int = 0) -> np.ndarray:
+    """Stands in for `weight`: one number a name, so that two variables are told apart at no cost."""
+    return np.broadcast_to(np.float32((zlib.crc32(name.encode()) & 0xFFFFFF) / 2**5), shape)  # below 2^19
 
 
 def picture(tag: str, shape: tuple, seed: int = 0) -> np.ndarray:

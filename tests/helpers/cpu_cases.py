@@ -12,8 +12,7 @@ from paddle import nn
 
 from models.generator import Generator
 from models.layers import same_conv
-from tests import golden
-from tests.test_steps import follow_the_recorded_trajectory
+from tests.helpers import trajectory
 from train import cpu
 
 
@@ -46,7 +45,7 @@ CONVOLUTIONS = {
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_results_and_gradients_are_those_of_paddles_own_convolutions(name):
-    """Weights' gradients too: oneDNN leaves them in an order of its own, which Paddle 2.6.2 would take for the usual."""
+    """Weights' gradients, too: oneDNN has an order of its own, which Paddle 2.6.2 would take for the usual."""
     plain, fast = pair(CONVOLUTIONS[name])
     for n, h, w in ((2, 12, 9), (1, 6, 8), (2, 12, 9)):
         x = paddle.randn([n, plain.weight.shape[1], h, w])
@@ -177,6 +176,5 @@ def test_a_number_of_threads_that_is_given_is_obeyed(monkeypatch):
     assert set_to == [cores, max(1, cores // 2)]
 
 
-@golden.needs_golden
 def test_three_gan_steps_follow_the_recorded_trajectory():
-    follow_the_recorded_trajectory(cpu.speed_up)
+    trajectory.follow(cpu.speed_up)

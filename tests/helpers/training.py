@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "1"]
 
 # The commands with networks of the same kinds that are a hundred times smaller, for tests that need many steps.

@@ -5,7 +5,7 @@ import numpy as np
 from models import fluid
 from models.generator import RESIDUAL_BLOCKS, Generator
 from models.layers import BN_EPSILON
-from tests import golden
+from tests.helpers import golden
 
 REACH = (
     36  # the article's: 1 (head) + 32 (blocks) + 1 (tail) + 1 (first upsampling) + 1/2, rounded up, at twice the side

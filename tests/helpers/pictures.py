@@ -1,0 +1,43 @@
+"""Pictures, and files of them written by hand."""
+
+import struct
+import zlib
+
+import numpy as np
+
+# How a file of each EXIF orientation stores the upright picture (EXIF 2.3, tag 0x0112).
+STORED = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.transpose(1, 0, 2),
+    6: lambda upright: np.rot90(upright, 1),
+    7: lambda upright: upright[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
+def picture(height=26, width=37):
+    """A smooth RGB picture (JPEG keeps it to a few levels) that differs from all its turned and mirrored forms."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([40 + 5 * columns, 250 - 6 * rows, 20 + 2 * rows + 3 * columns], axis=2).astype(np.uint8)
+
+
+def samples_of_16_bits(*shape):
+    """Noise of 16-bit samples that begins with the extremes and the values around which roundings differ."""
+    samples = np.random.default_rng(0).integers(0, 65536, shape, dtype=np.uint16)
+    edges = [0, 1, 128, 129, 255, 256, 257, 385, 386, 32767, 32768, 65150, 65279, 65280, 65406, 65407, 65534, 65535]
+    samples.reshape(-1)[: len(edges)] = edges
+    return samples
+
+
+def png_bytes(width, height, depth, colour_type, rows, extra=b""):
+    """A PNG written by hand; `rows` are the bytes of each row."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def chunk(name, content):
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
