@@ -1,0 +1,72 @@
+"""Draw PSNR against steps and hours of a run of stage 1 from its log.csv.
+
+    python benchmarks/training_curve.py output/log.csv --steps 464 --to curve.png
+
+--steps is what the training command prints when it begins: steps of an epoch. The hours are those of the steps, without
+the checks between them. The pictures are those of --valid, each epoch that it measured them in.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import csv
+
+import matplotlib
+
+matplotlib.use("Agg")  # no screen is needed
+from matplotlib import pyplot as plt
+
+from data import command
+from models.errors import InputError
+from train import log_csv
+from train.samples import write_plot
+
+
+def points(path, steps: int) -> list:
+    """[(steps, hours, dB)] at the end of each epoch of stage 1 in whose row `log.csv` has a PSNR.
+
+    steps: of an epoch. Raises InputError naming the file if it is no log, or has no such row.
+    """
+    log_csv.check(path)
+    found, seconds = [], 0.0
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["stage"] != log_csv.STAGES[0]:
+                continue
+            seconds += float(row["seconds"])
+            if row["valid_psnr"]:
+                found.append(((int(row["epoch"]) + 1) * steps, seconds / 3600, float(row["valid_psnr"])))
+    if not found:
+        raise InputError(f"{path}: stage 1 measured nothing; train it with --valid DIR")
+    return found
+
+
+def draw(path, curve: list) -> None:
+    """Write the curve as a PNG: dB over steps, and over hours."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
+    psnr = [value for *_, value in curve]
+    for axis, number, name in zip(axes, (0, 1), ("steps", "hours")):
+        axis.plot([point[number] for point in curve], psnr, marker=".")
+        axis.set_xlabel(name)
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("PSNR on Y in dB")
+    write_plot(figure, path)
+
+
+def main(arguments) -> None:
+    curve = points(arguments.log, arguments.steps)
+    draw(arguments.to, curve)
+    for steps, hours, psnr in curve:
+        print(f"{steps:7d} steps  {hours:6.2f} h  {psnr:.2f} dB")
+    print(arguments.to)
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument("log", metavar="log.csv", help="what a run has written to its output folder")
+    parser.add_argument("--steps", metavar="N", type=command.positive, required=True, help="steps of an epoch")
+    parser.add_argument("--to", metavar="FILE.png", required=True, help="the picture to write")
+    command.run(parser.parse_args(), main)
