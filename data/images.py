@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.picture import FORMATS, check_writable, read_picture, save_image, to_8_bits
+from data.picture import FORMATS, MAX_PIXELS, check_writable, read_picture, save_image, to_8_bits
 from models.errors import InputError
 
 EXTENSIONS = tuple(FORMATS)
@@ -33,14 +33,14 @@ def list_pictures(folder) -> list:
     return pictures
 
 
-def read_rgb(path, max_pixels: int | None = None) -> np.ndarray:
+def read_rgb(path, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:
     """The picture in a PNG, JPEG, BMP, WebP or TIFF file, upright, as uint8 [h,w,3] in RGB order, 0..255.
 
     What `data.picture.read_picture` reads, reduced: grey becomes RGB; 16-bit samples are scaled from 0..65535 to
     0..255 and rounded; an alpha plane is dropped, the colours kept as stored. Raises InputError, naming the file and
     the reason, for whatever cannot be decoded whole or has more than `max_pixels`; None is Pillow's own limit.
     """
-    rgb = to_8_bits(read_picture(path, max_pixels).colour)
+    rgb = to_8_bits(read_picture(path, max_pixels, limit_flag="").colour)
     return np.repeat(rgb, 3, axis=2) if rgb.shape[2] == 1 else rgb
 
 
