@@ -19,6 +19,8 @@ import os
 import time
 from dataclasses import replace
 
+import cv2
+import numpy as np
 from tqdm import tqdm
 
 from data import command
@@ -49,6 +51,23 @@ def upscale_file(upscaler, job: jobs.Job, arguments: argparse.Namespace, progres
     return sr.colour.shape[0] * sr.colour.shape[1]
 
 
+def hidden_filled(picture: Picture) -> np.ndarray:
+    """The colour, [h,w,1 or 3], that of transparent pixels replaced by that of the nearest visible one.
+
+    What is stored under transparency, mostly black, would bleed into the edge of what is seen.
+    """
+    if picture.alpha is None or picture.alpha.all() or not picture.alpha.any():
+        return picture.colour
+    hidden = picture.alpha == 0
+    # Each visible pixel has a label of its own, and each hidden one that of the nearest visible one.
+    _, labels = cv2.distanceTransformWithLabels(hidden.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    places = np.zeros(labels.max() + 1, np.intp)
+    places[labels[~hidden]] = np.flatnonzero(~hidden)
+    filled = picture.colour.copy()
+    filled[hidden] = picture.colour.reshape(-1, picture.colour.shape[2])[places[labels[hidden]]]
+    return filled
+
+
 def upscale_picture(upscaler, picture: Picture, job: jobs.Job, progress) -> Picture:
     """The picture that was read from the job's source at 4 times its sides, as it is to be written to the job's target.
 
@@ -57,7 +76,7 @@ def upscale_picture(upscaler, picture: Picture, job: jobs.Job, progress) -> Pict
     height, width = (SCALE * side for side in picture.colour.shape[:2])
     check_writable(job.target, width, height)
     try:
-        colour = upscaler.upscale(picture.colour, progress, writing_memory(job.target, height * width))
+        colour = upscaler.upscale(hidden_filled(picture), progress, writing_memory(job.target, height * width))
     except InputError as error:
         raise InputError(f"{job.source}: {error}") from error
     alpha = None if picture.alpha is None else imresize(picture.alpha, height, width)
