@@ -142,11 +142,13 @@ def _check_png(file, size: int, max_pixels: int | None) -> None:
         if not name[:1].isupper() and name != b"tRNS":
             file.seek(length + 4, os.SEEK_CUR)
             continue
+        if name == b"IDAT" and not pixels:
+            return  # Pillow says that it is too large, or that its header is wrong
         content = _chunk(file, name, length)
         if name == b"IHDR":
             pixels = _pixels_of(next(content, b""), max_pixels)
         for block in content:
-            if name == b"IDAT" and pixels:
+            if name == b"IDAT":
                 pixels.add(block)
         begun = begun or name == b"IDAT"
         if name == b"IEND":

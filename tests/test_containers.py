@@ -193,6 +193,12 @@ def test_16_bits_with_alpha_take_no_more_than_24_bytes_a_pixel(tmp_path):
     assert int(result.stdout) * 1024 < 20 * 2**20 + 18 * side**2
 
 
+def test_the_size_is_told_of_what_is_too_large_even_if_it_is_damaged_too(tmp_path):
+    content = png_bytes(90_000, 90_000, 8, 2, [])[:-20]
+    with pytest.raises(InputError, match="has 90000x90000 pixels"):
+        read_picture(written(tmp_path, content))
+
+
 def test_the_training_reader_has_a_limit_too(tmp_path):
     path = written(tmp_path, png_bytes(10_000, 6_000, 8, 2, []))
     with pytest.raises(InputError, match="has 10000x6000 pixels .*limit is 50 megapixels; give a smaller") as caught:
