@@ -28,7 +28,7 @@ from data.imresize import imresize
 from data.picture import Picture, check_writable, lost, read_picture, write_picture, writing_memory
 from infer import Upscaler, flags, jobs
 from models.errors import InputError
-from models.files import remove_leftovers
+from models.files import check_apart, remove_leftovers
 from models.scale import SCALE
 
 SUFFIX = "_x4"  # of a result's name
@@ -85,6 +85,7 @@ def upscale_picture(upscaler, picture: Picture, job: jobs.Job, progress) -> Pict
 
 def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
+        check_apart(flags.weights_read(arguments), folders=[("-o", arguments.output)])
         upscaler = Upscaler(**flags.generator_settings(arguments), **flags.engine_settings(arguments))
         jobs.check_output(arguments.output)
     found, others = jobs.find_jobs(
