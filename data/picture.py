@@ -21,7 +21,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from data.containers import PNG_SIGNATURE, check_layout, describe_picture, orientation, pages
 from models.errors import InputError
-from models.files import replacing
+from models.files import check_name, replacing
 
 MAX_PIXELS = 50_000_000
 
@@ -156,6 +156,7 @@ def check_writable(path, width: int, height: int) -> None:
     """
     path = Path(path)
     file_format = _format_of(path)
+    check_name(path)
     if not path.parent.is_dir():
         raise InputError(f"{path} cannot be written: the folder {path.parent} is not there; create it first")
     limit = None

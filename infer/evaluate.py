@@ -40,7 +40,7 @@ from infer.figure import write_figure
 from infer.tradeoff import write_tradeoff
 from infer.upscaler import Upscaler
 from models.errors import InputError
-from models.files import check_apart, remove_leftovers, replacing
+from models.files import check_apart, check_name, remove_leftovers, replacing
 from models.scale import SCALE
 
 BICUBIC = "bicubic"
@@ -303,6 +303,7 @@ def check_targets(arguments) -> None:
     """Make the folders of the files to write; raise InputError or OSError now for what could not be written later."""
     targets = [getattr(arguments, name) for name in WRITTEN if getattr(arguments, name)]
     for path in targets:
+        check_name(path)
         folder = Path(path).resolve().parent
         folder.mkdir(parents=True, exist_ok=True)
         if os.path.isdir(path) or not os.access(folder, os.W_OK):

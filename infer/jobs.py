@@ -52,7 +52,10 @@ def find_jobs(inputs, output, recursive: bool, suffix: str, ending: str = "") ->
         if first is not path:
             if os.path.abspath(first) == os.path.abspath(path):
                 continue  # named twice
-            problem = f"{path}: its result would be {target}, as that of {first}; give another -o, --suffix or --format"
+            remedy = "upscale it by itself with another -o"
+            if ending and first.suffix.lower() != path.suffix.lower():
+                remedy = f"leave out --format, or {remedy}"
+            problem = f"{path}: its result would be {target}, as that of {first}; {remedy}"
         elif os.path.realpath(target) in sources:
             problem = f"{path}: its result would replace {target}, a picture given; give another -o or --suffix"
         jobs.append(Job(path, target, problem))

@@ -131,7 +131,8 @@ def upscale_all(upscaler, found: list, arguments: argparse.Namespace) -> tuple:
             except command.ERRORS as error:
                 if arguments.debug or getattr(error, "errno", None) in DISK:
                     raise
-                tqdm.write(f"error: {error}", file=sys.stderr)
+                where = f"{job.source}: " if isinstance(error, MemoryError) else ""
+                tqdm.write(f"error: {where}{command.words(error)}", file=sys.stderr)
             bar.update(number - bar.n)
     return done, skipped, pixels
 

@@ -1,6 +1,7 @@
 """Files that are whole or not there."""
 
 import contextlib
+import errno
 import os
 import re
 import zlib
@@ -36,6 +37,18 @@ def replacing(path):
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def check_name(path) -> None:
+    """Raise InputError where the file system takes no name as long as that."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            length = len(os.fsencode(Path(path).name))
+            raise InputError(
+                f"{path} cannot be written: its name, of {length} bytes, is too long; shorten it"
+            ) from None
 
 
 def check_apart(read, files=(), folders=()) -> None:

@@ -117,14 +117,15 @@ def test_two_pictures_with_one_result_are_said_and_the_first_is_kept(folder):
     good, problems, _ = found(["one.png", "pictures/one.png", "one.png"])  # the last is the first once more
     assert good == {"one.png": "out/one_x4.png"}
     assert len(problems) == 1
-    assert all(word in problems[0] for word in ("pictures/one.png", "out/one_x4.png", "that of one.png", "--suffix"))
+    assert all(word in problems[0] for word in ("pictures/one.png", "out/one_x4.png", "that of one.png", "another -o"))
+    assert "--suffix" not in problems[0] and "--format" not in problems[0]  # neither would help
 
 
 def test_two_pictures_have_one_result_if_the_ending_is_given(folder):
     (folder / "b.png").write_bytes(b"")
     assert found(["b.png", "pictures/b.JPG"])[1] == []
     good, problems, _ = found(["b.png", "pictures/b.JPG"], ending=".png")
-    assert good == {"b.png": "out/b_x4.png"} and "pictures/b.JPG" in problems[0]
+    assert good == {"b.png": "out/b_x4.png"} and "pictures/b.JPG" in problems[0] and "leave out --format" in problems[0]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of Linux and macOS")

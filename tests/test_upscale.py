@@ -263,7 +263,7 @@ class TestFlags:
         Image.fromarray(pixels(pictures / "plain.bmp")).save(inputs[-1])
         result = run(*inputs, "-o", tmp_path / "o", "--format", "png", "--weights", trained, env=cache)
         assert result.returncode == 1
-        assert "colour.bmp: its result would be" in result.stderr and "--suffix" in result.stderr
+        assert "colour.bmp: its result would be" in result.stderr and "leave out --format" in result.stderr
         assert sorted(os.listdir(tmp_path / "o")) == ["colour_x4.png", "照片 d_x4.png"]
 
     def test_the_limit_on_pixels_can_be_raised(self, trained, cache, tmp_path):
