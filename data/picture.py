@@ -29,6 +29,8 @@ MAX_PIXELS = 50_000_000
 # file's ending says. A JPEG of several frames (MPO) comes through the JPEG reader.
 FORMATS = {
     ".bmp": "BMP",
+    ".jfif": "JPEG",
+    ".jpe": "JPEG",
     ".jpeg": "JPEG",
     ".jpg": "JPEG",
     ".png": "PNG",

@@ -6,6 +6,7 @@ import mmap
 import os
 import random
 import re
+import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data.images import list_pictures, read_rgb
+from data.images import list_pictures, passed_over, read_rgb
 from data.picture import pixels_of
 from models.errors import InputError
 from models.files import replacing
@@ -111,6 +112,9 @@ def open_store(folder, min_side: int, otherwise=OTHERWISE, skip_bad: bool = Fals
     """
     folder = Path(folder)
     sources = list_pictures(folder)
+    left_out = passed_over(folder)
+    if left_out:
+        print(left_out, file=sys.stderr)
     names = [_file_name(source) for source in sources]
     with contextlib.ExitStack() as stack:
         place = _place(folder, names, otherwise)

@@ -32,6 +32,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data import command, lpips
+from data.images import all_of
 from data.imresize import enlarge
 from data.metrics import grid, psnr_rgb, psnr_y, ssim_y
 from data.pairs import SHAVE, pairs, read_pair, read_sr, sr_files
@@ -272,15 +273,18 @@ def lpips_weights(flag) -> str:
 
 
 def check_sizes(pictures: list, ready: dict, with_lpips: bool) -> None:
-    """Read all pictures: what cannot be used is named now, not when those before it have been measured."""
-    for hr_path, lr_path in pictures:
+    """Read all pictures: whatever cannot be used is named now, not when those before it have been measured."""
+
+    def check(pair):
+        hr_path, lr_path = pair
         hr, _ = read_pair(hr_path, lr_path)
         height, width = hr.shape[:2]
         if with_lpips and min(height, width) < lpips.SMALLEST:
             expected = f"expected {lpips.SMALLEST} or more a side, or --lpips off"
             raise InputError(f"{hr_path} is too small for LPIPS: {width}x{height} pixels; {expected}")
-        for files in ready.values():
-            read_sr(files[hr_path], hr)
+        all_of(ready.values(), lambda files: read_sr(files[hr_path], hr))
+
+    all_of(pictures, check)
 
 
 def for_figure(pictures: list, names: list) -> list:

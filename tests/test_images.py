@@ -465,7 +465,7 @@ class TestListPictures:
         assert "is not there" in refusal(tmp_path / "a.png")
 
     def test_extensions(self):
-        assert set(EXTENSIONS) == {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+        assert set(EXTENSIONS) == {".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".bmp", ".webp", ".tif", ".tiff"}
 
     def test_not_there(self, tmp_path):
         with pytest.raises(InputError, match="none is not there"):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infer.jobs import SHOWN, check_output, find_jobs, passed_over
+from data.images import SHOWN
+from infer.jobs import check_output, find_jobs, passed_over
 from models.errors import InputError
 
 
@@ -244,3 +245,11 @@ def test_a_result_never_replaces_a_picture_that_was_given(folder):
     good, problems, _ = found(["pictures/b.JPG", "one.png"], output=".", suffix="")
     assert good == {"pictures/b.JPG": "b.JPG"}
     assert len(problems) == 1 and "replace one.png" in problems[0] and "--suffix" in problems[0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+@pytest.mark.parametrize("output", ["out", "pictures", "pictures/results"])
+def test_a_link_to_itself_does_not_stop_the_others(folder, output):
+    (folder / "pictures" / "loop.png").symlink_to(folder / "pictures" / "loop.png")
+    jobs_found, _ = find_jobs([folder / "pictures"], folder / output, recursive=True, suffix="_x4")
+    assert "loop.png" in [job.source.name for job in jobs_found] and len(jobs_found) > 2
