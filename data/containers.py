@@ -34,6 +34,9 @@ _OTHERS = {
 _BRANDS = {b"avif": "an AVIF", b"avis": "an AVIF", b"heic": "a HEIC", b"heix": "a HEIC", b"mif1": "a HEIF"}
 _PAGES = (b"<!doctype html", b"<html", b"<head")
 
+# PNG 11.3.2 and, for cICP, its third edition: the chunks of fixed length about colour.
+PNG_COLOUR_CHUNKS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}
+
 _BLOCK = 2**20
 _MOST_CHUNKS = 10_000  # of a PNG, and one more for each KB: libpng's own have 8 KB
 _LONGEST_CHUNK = 2**31 - 1
@@ -360,6 +363,51 @@ def orientation(exif: bytes) -> int:
     except ValueError:
         return 0
     return found if found <= 8 else 0
+
+
+def upright(exif: bytes) -> bytes:
+    """The same EXIF data, saying that the picture is upright."""
+    try:
+        directory = Directory(io.BytesIO(exif))
+    except ValueError:
+        return exif
+    kind, count, place, _ = directory.entries.get(_ORIENTATION, (0, 0, 0, 0))
+    if kind != 3 or count != 1:
+        return exif
+    return exif[:place] + struct.pack(directory.order + "H", 1) + exif[place + 2 :]
+
+
+def png_colour_chunks(file) -> dict:
+    """{name: content} of the chunks, but for a profile, in which a PNG says what its colours are; {} for another file."""
+    file.seek(0)
+    found = {}
+    if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
+        return found
+    while len(header := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", header)
+        if name == b"IDAT":
+            break
+        if name in PNG_COLOUR_CHUNKS and length == PNG_COLOUR_CHUNKS[name]:
+            found[name] = file.read(length)
+            file.seek(4, os.SEEK_CUR)
+        else:
+            file.seek(length + 4, os.SEEK_CUR)
+    return found
+
+
+def is_lossless_webp(file) -> bool:
+    """Whether the pixels of a WebP, of an animation's first picture, are kept without loss (a chunk VP8L)."""
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WEBP":
+        return False
+    while len(header := file.read(8)) == 8:
+        name, length = struct.unpack("<4sI", header)
+        if name in (b"VP8 ", b"VP8L"):
+            return name == b"VP8L"
+        # An animation's picture is a chunk that holds 16 bytes of its own, then chunks.
+        file.seek(16 if name == b"ANMF" else length + length % 2, os.SEEK_CUR)
+    return False
 
 
 def _check_tiff(file, size: int, max_pixels: int | None) -> None:

@@ -13,17 +13,19 @@ import threading
 import types
 import warnings
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
+from data import containers
 from data.containers import PNG_SIGNATURE, check_layout, describe_picture, orientation, pages
 from models.errors import InputError
 from models.files import check_name, replacing
 
 MAX_PIXELS = 50_000_000
+DEFAULT_QUALITY = 95
 
 # Pictures are untrusted: of Pillow's forty formats (one of them starts Ghostscript) these alone are tried, whatever a
 # file's ending says. A JPEG of several frames (MPO) comes through the JPEG reader.
@@ -81,6 +83,11 @@ _PROFILE_TAG, _UNDEFINED_BYTES = 34675, 7
 _PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of planes
 _PNG_AVERAGE_FILTER = 3
 
+# PNG 11.3.2.5: what a file of sRGB's has in gAMA and cHRM.
+_SRGBS_GAMMA = struct.pack(">I", 45455)
+_SRGBS_PRIMARIES = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+_LONGEST_EXIF = 65_000  # of a JPEG's segment
+
 _BLOCK_BYTES = 2**20
 
 # Pillow warns of odd metadata in pictures that decode well; what matters is raised. Filtered once for the process and
@@ -98,12 +105,20 @@ class Picture:
 
     colour: [h,w,1] (grey) or [h,w,3] (RGB). alpha: [h,w] of the same dtype, 0 is transparent, the colour is not
     multiplied by it; or None. icc_profile: the bytes of an ICC profile for this colour (grey or RGB), or None.
+    exif: its EXIF data from the TIFF header on, saying that it is upright; b"" without.
+    dpi: across and down, or None. png_colour: {name: content} of a PNG's own chunks about colour. lossless: whether it is
+    from a WebP without loss. unkept: what could not be read or converted, in words for a user.
     """
 
     colour: np.ndarray
     alpha: np.ndarray | None = None
     icc_profile: bytes | None = None
     pages: int = 1  # of the file it is the first of
+    exif: bytes = b""
+    dpi: tuple | None = None
+    png_colour: dict = field(default_factory=dict)
+    lossless: bool = False
+    unkept: tuple = ()
 
 
 def read_picture(path, max_pixels: int | None = MAX_PIXELS, limit_flag: str = " (--max-megapixels)") -> Picture:
@@ -186,15 +201,35 @@ def lost(path, picture: Picture) -> list:
         words.append("16-bit depth")
     if picture.icc_profile and not _holds_profile(file_format, picture):
         words.append("ICC profile")
-    if picture.pages > 1:
-        words.append(f"the pages after the first of its {picture.pages}")
-    return words
+    if picture.exif and (file_format in ("BMP", "TIFF") or file_format == "JPEG" and len(picture.exif) > _LONGEST_EXIF):
+        words.append("EXIF")
+    if picture.dpi and file_format == "WebP":
+        words.append("resolution (dpi)")
+    if file_format != "PNG" and _is_not_srgb(picture.png_colour):
+        words.append("colour space that PNG's chunks give")
+    return words + list(picture.unkept)
 
 
-def write_picture(path, picture: Picture, quality: int = 95) -> None:
+def taken(picture: Picture) -> str:
+    """What is said where a file holds more than the picture that was read; "" where it does not."""
+    return f"of its {picture.pages} pages or pictures the first alone is taken" if picture.pages > 1 else ""
+
+
+def _is_not_srgb(png_colour: dict) -> bool:
+    if b"sRGB" in png_colour and b"cICP" not in png_colour:
+        return False
+    srgb = (
+        png_colour.get(b"gAMA", _SRGBS_GAMMA) == _SRGBS_GAMMA
+        and png_colour.get(b"cHRM", _SRGBS_PRIMARIES) == _SRGBS_PRIMARIES
+    )
+    return not srgb or png_colour.get(b"cICP", b"\1\15")[:2] != b"\1\15"
+
+
+def write_picture(path, picture: Picture, quality: int | None = None) -> None:
     """Write `picture` in the format that the ending of `path` names (FORMATS), whole or not at all.
 
-    PNG and TIFF keep everything, without loss. WebP is 8-bit RGB, `quality` 1..99, or 100 for no loss. JPEG (`quality`
+    PNG and TIFF keep everything, without loss. WebP is 8-bit RGB, `quality` 1..99, or 100 for no loss. By
+    default it is 95, and for what was a WebP without loss 100. JPEG (`quality`
     1..100) and BMP are 8-bit without transparency. What `lost` names is left out; 16 bits are rounded to 8.
 
     Peak memory beside the arrays of `picture`: some MB for PNG and TIFF, for JPEG and BMP 4 bytes a pixel (grey: none),
@@ -211,6 +246,8 @@ def write_picture(path, picture: Picture, quality: int = 95) -> None:
         raise ValueError(f"expected colour in uint8 or uint16 [h,w,1] or [h,w,3], got {colour.dtype} {colour.shape}")
     if alpha is not None and (alpha.dtype != colour.dtype or alpha.shape != colour.shape[:2]):
         raise ValueError(f"expected alpha in {colour.dtype} {colour.shape[:2]}, got {alpha.dtype} {alpha.shape}")
+    if quality is None:
+        quality = 100 if picture.lossless and _format_of(path) == "WebP" else DEFAULT_QUALITY
     if not 1 <= quality <= 100:
         raise ValueError(f"expected a quality of 1 to 100, got {quality}")
     check_writable(path, colour.shape[1], colour.shape[0])
@@ -221,6 +258,10 @@ def write_picture(path, picture: Picture, quality: int = 95) -> None:
         return
     image = Image.fromarray(to_8_bits(colour[:, :, 0] if colour.shape[2] == 1 else colour))
     settings = {"icc_profile": picture.icc_profile} if _holds_profile(file_format, picture) else {}
+    if picture.exif and "EXIF" not in lost(path, picture):
+        settings["exif"] = b"Exif\0\0" + picture.exif
+    if picture.dpi and file_format != "WebP":
+        settings["dpi"] = picture.dpi
     if file_format == "JPEG":
         # Colour at full resolution: the halved one that is JPEG's habit blurs the coloured edges just computed.
         settings.update(quality=quality, subsampling="4:4:4")
@@ -323,6 +364,10 @@ def _png_without_profile(path: Path) -> io.BytesIO | None:
 def _decode(source, max_pixels: int | None) -> Picture:
     image, raw_mode, white_is_zero = _load(source, max_pixels)
     info, frames = image.info, _pages(image, source)
+    exif = containers.upright(_exif(image))
+    unkept = ("EXIF",) if 34665 in getattr(image, "tag_v2", {}) else ()
+    if image.mode == "CMYK" and info.get("icc_profile"):
+        image, unkept = _by_profile(image, info["icc_profile"], unkept)
     samples = _samples(image, raw_mode)
     del image  # before another is decoded
     if _COLOUR_16.fullmatch(raw_mode):
@@ -347,7 +392,37 @@ def _decode(source, max_pixels: int | None) -> Picture:
     profile = info.get("icc_profile")
     # ICC.1, 7.2: bytes 16 to 19 are the colour space of the data.
     fits = isinstance(profile, bytes) and profile[16:20] == (b"RGB " if planes >= 3 else b"GRAY")
-    return Picture(colour, alpha, profile if fits else None, frames)
+    return Picture(
+        colour,
+        alpha,
+        profile if fits else None,
+        frames,
+        exif,
+        _dpi(info),
+        containers.png_colour_chunks(source),
+        containers.is_lossless_webp(source),
+        unkept,
+    )
+
+
+def _by_profile(image, profile: bytes, unkept: tuple) -> tuple:
+    """A CMYK picture as the sRGB one that it looks like, by its profile; or as it is, and what is to be said."""
+    try:
+        srgb = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(
+            image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), srgb, outputMode="RGB"
+        ), unkept
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image, (*unkept, "CMYK profile, which is damaged")
+
+
+def _dpi(info: dict):
+    """Dots per inch across and down, where the file says so and it can be written."""
+    with contextlib.suppress(TypeError, ValueError, ZeroDivisionError, OverflowError):
+        across, down = (float(value) for value in info.get("dpi", ()))
+        if 1 <= across < 65535 and 1 <= down < 65535:
+            return across, down
+    return None
 
 
 def _samples(image, raw_mode: str) -> np.ndarray:
@@ -520,6 +595,13 @@ def _write_png(file, picture: Picture) -> None:
     write_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, _PNG_COLOUR_TYPES[planes], 0, 0, 0))
     if picture.icc_profile:
         write_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(picture.icc_profile))
+    for name, content in picture.png_colour.items():
+        if not (picture.icc_profile and name == b"sRGB"):  # PNG 11.3.2.5: one of the two
+            write_chunk(name, content)
+    if picture.dpi:
+        write_chunk(b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in picture.dpi), 1))  # a metre
+    if picture.exif:
+        write_chunk(b"eXIf", picture.exif)
     compressor = zlib.compressobj()
     above = np.zeros((1, width * pixel_bytes), np.uint8)
     for block in _blocks(picture, ">"):
@@ -557,6 +639,7 @@ def _write_tiff(file, picture: Picture) -> None:
         compression="zlib",
         predictor=2,
         metadata=None,
+        **({"resolution": picture.dpi, "resolutionunit": 2} if picture.dpi else {}),  # inch
         extratags=[(_PROFILE_TAG, _UNDEFINED_BYTES, len(profile), profile, True)] if profile else [],
     )
 

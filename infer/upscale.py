@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from data import command
 from data.imresize import imresize
-from data.picture import Picture, check_writable, lost, read_picture, write_picture, writing_memory
+from data.picture import Picture, check_writable, lost, read_picture, taken, write_picture, writing_memory
 from infer import Upscaler, flags, jobs
 from models.errors import InputError
 from models.files import check_apart, remove_leftovers
@@ -46,6 +46,8 @@ def upscale_file(upscaler, job: jobs.Job, arguments: argparse.Namespace, progres
     missing = lost(job.target, picture)
     if missing:
         tqdm.write(f"{job.target}: the format cannot hold {', '.join(missing)}", file=sys.stderr)
+    if taken(picture):
+        tqdm.write(f"{job.source}: {taken(picture)}", file=sys.stderr)
     sr = upscale_picture(upscaler, picture, job, progress)
     write_picture(job.target, sr, arguments.quality)
     return sr.colour.shape[0] * sr.colour.shape[1]
@@ -169,8 +171,7 @@ def parser() -> argparse.ArgumentParser:
         "--quality",
         metavar="N",
         type=_quality,
-        default=95,
-        help="of JPEG and WebP, 1 to 100, where WebP has no loss (default: 95)",
+        help="of JPEG and WebP, 1 to 100, where WebP has no loss (default: 95; 100 for what was a WebP without loss)",
     )
     result.add_argument(
         "--suffix", metavar="TEXT", type=_suffix, default=SUFFIX, help=f"put behind each name (default: {SUFFIX})"

@@ -133,7 +133,7 @@ class TestFolder:
             assert reason in line
         assert "--max-megapixels" in result.stderr
         assert "7 of 21 could not be upscaled" in result.stderr
-        assert "the pages after the first of its 3" in result.stderr
+        assert "of its 3 pages or pictures the first alone is taken" in result.stderr
         assert "notes.txt" in result.stderr
         assert ".hidden" not in result.stderr
 
