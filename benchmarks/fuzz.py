@@ -1,12 +1,12 @@
-"""Read damaged and hostile weight files and checkpoints, and print what became of them (Linux).
+"""Read damaged and hostile weight files, checkpoints and pictures, and print what became of them (Linux).
 
-    python benchmarks/fuzz.py                          # 2,000 cases of each kind, under a minute
+    python benchmarks/fuzz.py                          # 2,000 cases of each kind, some minutes
     python benchmarks/fuzz.py --cases 100000 --seed 7 --kinds weights --keep failures
 
 Every case is made from the seed and its number, so that a run can be repeated. A case is wrong where the reader ends
 with anything but arrays or the project's own error, gives other arrays than a checkpoint held, or takes more than 64 MB
-+ 8 × the file's size of memory or 5 seconds; its file is kept. The exit status is 1 where any was, or where a process
-died.
++ 8 × the file's size of memory (a picture: 300 MB + 24 bytes a pixel) or 5 seconds; its file is kept. The exit status
+is 1 where any was, or where a process died.
 """
 
 import sys
@@ -26,15 +26,21 @@ import resource
 import tempfile
 import time
 import traceback
+import zlib
 
 import numpy as np
+import tifffile
+from PIL import Image
 
 from data import command
+from data.images import read_rgb
+from data.picture import MAX_PIXELS, pixels_of, read_picture
 from models.errors import InputError
 from models.weights import read_pdparams
 from train import checkpoint
 
 MEMORY, MEMORY_PER_BYTE = 64 * 2**20, 8
+PICTURE_MEMORY, MEMORY_PER_PIXEL = 300 * 2**20, 24
 SECONDS = 5
 LARGEST = 20_000  # operations or so, of a case
 NOTE = {"progress": {"epoch": 1, "step": 0}}
@@ -147,7 +153,95 @@ def read_checkpoint(path) -> None:
         assert arrays[name].dtype == array.dtype and np.array_equal(arrays[name], array), f"another {name}"
 
 
-KINDS = {"weights": (weights_case, read_weights), "checkpoints": (checkpoint_case, read_checkpoint)}
+@functools.lru_cache(maxsize=None)
+def whole_pictures() -> tuple:
+    """The bytes of small pictures, one of each kind that a decoder has code of its own for."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 56, 4), dtype=np.uint8)
+    noise[8:32] = noise[8]
+    rgba = Image.fromarray(noise)
+    rgb, grey, palette = rgba.convert("RGB"), rgba.convert("L"), rgba.convert("RGB").quantize(16)
+    exif = Image.Exif()
+    exif.update({0x0112: 6, 0x010F: "maker", 0x8769: {0x9003: "2024:01:01 00:00:00"}})
+    made = []
+    for image, settings in (
+        *((image, {"format": "PNG", "exif": exif}) for image in (rgba, rgb, grey, palette, grey.convert("1"))),
+        *((image, {"format": "JPEG", "exif": exif, "dpi": (72, 72)}) for image in (rgb, grey, rgb.convert("CMYK"))),
+        *((rgb, {"format": "JPEG", "progressive": True, "quality": quality}) for quality in (30, 95)),
+        *((rgba, {"format": "WEBP", "lossless": lossless, "exif": exif}) for lossless in (True, False)),
+        (rgba, {"format": "WEBP", "save_all": True, "append_images": [rgb.convert("RGBA")]}),
+        (rgb, {"format": "PNG", "save_all": True, "append_images": [rgb]}),
+        *((image, {"format": "BMP"}) for image in (rgb, rgba, palette, grey.convert("1"))),
+        *(
+            (rgb, {"format": "TIFF", "compression": packed})
+            for packed in (None, "tiff_lzw", "packbits", "tiff_adobe_deflate", "jpeg", "lzma", "zstd")
+        ),
+        (grey.convert("1"), {"format": "TIFF", "compression": "group4"}),
+        (rgb, {"format": "TIFF", "save_all": True, "append_images": [rgb, rgb]}),
+    ):
+        stream = io.BytesIO()
+        image.save(stream, **settings)
+        made.append(stream.getvalue())
+    for deep, settings in (
+        (noise[..., :3].astype(np.uint16) * 257, {"photometric": "rgb", "tile": (16, 16), "compression": "zlib"}),
+        (noise.astype(np.uint16) * 257, {"photometric": "rgb", "bigtiff": True, "extrasamples": ["unassalpha"]}),
+    ):
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, deep, **settings)
+        made.append(stream.getvalue())
+    pixels = b"".join(bytes((count, count)) for count in range(1, 57)) + b"\0\0\0\2\3\1\0\1"
+    header = np.array([40, 56, 40, 1 | 8 << 16, 1, len(pixels), 0, 0, 256, 256], "<u4").tobytes()
+    sizes = np.array([1078 + len(pixels), 0, 1078], "<u4").tobytes()
+    made.append(b"BM" + sizes + header + bytes(range(256)) * 4 + pixels)
+    return tuple(made)
+
+
+def picture_case(luck: random.Random) -> bytes:
+    """A picture that was damaged, mostly before its pixels; a PNG's sums are put right half of the time."""
+    whole = luck.choice(whole_pictures())
+    if luck.random() < 0.3:
+        whole = enlarged(whole, luck)
+    content = damaged(whole[:400], luck) + whole[400:] if luck.random() < 0.6 else damaged(whole, luck)
+    return with_sums(content) if content.startswith(b"\x89PNG") and luck.random() < 0.5 else content
+
+
+def enlarged(content: bytes, luck: random.Random) -> bytes:
+    """A picture whose header says that it is larger; and so do, mostly, other numbers before the pixels."""
+    head = content[:400]
+    for side in (40, 56):
+        claimed = luck.choice((side, 1000, 7000, 60_000))
+        for order in ("little", "big"):
+            for length in (4, 2):
+                head = head.replace(side.to_bytes(length, order), claimed.to_bytes(length, order), 3)
+    return head + content[400:]
+
+
+def with_sums(png: bytes) -> bytes:
+    """A PNG with the right checksum behind each chunk."""
+    result, place = bytearray(png), 8
+    while place + 12 <= len(png):
+        end = place + 8 + int.from_bytes(png[place : place + 4], "big")
+        if end + 4 > len(png):
+            break
+        result[end : end + 4] = zlib.crc32(png[place + 4 : end]).to_bytes(4, "big")
+        place = end + 4
+    return bytes(result)
+
+
+def read_pictures(path) -> int:
+    """Read it as upscaling and as training do; its pixels. Raises InputError as they do."""
+    picture = read_picture(path)
+    assert picture.colour.dtype in (np.uint8, np.uint16) and picture.colour.size
+    height, width = picture.colour.shape[:2]
+    del picture
+    assert read_rgb(path).shape == (height, width, 3)
+    return height * width
+
+
+KINDS = {
+    "weights": (weights_case, read_weights),
+    "checkpoints": (checkpoint_case, read_checkpoint),
+    "pictures": (picture_case, read_pictures),
+}
 
 
 def reset_peak() -> None:
@@ -170,13 +264,14 @@ def fuzz(kind: str, cases: int, seed: int, keep: Path) -> dict:
         for case in range(cases):
             content = make(random.Random(f"{seed} {kind} {case}"))
             path.write_bytes(content)
+            pixels = None
             reset_peak()
             before, start = peak_memory(), time.perf_counter()
             try:
-                read(path)
+                pixels = read(path)
                 outcome = "read"
             except InputError as error:
-                outcome = "refused" if str(error).startswith(f"{path}: ") else "tracebacks"
+                outcome = "refused" if str(error).startswith((f"{path}: ", f"{path} ")) else "tracebacks"
             except Exception:  # noqa: BLE001  what is looked for
                 outcome = "tracebacks"
                 traceback.print_exc()
@@ -184,6 +279,10 @@ def fuzz(kind: str, cases: int, seed: int, keep: Path) -> dict:
             found[outcome] += 1
             found["seconds"], found["peak"] = max(found["seconds"], seconds), max(found["peak"], grown)
             limit = MEMORY + MEMORY_PER_BYTE * len(content)
+            if kind == "pictures":
+                if pixels is None:  # it was refused on the way
+                    pixels = min(pixels_of(path), MAX_PIXELS)
+                limit = PICTURE_MEMORY + MEMORY_PER_PIXEL * pixels
             found["too large"] += grown > limit
             found["too slow"] += seconds > SECONDS
             if outcome == "tracebacks" or grown > limit or seconds > SECONDS:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 
@@ -14,6 +15,7 @@ ERRORS = (InputError, OSError, MemoryError)  # what becomes one line, without a 
 
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser with the flags that all commands have; `description` is the command's own docstring."""
+    _open_missing_streams()
     # Names of files need not be UTF-8, nor a terminal know every character: what it cannot print is escaped.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a notebook's stream has no encoding
@@ -21,6 +23,61 @@ def parser(description: str) -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument("--debug", action="store_true", help="show the full traceback of an error (default: one line)")
     return result
+
+
+def _open_missing_streams() -> None:
+    """Without a standard error (`2>&-`, a program without a window) there is still the work to be done."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  to the process's end
+
+
+class _Stream:
+    """A standard stream whose reader may go away, as `head` does: what is printed then is lost, the work goes on."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+    def write(self, text) -> int:
+        with self._without_reader():
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._without_reader():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _without_reader(self):
+        try:
+            yield
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _streams_without_readers():
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(_Stream, before)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        sys.stdout, sys.stderr = before
+
+
+def words(error: BaseException) -> str:
+    """What to tell a user about one of ERRORS."""
+    if isinstance(error, MemoryError):
+        details = f" ({error})" if str(error) else ""
+        return f"there is not enough memory{details}; end other programs, or give smaller pictures"
+    return str(error)
 
 
 def count(text: str) -> int:
@@ -52,8 +109,10 @@ def run(arguments: argparse.Namespace, main) -> None:
 
     Ctrl-C exits with 130, SIGTERM with 143, a closed terminal (SIGHUP) with 129. `--debug` keeps every traceback.
     """
+    _open_missing_streams()
     try:
-        _run(arguments, main)
+        with _streams_without_readers():
+            _run(arguments, main)
     finally:
         # There is nothing left to remove or to save: a second signal, or the launcher's third, ends the process as it
         # ends any. A handler that raises would have the interpreter print a traceback on its way out.
@@ -79,5 +138,5 @@ def _run(arguments: argparse.Namespace, main) -> None:
     except ERRORS as error:
         if arguments.debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {words(error)}", file=sys.stderr)
         sys.exit(getattr(error, "exit_status", 1))

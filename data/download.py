@@ -20,12 +20,14 @@ DIV2K is for academic research only: its pictures belong to their authors (https
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import errno
 import gzip
 import hashlib
 import http.client
 import json
+import lzma
 import os
 import re
 import shutil
@@ -85,9 +87,12 @@ TRIES = 5  # tries in a row that bring nothing new, before giving up
 PAUSE = 5.0  # seconds between two tries
 TIMEOUT = 30.0  # seconds without a byte from the server
 CHUNK = 1 << 20  # bytes
+MOST = 16 << 30  # bytes of a file whose size is not known
+MOST_OF_A_PAGE = 32 << 20  # bytes; a package index's page of one project has 0.1 MB, or some
 
 # PNG files hardly shrink in an archive (about 1:1); deflate itself reaches 1000:1.
 MAX_UNPACKED_RATIO = 20
+TAR_HEADERS = 1 << 20  # bytes that a tar archive's headers may take whatever the ratio; and one of them by itself
 FETCH_ANEW = "Remove it and run the command again to fetch it anew"
 MAKE_ROOM = "Make room, or give another folder with --to, and run the command again"
 
@@ -97,7 +102,7 @@ RETRIED_STATUSES = (408, 429)  # as are all of 500 and above: the server's own t
 
 # Everything that zipfile and tarfile raise on bytes that are no sound archive. Few of them are documented.
 DAMAGED_ARCHIVE = (
-    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error),
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
     *(struct.error, EOFError, ValueError, OverflowError, RuntimeError),
 )
 
@@ -227,6 +232,8 @@ def _transfer(url, part, size, by_hand):
                 raise _BrokenTransfer("the file on the server has changed; the transfer begins again")
         else:
             start, total = 0, answer.length
+        if size is None and (total or 0) > MOST:
+            raise InputError(f"{url}: the file on the server has {total:,} bytes, expected at most {MOST:,}")
         if None not in (size, total) and size != total:
             # Before the old part is touched: a log-in page in the file's place must not cost what is there.
             raise InputError(
@@ -262,6 +269,15 @@ def _ask(url, start, note, by_hand):
     return answer
 
 
+class _Redirections(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, request, answer, code, message, headers, new_url):
+        if request.type == "https" and urlsplit(new_url).scheme == "http":
+            raise InputError(
+                f"{request.full_url}: the server sends on to {new_url}, which is not encrypted; not followed"
+            )
+        return super().redirect_request(request, answer, code, message, headers, new_url)
+
+
 def _opener():
     # Not urllib's default opener: that one also follows a redirection to ftp.
     opener = urllib.request.OpenerDirector()
@@ -271,7 +287,7 @@ def _opener():
         urllib.request.HTTPHandler,
         urllib.request.HTTPSHandler,
         urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPRedirectHandler,
+        _Redirections,
         urllib.request.HTTPErrorProcessor,
     ):
         opener.add_handler(handler())
@@ -300,6 +316,9 @@ def _receive(answer, part, start, total, note):
                 file.write(block)
                 done += len(block)
                 bar.update(len(block))
+                if total is None and done > MOST:
+                    _discard(part)
+                    raise InputError(f"{note['url']}: the server sends more than {MOST:,} bytes without an end")
     except OSError as error:
         raise OSError(
             f"cannot write {part}: {_reason(error)}. "
@@ -454,19 +473,51 @@ def _opened(archive, remedy):
         raise
 
 
+class _ShortReads:
+    """A file whose reads are of CHUNK bytes at most: tarfile takes a long name or a comment in one read."""
+
+    def __init__(self, file):
+        self._file = file
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def read(self, count):
+        if count > TAR_HEADERS:
+            raise tarfile.ReadError(f"a name or a comment of {count:,} bytes")
+        return self._file.read(count)
+
+
+def _decompressed(archive) -> _ShortReads:
+    """The tar archive's own bytes, however it is packed: told by its first bytes, as tarfile does."""
+    with open(archive, "rb") as file:
+        head = file.read(6)
+    openers = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open, b"\x5d\0\0": lzma.open}
+    opener = next((opener for beginning, opener in openers.items() if head.startswith(beginning)), open)
+    return _ShortReads(opener(archive, "rb"))
+
+
 class _Tar:
     """A tar archive, packed or not, with its members described as a zip's are: one set of checks is for both."""
 
     def __init__(self, archive, remedy):
         self._archive, self._remedy = archive, remedy
-        self._tar = tarfile.open(archive)  # noqa: SIM115  closed by __exit__
+        self._stack = contextlib.ExitStack()
+        with contextlib.ExitStack() as stack:
+            self._file = stack.enter_context(_decompressed(archive))
+            self._tar = stack.enter_context(tarfile.open(fileobj=self._file, mode="r:"))
+            self._stack = stack.pop_all()
         self._members = {}
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._tar.close()
+        self._stack.close()
 
     def infolist(self) -> list:
         found, unpacked, packed = [], 0, self._archive.stat().st_size
@@ -474,7 +525,9 @@ class _Tar:
             if member.size < 0:
                 raise tarfile.ReadError("a member of negative size")
             unpacked += member.size
-            _check_ratio(unpacked, packed, self._archive, self._remedy)  # before the bytes are gone through
+            # Before the bytes are gone through. The second counts the headers, with long names and comments.
+            _check_ratio(unpacked, packed, self._archive, self._remedy)
+            _check_ratio(self._tar.offset - TAR_HEADERS, packed, self._archive, self._remedy)
             info = _described(member)
             self._members[info.filename] = member
             if info.filename != "./":
@@ -670,9 +723,13 @@ def _lpips_url(package):
         raise InputError(f"{page_url}, pip's index: only http and https addresses can be fetched. {other}.")
     try:
         with _ask(page_url, 0, {}, by_hand) as answer:
-            page = answer.read().decode("utf-8", "replace")
+            # Asked for all, it notices an answer that breaks off.
+            limit = None if answer.length is not None and answer.length <= MOST_OF_A_PAGE else MOST_OF_A_PAGE + 1
+            page = answer.read(limit).decode("utf-8", "replace")
     except (_BrokenTransfer, OSError, http.client.HTTPException) as error:
         raise InputError(f"{page_url}: {_reason(error)}. Run the command again, or {by_hand}.") from error
+    if len(page) > MOST_OF_A_PAGE:
+        raise InputError(f"{page_url}: this page of the package index has more than {MOST_OF_A_PAGE:,} bytes. {other}.")
     url = package_index.find(page, page_url, LPIPS_PACKAGE)
     if not url:
         raise InputError(f"{page_url}: this page of the package index does not have {LPIPS_PACKAGE}. {other}.")

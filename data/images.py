@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.picture import FORMATS, check_writable, read_picture, save_image, to_8_bits
+from data.picture import FORMATS, MAX_PIXELS, check_writable, read_picture, save_image, to_8_bits
 from models.errors import InputError
 
 EXTENSIONS = tuple(FORMATS)
+SHOWN = 5  # how many files that were passed over are named
 
 _WRITTEN_AS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -33,14 +34,50 @@ def list_pictures(folder) -> list:
     return pictures
 
 
-def read_rgb(path, max_pixels: int | None = None) -> np.ndarray:
+def passed_over(folder) -> str:
+    """One line that names what `list_pictures` leaves out of `folder` and is not hidden; "" where there is nothing."""
+    visible = sorted(entry for entry in Path(folder).iterdir() if not entry.name.startswith("."))
+    files = [entry.name for entry in visible if not entry.is_dir() and not _is_picture(entry)]
+    folders = [f"{entry.name}/" for entry in visible if entry.is_dir()]
+    parts = []
+    if files:
+        parts.append(f"passed over, as the endings are not those of pictures: {some_of(files)}")
+    if folders:
+        parts.append(f"sub-folders are not searched: {some_of(folders)}")
+    return f"{folder}: {'; '.join(parts)}" if parts else ""
+
+
+def some_of(names: list) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(str, names[:SHOWN])) + more
+
+
+def all_of(items, use) -> None:
+    """Call `use` with each item; raise one InputError, once all had their turn, of all that were raised.
+
+    A message that several items give is there once.
+    """
+    messages = {}
+    for item in items:
+        try:
+            use(item)
+        except InputError as error:
+            messages[str(error)] = error
+    if len(messages) == 1:
+        raise next(iter(messages.values()))
+    if messages:
+        raise InputError("\n  ".join([f"{len(messages)} pictures cannot be used:", *messages]))
+
+
+def read_rgb(path, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:
     """The picture in a PNG, JPEG, BMP, WebP or TIFF file, upright, as uint8 [h,w,3] in RGB order, 0..255.
 
     What `data.picture.read_picture` reads, reduced: grey becomes RGB; 16-bit samples are scaled from 0..65535 to
     0..255 and rounded; an alpha plane is dropped, the colours kept as stored. Raises InputError, naming the file and
     the reason, for whatever cannot be decoded whole or has more than `max_pixels`; None is Pillow's own limit.
     """
-    rgb = to_8_bits(read_picture(path, max_pixels).colour)
+    rgb = to_8_bits(read_picture(path, max_pixels, limit_flag="").colour)
     return np.repeat(rgb, 3, axis=2) if rgb.shape[2] == 1 else rgb
 
 

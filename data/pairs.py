@@ -1,14 +1,21 @@
 """The pictures of a benchmark: HR, cut as the field cuts it, and the LR or SR that goes with it."""
 
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from data.degrade import bicubic
-from data.images import list_pictures, read_rgb
+from data.images import all_of, list_pictures, passed_over, read_rgb, some_of
 from data.metrics import WINDOW
 from models.errors import InputError
 from models.scale import SCALE
+
+# What data sets put behind a name to tell HR, LR and SR: as DIV2K, Set5 of SelfExSR, BasicSR's scripts and others do.
+_TAIL = re.compile(
+    rf"(_SRF_{SCALE}_(HR|LR|SR)|[_-]?(LRBI|LRbic|LR|SR)?[_-]?x{SCALE}|[_-](HR|LR|SR|GT))$", re.IGNORECASE
+)
 
 SHAVE = SCALE  # pixels along each border that are not measured
 SMALLEST = -(-(WINDOW + 2 * SHAVE) // SCALE) * SCALE  # side of an HR picture that SSIM's window still fits into
@@ -17,13 +24,16 @@ SMALLEST = -(-(WINDOW + 2 * SHAVE) // SCALE) * SCALE  # side of an HR picture th
 def pairs(hr_folder, lr_folder=None) -> list:
     """[(HR file, LR file)] of the pictures in `hr_folder`, sorted by name; the LR file is None without `lr_folder`.
 
-    The LR picture of NAME.EXT is called NAME or NAMEx4, with any ending. Raises InputError naming what is missing.
+    The LR picture of NAME.EXT or NAME_HR.EXT is called NAME, with any ending, and perhaps with one of the tails that
+    data sets have: x4, _x4, _LR, LRBI_x4, _SRF_4_LR (then HR's is _SRF_4_HR). What is passed over is said. Raises
+    InputError naming what is missing.
     """
     hr_paths = list_pictures(hr_folder)
+    _say(passed_over(hr_folder))
     if lr_folder is None:
         return [(path, None) for path in hr_paths]
-    lr_paths = list_pictures(lr_folder)
-    return [(path, _partner(path, lr_paths, Path(lr_folder), "LR", SCALE)) for path in hr_paths]
+    found = _partners(hr_paths, lr_folder, "LR", SCALE)
+    return [(path, found[path]) for path in hr_paths]
 
 
 def sr_files(hr_paths: list, sr_folder) -> dict:
@@ -31,13 +41,39 @@ def sr_files(hr_paths: list, sr_folder) -> dict:
 
     Raises InputError naming what is missing.
     """
-    sr_paths = list_pictures(sr_folder)
-    return {path: _partner(path, sr_paths, Path(sr_folder), "SR", 1) for path in hr_paths}
+    return _partners(hr_paths, sr_folder, "SR", 1)
+
+
+def _say(line: str) -> None:
+    if line:
+        print(line, file=sys.stderr)
+
+
+def _partners(hr_paths: list, folder, kind: str, shrunk: int) -> dict:
+    """{HR file: the LR or SR file (`kind`) in `folder` that belongs to it}; those that belong to none are named."""
+    paths, found = list_pictures(folder), {}
+    stems = {path.stem for path in hr_paths}
+
+    def find(hr_path):
+        # A picture that is called as another HR's is, to the letter, is that one's.
+        free = [path for path in paths if path.stem == hr_path.stem or path.stem not in stems]
+        found[hr_path] = _partner(hr_path, free, Path(folder), kind, shrunk)
+
+    all_of(hr_paths, find)
+    _say(passed_over(folder))
+    without = [path.name for path in paths if path not in found.values()]
+    _say(f"{folder}: {kind} pictures without HR, passed over: {some_of(without)}" if without else "")
+    return found
+
+
+def _without_tail(stem: str) -> str:
+    return _TAIL.sub("", stem) or stem
 
 
 def _partner(hr_path: Path, paths: list, folder: Path, kind: str, shrunk: int) -> Path:
     """The LR or SR file (`kind`) among `paths` that belongs to `hr_path`; shrunk: how often HR's sides have its own."""
-    found = [path for path in paths if path.stem in (hr_path.stem, f"{hr_path.stem}x{SCALE}")]
+    names = (hr_path.stem, _without_tail(hr_path.stem))
+    found = [path for path in paths if path.stem in names or _without_tail(path.stem) in names]
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
         raise InputError(f"{folder} has two {kind} pictures of {hr_path}: {names}; remove one")

@@ -13,21 +13,26 @@ import threading
 import types
 import warnings
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
+from data import containers
+from data.containers import PNG_SIGNATURE, check_layout, describe_picture, orientation, pages
 from models.errors import InputError
-from models.files import replacing
+from models.files import check_name, replacing
 
 MAX_PIXELS = 50_000_000
+DEFAULT_QUALITY = 95
 
 # Pictures are untrusted: of Pillow's forty formats (one of them starts Ghostscript) these alone are tried, whatever a
 # file's ending says. A JPEG of several frames (MPO) comes through the JPEG reader.
 FORMATS = {
     ".bmp": "BMP",
+    ".jfif": "JPEG",
+    ".jpe": "JPEG",
     ".jpeg": "JPEG",
     ".jpg": "JPEG",
     ".png": "PNG",
@@ -58,7 +63,6 @@ for _prefix, _order in ((b"II", "L"), (b"MM", "B")):
     TiffImagePlugin.OPEN_INFO[(_prefix, 1, (1,), 1, (16, 16), (2,))] = ("RGBA", f"LA;16{_order}")
 
 # EXIF 2.3, tag 0x0112: what turns a stored picture of that orientation upright.
-_ORIENTATION_TAG = 0x0112
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -76,9 +80,13 @@ _PLANAR_TAG, _PLANE_BY_PLANE = 284, 2
 _SAMPLE_FORMAT_TAG, _UNSIGNED = 339, 1
 _PROFILE_TAG, _UNDEFINED_BYTES = 34675, 7
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of planes
 _PNG_AVERAGE_FILTER = 3
+
+# PNG 11.3.2.5: what a file of sRGB's has in gAMA and cHRM.
+_SRGBS_GAMMA = struct.pack(">I", 45455)
+_SRGBS_PRIMARIES = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+_LONGEST_EXIF = 65_000  # of a JPEG's segment
 
 _BLOCK_BYTES = 2**20
 
@@ -87,7 +95,8 @@ _BLOCK_BYTES = 2**20
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
-_PILLOWS_LIMIT = threading.Lock()
+_COUNTING = threading.Lock()
+_readers, _pillows_limit = 0, None
 
 
 @dataclass(eq=False)
@@ -96,15 +105,23 @@ class Picture:
 
     colour: [h,w,1] (grey) or [h,w,3] (RGB). alpha: [h,w] of the same dtype, 0 is transparent, the colour is not
     multiplied by it; or None. icc_profile: the bytes of an ICC profile for this colour (grey or RGB), or None.
+    exif: its EXIF data from the TIFF header on, saying that it is upright; b"" without.
+    dpi: across and down, or None. png_colour: {name: content} of a PNG's own chunks about colour. lossless: whether it
+    is from a WebP without loss. unkept: what could not be read or converted, in words for a user.
     """
 
     colour: np.ndarray
     alpha: np.ndarray | None = None
     icc_profile: bytes | None = None
     pages: int = 1  # of the file it is the first of
+    exif: bytes = b""
+    dpi: tuple | None = None
+    png_colour: dict = field(default_factory=dict)
+    lossless: bool = False
+    unkept: tuple = ()
 
 
-def read_picture(path, max_pixels: int | None = MAX_PIXELS) -> Picture:
+def read_picture(path, max_pixels: int | None = MAX_PIXELS, limit_flag: str = " (--max-megapixels)") -> Picture:
     """The picture in a PNG, JPEG, BMP, WebP or TIFF file, whatever its ending, upright.
 
     Grey of 1 to 16 bits stays grey, 16-bit samples stay uint16, all others become uint8. Palette, CMYK (of 16 bits
@@ -113,6 +130,7 @@ def read_picture(path, max_pixels: int | None = MAX_PIXELS) -> Picture:
     frames or pages the first is read.
 
     max_pixels: a picture of more is refused by its header, before it is decoded; None leaves it to Pillow's own limit.
+    limit_flag: where a user may change that, for the message.
     Raises InputError, naming the file and the reason, for that and for whatever cannot be decoded whole.
     """
     path = Path(path)
@@ -121,18 +139,31 @@ def read_picture(path, max_pixels: int | None = MAX_PIXELS) -> Picture:
     if not path.is_file():
         raise InputError(f"{path} is not a file; expected a picture")
     try:
+        with open(path, "rb") as file:
+            check_layout(file, max_pixels)
         with contextlib.nullcontext() if max_pixels is None else _without_pillows_limit():
             return _decode_despite_profile(path, max_pixels)
     except _TooLargeError as error:
         width, height = error.args
         raise InputError(
             f"{path} has {width}x{height} pixels ({width * height / 1e6:g} megapixels), the limit is"
-            f" {max_pixels / 1e6:g} megapixels (--max-megapixels); give a smaller picture"
+            f" {max_pixels / 1e6:g} megapixels{limit_flag}; give a smaller picture"
         ) from error
     except Exception as error:
         # Everything: on damaged or hostile bytes Pillow's decoders raise OSError, SyntaxError, ValueError, KeyError,
         # EOFError, struct.error, zlib.error, DecompressionBombError, MemoryError and more, by version.
-        raise InputError(f"{path} cannot be read as a picture: {_reason(path, error)}; replace or remove it") from error
+        reason = _reason(path, error)
+        remedy = "" if "; " in reason else "; replace or remove it"
+        raise InputError(f"{path} cannot be read as a picture: {reason}{remedy}") from error
+
+
+def pixels_of(path) -> int:
+    """The pixels that a picture's header says it has; 0 where it cannot be read."""
+    with contextlib.suppress(Exception), open(path, "rb") as file:
+        check_layout(file, max_pixels=0)
+        with Image.open(file, formats=sorted(set(FORMATS.values()))) as image:
+            return image.width * image.height
+    return 0
 
 
 def check_writable(path, width: int, height: int) -> None:
@@ -142,6 +173,7 @@ def check_writable(path, width: int, height: int) -> None:
     """
     path = Path(path)
     file_format = _format_of(path)
+    check_name(path)
     if not path.parent.is_dir():
         raise InputError(f"{path} cannot be written: the folder {path.parent} is not there; create it first")
     limit = None
@@ -169,15 +201,35 @@ def lost(path, picture: Picture) -> list:
         words.append("16-bit depth")
     if picture.icc_profile and not _holds_profile(file_format, picture):
         words.append("ICC profile")
-    if picture.pages > 1:
-        words.append(f"the pages after the first of its {picture.pages}")
-    return words
+    if picture.exif and (file_format in ("BMP", "TIFF") or file_format == "JPEG" and len(picture.exif) > _LONGEST_EXIF):
+        words.append("EXIF")
+    if picture.dpi and file_format == "WebP":
+        words.append("resolution (dpi)")
+    if file_format != "PNG" and _is_not_srgb(picture.png_colour):
+        words.append("colour space that PNG's chunks give")
+    return words + list(picture.unkept)
 
 
-def write_picture(path, picture: Picture, quality: int = 95) -> None:
+def taken(picture: Picture) -> str:
+    """What is said where a file holds more than the picture that was read; "" where it does not."""
+    return f"of its {picture.pages} pages or pictures the first alone is taken" if picture.pages > 1 else ""
+
+
+def _is_not_srgb(png_colour: dict) -> bool:
+    if b"sRGB" in png_colour and b"cICP" not in png_colour:
+        return False
+    srgb = (
+        png_colour.get(b"gAMA", _SRGBS_GAMMA) == _SRGBS_GAMMA
+        and png_colour.get(b"cHRM", _SRGBS_PRIMARIES) == _SRGBS_PRIMARIES
+    )
+    return not srgb or png_colour.get(b"cICP", b"\1\15")[:2] != b"\1\15"
+
+
+def write_picture(path, picture: Picture, quality: int | None = None) -> None:
     """Write `picture` in the format that the ending of `path` names (FORMATS), whole or not at all.
 
-    PNG and TIFF keep everything, without loss. WebP is 8-bit RGB, `quality` 1..99, or 100 for no loss. JPEG (`quality`
+    PNG and TIFF keep everything, without loss. WebP is 8-bit RGB, `quality` 1..99, or 100 for no loss. By
+    default it is 95, and for what was a WebP without loss 100. JPEG (`quality`
     1..100) and BMP are 8-bit without transparency. What `lost` names is left out; 16 bits are rounded to 8.
 
     Peak memory beside the arrays of `picture`: some MB for PNG and TIFF, for JPEG and BMP 4 bytes a pixel (grey: none),
@@ -194,6 +246,8 @@ def write_picture(path, picture: Picture, quality: int = 95) -> None:
         raise ValueError(f"expected colour in uint8 or uint16 [h,w,1] or [h,w,3], got {colour.dtype} {colour.shape}")
     if alpha is not None and (alpha.dtype != colour.dtype or alpha.shape != colour.shape[:2]):
         raise ValueError(f"expected alpha in {colour.dtype} {colour.shape[:2]}, got {alpha.dtype} {alpha.shape}")
+    if quality is None:
+        quality = 100 if picture.lossless and _format_of(path) == "WebP" else DEFAULT_QUALITY
     if not 1 <= quality <= 100:
         raise ValueError(f"expected a quality of 1 to 100, got {quality}")
     check_writable(path, colour.shape[1], colour.shape[0])
@@ -204,6 +258,10 @@ def write_picture(path, picture: Picture, quality: int = 95) -> None:
         return
     image = Image.fromarray(to_8_bits(colour[:, :, 0] if colour.shape[2] == 1 else colour))
     settings = {"icc_profile": picture.icc_profile} if _holds_profile(file_format, picture) else {}
+    if picture.exif and "EXIF" not in lost(path, picture):
+        settings["exif"] = b"Exif\0\0" + picture.exif
+    if picture.dpi and file_format != "WebP":
+        settings["dpi"] = picture.dpi
     if file_format == "JPEG":
         # Colour at full resolution: the halved one that is JPEG's habit blurs the coloured edges just computed.
         settings.update(quality=quality, subsampling="4:4:4")
@@ -254,13 +312,19 @@ class _TooLargeError(Exception):
 
 @contextlib.contextmanager
 def _without_pillows_limit():
-    # It is one variable for the whole process; the lock lets no thread restore what another one has set.
-    with _PILLOWS_LIMIT:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+    # It is one variable for the whole process: the first of several threads sets it, the last one restores it.
+    global _readers, _pillows_limit
+    with _COUNTING:
+        if not _readers:
+            _pillows_limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        _readers += 1
+    try:
+        yield
+    finally:
+        with _COUNTING:
+            _readers -= 1
+            if not _readers:
+                Image.MAX_IMAGE_PIXELS = _pillows_limit
 
 
 def _decode_despite_profile(path: Path, max_pixels: int | None) -> Picture:
@@ -281,7 +345,7 @@ def _decode_despite_profile(path: Path, max_pixels: int | None) -> Picture:
 def _png_without_profile(path: Path) -> io.BytesIO | None:
     """The file's bytes without its profile, or None where it is no PNG or has none."""
     with open(path, "rb") as file:
-        if file.read(len(_PNG_SIGNATURE)) != _PNG_SIGNATURE:
+        if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
             return None
         while True:
             place = file.tell()
@@ -299,13 +363,24 @@ def _png_without_profile(path: Path) -> io.BytesIO | None:
 
 def _decode(source, max_pixels: int | None) -> Picture:
     image, raw_mode, white_is_zero = _load(source, max_pixels)
-    samples = _samples(image, raw_mode, lambda: _load(source, max_pixels, low_bytes=True)[0])
+    info, frames = image.info, _pages(image, source)
+    exif = containers.upright(_exif(image))
+    unkept = ("EXIF",) if 34665 in getattr(image, "tag_v2", {}) else ()
+    if image.mode == "CMYK" and info.get("icc_profile"):
+        image, unkept = _by_profile(image, info["icc_profile"], unkept)
+    samples = _samples(image, raw_mode)
+    del image  # before another is decoded
+    if _COLOUR_16.fullmatch(raw_mode):
+        # Pillow opens 16-bit colour as 8-bit by dropping the low bytes; in the opposite byte order it drops the high.
+        samples = samples.astype(np.uint16)
+        samples <<= 8
+        _add_low_bytes(samples, _load(source, max_pixels, low_bytes=True)[0])
     if white_is_zero and samples.dtype == np.uint16:  # Pillow inverts such pictures of 1 to 8 bits, but not of 16
         samples = 65535 - samples
     planes = samples.shape[2]
     colour = np.require(samples[:, :, : 3 if planes >= 3 else 1], requirements=["C", "W"])
     alpha = np.ascontiguousarray(samples[:, :, -1]) if planes in (2, 4) else None
-    key = image.info.get("transparency")
+    key = info.get("transparency")
     if key is not None and alpha is None:
         full = np.iinfo(colour.dtype).max
         largest = _LARGEST_GREY.get(raw_mode, full)
@@ -314,14 +389,44 @@ def _decode(source, max_pixels: int | None) -> Picture:
         alpha = np.where((colour == key).all(axis=2), colour.dtype.type(0), colour.dtype.type(full))
     if raw_mode.startswith("RGBa;16"):
         colour = _divided(colour, alpha)
-    profile = image.info.get("icc_profile")
+    profile = info.get("icc_profile")
     # ICC.1, 7.2: bytes 16 to 19 are the colour space of the data.
     fits = isinstance(profile, bytes) and profile[16:20] == (b"RGB " if planes >= 3 else b"GRAY")
-    return Picture(colour, alpha, profile if fits else None, _pages(source))
+    return Picture(
+        colour,
+        alpha,
+        profile if fits else None,
+        frames,
+        exif,
+        _dpi(info),
+        containers.png_colour_chunks(source),
+        containers.is_lossless_webp(source),
+        unkept,
+    )
 
 
-def _samples(image, raw_mode: str, load_low_bytes) -> np.ndarray:
-    """uint8 or uint16 [h,w,1..4], as `image` has them."""
+def _by_profile(image, profile: bytes, unkept: tuple) -> tuple:
+    """A CMYK picture as the sRGB one that it looks like, by its profile; or as it is, and what is to be said."""
+    try:
+        srgb = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(
+            image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), srgb, outputMode="RGB"
+        ), unkept
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image, (*unkept, "CMYK profile, which is damaged")
+
+
+def _dpi(info: dict):
+    """Dots per inch across and down, where the file says so and it can be written."""
+    with contextlib.suppress(TypeError, ValueError, ZeroDivisionError, OverflowError):
+        across, down = (float(value) for value in info.get("dpi", ()))
+        if 1 <= across < 65535 and 1 <= down < 65535:
+            return across, down
+    return None
+
+
+def _samples(image, raw_mode: str) -> np.ndarray:
+    """uint8 or uint16 [h,w,1..4], as `image` has them: of 16-bit colour the high bytes."""
     if _GREY_16.fullmatch(raw_mode):
         return np.asarray(image).astype(np.uint16)[:, :, np.newaxis]
     if image.mode not in _KEPT_MODES and image.mode not in _CONVERTED_MODES:
@@ -329,17 +434,18 @@ def _samples(image, raw_mode: str, load_low_bytes) -> np.ndarray:
     grey_alpha = _GREY_ALPHA_16.fullmatch(raw_mode)
     if grey_alpha:
         return np.asarray(image).view(_NUMPYS_ORDER[grey_alpha.group(1)] + "u2").astype(np.uint16)
-    if _COLOUR_16.fullmatch(raw_mode):
-        # Pillow opens 16-bit colour as 8-bit by dropping the low bytes; in the opposite byte order it drops the high.
-        samples = np.asarray(image).astype(np.uint16)
-        samples <<= 8
-        samples |= np.asarray(load_low_bytes())
-        return samples
     if image.mode in _CONVERTED_MODES:
         clear_colours = image.mode == "P" and "transparency" in image.info
         image = image.convert("RGBA" if clear_colours else _CONVERTED_MODES[image.mode])
     samples = np.asarray(image)
     return samples if samples.ndim == 3 else samples[:, :, np.newaxis]
+
+
+def _add_low_bytes(samples: np.ndarray, image) -> None:
+    rows = _rows_per_block(samples)  # Pillow makes arrays by way of two copies
+    for top in range(0, len(samples), rows):
+        block = image.crop((0, top, image.width, min(top + rows, image.height)))
+        samples[top : top + rows] |= np.asarray(block)
 
 
 def _divided(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -368,11 +474,11 @@ def _load(source, max_pixels: int | None, low_bytes: bool = False):
         return _upright(image), stored, white_is_zero
 
 
-def _pages(source) -> int:
+def _pages(image, source) -> int:
+    if image.format == "TIFF":
+        return pages(source)  # where Pillow would read every page's tags
     # Not JPEG: the further frames of those are previews and depth maps that cameras add.
-    with contextlib.suppress(Exception), Image.open(source, formats=("PNG", "TIFF", "WEBP")) as image:
-        return image.n_frames  # on the way Pillow may meet damage that does not concern the first
-    return 1
+    return getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1
 
 
 def _refuse_misread(tags) -> None:
@@ -405,24 +511,44 @@ def _with_raw_mode(tile, raw_mode: str):
 
 
 def _upright(image):
-    # `ImageOps.exif_transpose` would do, but fails on some EXIF that it tries to write back.
     if image.format == "TIFF":
         return image  # Pillow's TIFF reader has turned it, and before Pillow 10.1 leaves the tag as it was.
-    orientation = None
-    with contextlib.suppress(Exception):  # Damaged metadata, which Pillow may fail on in any way, spares the pixels.
-        orientation = image.getexif().get(_ORIENTATION_TAG)
-    method = _TO_UPRIGHT.get(orientation)
+    # `ImageOps.exif_transpose` would do, but fails on some EXIF that it tries to write back.
+    method = _TO_UPRIGHT.get(orientation(_exif(image)) or _orientation_in_xmp(image))
     return image if method is None else image.transpose(method)
+
+
+def _exif(image) -> bytes:
+    """The picture's EXIF data, from its TIFF header on; b"" where there is none."""
+    exif = image.info.get("exif")
+    if exif is None and "Raw profile type exif" in image.info:  # ImageMagick's way, before PNG had a chunk for it
+        with contextlib.suppress(ValueError):
+            exif = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
+    exif = exif if isinstance(exif, bytes) else b""
+    return exif[6:] if exif.startswith(b"Exif\0\0") else exif
+
+
+def _orientation_in_xmp(image) -> int:
+    xmp = image.info.get("xmp", image.info.get("XML:com.adobe.xmp", b""))
+    found = re.search(rb"tiff:Orientation(?:=\"|>)([1-8])\b", xmp.encode() if isinstance(xmp, str) else xmp)
+    return int(found.group(1)) if found else 1
 
 
 def _reason(path: Path, error: Exception) -> str:
     if path.is_file() and path.stat().st_size == 0:
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
+        what = describe_picture(path)
+        if what:
+            return what
         return "it is not a PNG, JPEG, BMP, WebP or TIFF picture, or is damaged at its beginning"
     text = " ".join(str(error).split())
     if re.fullmatch(r"(decoder error )?-\d+", text):  # what Pillow makes of a failure inside libtiff
         return "its compressed data is damaged or truncated"
+    if isinstance(error, zlib.error):
+        return f"its compressed data is damaged ({text})"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for its pixels"
     if text and isinstance(error, (OSError, ValueError)):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -464,11 +590,18 @@ def _write_png(file, picture: Picture) -> None:
         checksum = zlib.crc32(content, zlib.crc32(name))
         file.write(struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum))
 
-    file.write(_PNG_SIGNATURE)
+    file.write(PNG_SIGNATURE)
     depth = 8 * picture.colour.itemsize
     write_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, _PNG_COLOUR_TYPES[planes], 0, 0, 0))
     if picture.icc_profile:
         write_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(picture.icc_profile))
+    for name, content in picture.png_colour.items():
+        if not (picture.icc_profile and name == b"sRGB"):  # PNG 11.3.2.5: one of the two
+            write_chunk(name, content)
+    if picture.dpi:
+        write_chunk(b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in picture.dpi), 1))  # a metre
+    if picture.exif:
+        write_chunk(b"eXIf", picture.exif)
     compressor = zlib.compressobj()
     above = np.zeros((1, width * pixel_bytes), np.uint8)
     for block in _blocks(picture, ">"):
@@ -506,6 +639,7 @@ def _write_tiff(file, picture: Picture) -> None:
         compression="zlib",
         predictor=2,
         metadata=None,
+        **({"resolution": picture.dpi, "resolutionunit": 2} if picture.dpi else {}),  # inch
         extratags=[(_PROFILE_TAG, _UNDEFINED_BYTES, len(profile), profile, True)] if profile else [],
     )
 

@@ -6,6 +6,7 @@ import mmap
 import os
 import random
 import re
+import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -14,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data.images import list_pictures, read_rgb
+from data.images import list_pictures, passed_over, read_rgb
+from data.picture import pixels_of
 from models.errors import InputError
 from models.files import replacing
 
@@ -28,6 +30,7 @@ OTHERWISE = "output/decoded"  # where a folder of pictures may not be written
 MAPPED_BYTES = 128 * 2**20  # of pictures mapped at once: what is touched of them counts as the process's memory
 MAPPED = 256  # pictures mapped at once: each takes a file descriptor, of which a process often has 1024
 DECODERS = 8  # threads, at most: each holds a picture some three times
+LARGE = 12_000_000  # pixels: of larger pictures one at a time is decoded
 FORMAT = "1"  # to be changed when the same file would be decoded to other pixels
 
 # The format .npy, version 1.0 (NumPy's NEP 1), of uint8 [h,w,3]; compared as bytes, since NumPy's reader fails in many
@@ -37,6 +40,9 @@ _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00v\x00\{'descr': '\|u1', 'fortran_order': False, 'shape': \(([1-9]\d*), ([1-9]\d*), 3\), \} +\n"
 )
 _OWN_FILES = re.compile(r"[0-9a-f]{32}\.npy|\.\d+-[0-9a-f]{8}\.npy")  # the second are those of `replacing`
+
+
+_one_large = threading.Lock()
 
 
 class Store:
@@ -106,6 +112,9 @@ def open_store(folder, min_side: int, otherwise=OTHERWISE, skip_bad: bool = Fals
     """
     folder = Path(folder)
     sources = list_pictures(folder)
+    left_out = passed_over(folder)
+    if left_out:
+        print(left_out, file=sys.stderr)
     names = [_file_name(source) for source in sources]
     with contextlib.ExitStack() as stack:
         place = _place(folder, names, otherwise)
@@ -245,7 +254,8 @@ def _decode(source: Path, file: Path):
     if shape:
         return shape
     try:
-        rgb = np.ascontiguousarray(read_rgb(source))
+        with _one_large if pixels_of(source) > LARGE else contextlib.nullcontext():
+            rgb = np.ascontiguousarray(read_rgb(source))
     except InputError as error:
         return error
     try:

@@ -20,11 +20,18 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "srgan-paddle"
 
 
+class NotWrittenError(Exception):
+    """A program that was not written as it should be: what a full disk or a limit on files' sizes leaves."""
+
+
 def entry(key: str, build) -> tuple:
     """The folder of the program `key` and its facts; built where it is not there or is damaged.
 
     build: called with an empty folder; writes the program's files and returns its facts, a dict that JSON can hold.
-    Two processes may do this at once: each builds in a folder of its own, which is then renamed to its place.
+    Two processes may do this at once: each builds in a folder of its own, which is then renamed to its place. What
+    cannot be kept there, for whatever reason, is built where the system has its temporary files, and serves this
+    process.
+    Raises NotWrittenError or OSError where there is no room either.
     """
     place = folder() / key
     facts = _whole(place)
@@ -32,10 +39,24 @@ def entry(key: str, build) -> tuple:
         with contextlib.suppress(OSError):  # another user's, or on a file system that can only be read
             os.utime(place)
         return place, facts
-    with contextlib.ExitStack() as stack:
-        temporary = _temporary_folder()
-        stack.callback(shutil.rmtree, temporary, ignore_errors=True)
-        built = temporary / key
+    try:
+        facts = _kept(place, build)
+        _remove_old()
+        return place, facts
+    except (OSError, NotWrittenError) as error:
+        reason = getattr(error, "strerror", None) or error
+        print(f"{folder()} cannot be written ({reason}): programs are exported anew each time", file=sys.stderr)
+    temporary = Path(tempfile.mkdtemp(prefix="srgan-paddle-"))
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    return temporary, build(temporary)
+
+
+def _kept(place: Path, build) -> dict:
+    """Build the program `place` and put it there; its facts."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=place.parent))
+    try:
+        built = temporary / place.name
         built.mkdir()
         facts = build(built)
         files = {path.name: _digest(path) for path in built.iterdir()}
@@ -44,21 +65,10 @@ def entry(key: str, build) -> tuple:
         for path in built.iterdir():
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
-        if not temporary.name.startswith(".building-"):  # nowhere to keep it: it serves this process
-            atexit.register(stack.pop_all().close)
-            return built, facts
         _replace(built, place, temporary)
-    _remove_old()
-    return place, facts
-
-
-def _temporary_folder() -> Path:
-    try:
-        folder().mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".building-", dir=folder()))
-    except OSError as error:
-        print(f"{folder()} cannot be written ({error.strerror}): programs are exported anew each time", file=sys.stderr)
-        return Path(tempfile.mkdtemp(prefix="srgan-paddle-"))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return facts
 
 
 def _replace(built: Path, place: Path, temporary: Path) -> None:

@@ -32,6 +32,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data import command, lpips
+from data.images import all_of
 from data.imresize import enlarge
 from data.metrics import grid, psnr_rgb, psnr_y, ssim_y
 from data.pairs import SHAVE, pairs, read_pair, read_sr, sr_files
@@ -40,7 +41,7 @@ from infer.figure import write_figure
 from infer.tradeoff import write_tradeoff
 from infer.upscaler import Upscaler
 from models.errors import InputError
-from models.files import remove_leftovers, replacing
+from models.files import check_apart, check_name, remove_leftovers, replacing
 from models.scale import SCALE
 
 BICUBIC = "bicubic"
@@ -74,6 +75,7 @@ PERCEPTUAL = {
 VERSIONS_OF = ("paddlepaddle", "paddlepaddle-gpu", "openvino", "numpy", "scikit-image", "Pillow", "opencv-python")
 
 SHARES = tuple(tenth / 10 for tenth in range(11))  # of --blend, with --tradeoff
+WRITTEN = ("csv", "json", "figure", "tradeoff")  # the flags that name a file to write
 IN_FIGURE = 3  # pictures, where --pictures does not choose them
 
 
@@ -272,15 +274,18 @@ def lpips_weights(flag) -> str:
 
 
 def check_sizes(pictures: list, ready: dict, with_lpips: bool) -> None:
-    """Read all pictures: what cannot be used is named now, not when those before it have been measured."""
-    for hr_path, lr_path in pictures:
+    """Read all pictures: whatever cannot be used is named now, not when those before it have been measured."""
+
+    def check(pair):
+        hr_path, lr_path = pair
         hr, _ = read_pair(hr_path, lr_path)
         height, width = hr.shape[:2]
         if with_lpips and min(height, width) < lpips.SMALLEST:
             expected = f"expected {lpips.SMALLEST} or more a side, or --lpips off"
             raise InputError(f"{hr_path} is too small for LPIPS: {width}x{height} pixels; {expected}")
-        for files in ready.values():
-            read_sr(files[hr_path], hr)
+        all_of(ready.values(), lambda files: read_sr(files[hr_path], hr))
+
+    all_of(pictures, check)
 
 
 def for_figure(pictures: list, names: list) -> list:
@@ -301,8 +306,9 @@ def for_figure(pictures: list, names: list) -> list:
 
 def check_targets(arguments) -> None:
     """Make the folders of the files to write; raise InputError or OSError now for what could not be written later."""
-    targets = [path for path in (arguments.csv, arguments.json, arguments.figure, arguments.tradeoff) if path]
+    targets = [getattr(arguments, name) for name in WRITTEN if getattr(arguments, name)]
     for path in targets:
+        check_name(path)
         folder = Path(path).resolve().parent
         folder.mkdir(parents=True, exist_ok=True)
         if os.path.isdir(path) or not os.access(folder, os.W_OK):
@@ -347,6 +353,11 @@ def main(arguments) -> None:
     wanted = for_figure(pictures, arguments.pictures) if arguments.figure else []
     ready = {label: sr_files([hr_path for hr_path, _ in pictures], folder) for label, folder in sr.items()}
     distance_of = lpips_weights(arguments.lpips)
+    read = [("--hr", arguments.hr), ("--lr", arguments.lr), ("--lpips", distance_of), ("--blend", arguments.blend)]
+    read += [("--weights", path) for path in arguments.weights] + [("--sr", path) for path in arguments.sr]
+    read += [(flag, path) for pair in pictures for flag, path in zip(("--hr", "--lr"), pair)]
+    read += [("--sr", path) for files in ready.values() for path in files.values()]
+    check_apart(read, files=[(f"--{name}", getattr(arguments, name)) for name in WRITTEN])
     check_sizes(pictures, ready, bool(distance_of))
     with command.exit_status(2):
         chosen = flags.engine_settings(arguments)
@@ -371,7 +382,7 @@ def main(arguments) -> None:
     engine = "engine {engine}, precision {precision}, device {device}{0}; " if upscalers else ""
     print((engine + "LR {lr}\n").format(ensemble, **settings))
     print(report(results, paper))
-    for path in filter(None, (arguments.csv, arguments.json, arguments.figure, arguments.tradeoff)):
+    for path in filter(None, (getattr(arguments, name) for name in WRITTEN)):
         remove_leftovers(Path(path).parent)
     if arguments.csv:
         write_csv(arguments.csv, results)

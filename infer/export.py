@@ -26,7 +26,7 @@ from infer.engines import eager, paddle_inference
 from infer.jobs import check_output
 from infer.source import Source
 from models.errors import InputError
-from models.files import replacing
+from models.files import check_apart, replacing
 
 CHECKED_SIZES = ((2, 3, 24, 17), (1, 3, 9, 40))  # [N,3,h,w]
 TOLERANCE = 1e-3  # of values in [-1,1]: an eighth of a grey level
@@ -134,6 +134,7 @@ def write_readme(folder, reach: int) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
+        check_apart(flags.weights_read(arguments), folders=[("--to", arguments.to)])
         generator = Source(**flags.generator_settings(arguments)).generator()
         check_output(arguments.to)
     difference = write_program(generator, arguments.format, arguments.to)

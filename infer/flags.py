@@ -81,3 +81,8 @@ def add_engine_flags(parser: argparse.ArgumentParser, precision: str) -> None:
 def engine_settings(arguments: argparse.Namespace) -> dict:
     """What the flags of `add_engine_flags` say, as arguments of `Upscaler`."""
     return {name: getattr(arguments, name) for name in ("engine", "precision", "device", "tile", "self_ensemble")}
+
+
+def weights_read(arguments) -> list:
+    """What `check_apart` wants to know of the flags of `add_generator_flags`."""
+    return [("--weights", arguments.weights), ("--blend", arguments.blend)]

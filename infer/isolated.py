@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from data.images import write_rgb
-from data.picture import Picture, lost, read_picture, to_8_bits, write_picture
+from data.picture import Picture, lost, read_picture, taken, to_8_bits, write_picture
 from infer import Upscaler, jobs
 from infer.upscale import FORMATS, SUFFIX, upscale_picture
 from models.errors import InputError
@@ -146,6 +146,8 @@ def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, advan
     missing = lost(job.target, picture)
     if missing:
         report += f"\nPNG cannot hold {', '.join(missing)}"
+    if taken(picture):
+        report += f"\n{taken(picture)}"
     return Upscaled(job.target, *_views(picture, sr, folder), report)
 
 

@@ -4,11 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.images import EXTENSIONS
+from data.images import EXTENSIONS, some_of
 from models.errors import InputError
 from models.files import remove_leftovers
-
-SHOWN = 5  # how many files that were passed over are named
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,10 @@ def find_jobs(inputs, output, recursive: bool, suffix: str, ending: str = "") ->
         if first is not path:
             if os.path.abspath(first) == os.path.abspath(path):
                 continue  # named twice
-            problem = f"{path}: its result would be {target}, as that of {first}; give another -o, --suffix or --format"
+            remedy = "upscale it by itself with another -o"
+            if ending and first.suffix.lower() != path.suffix.lower():
+                remedy = f"leave out --format, or {remedy}"
+            problem = f"{path}: its result would be {target}, as that of {first}; {remedy}"
         elif os.path.realpath(target) in sources:
             problem = f"{path}: its result would replace {target}, a picture given; give another -o or --suffix"
         jobs.append(Job(path, target, problem))
@@ -62,12 +63,13 @@ def find_jobs(inputs, output, recursive: bool, suffix: str, ending: str = "") ->
 def _in_folder(folder: Path, output: Path, recursive: bool, suffix: str) -> tuple:
     """The pictures of a folder, sorted, its other files, and the OSErrors of folders that cannot be searched."""
     pictures, others, errors = [], [], []
-    results = output.resolve()
+    results, searched = Path(os.path.realpath(output)), Path(os.path.realpath(folder))
     for path in _files(folder, recursive, errors):
-        if results == folder.resolve():
+        if results == searched:
             is_result = bool(suffix) and path.stem.endswith(suffix)
         else:
-            is_result = results in path.resolve().parents and folder.resolve() in results.parents
+            # Not `Path.resolve`, which raises RuntimeError for a link to itself.
+            is_result = results in Path(os.path.realpath(path)).parents and searched in results.parents
         if not is_result:
             (pictures if path.suffix.lower() in EXTENSIONS else others).append(path)
     return pictures, others, errors
@@ -84,9 +86,7 @@ def _files(folder: Path, recursive: bool, errors: list) -> list:
 
 def passed_over(others: list) -> str:
     """One line that names what `find_jobs` left out."""
-    names = ", ".join(map(str, others[:SHOWN]))
-    more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-    return f"passed over, as the endings are not those of pictures: {names}{more}"
+    return f"passed over, as the endings are not those of pictures: {some_of(others)}"
 
 
 def check_output(output) -> None:

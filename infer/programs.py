@@ -1,6 +1,7 @@
 """Programs: the generator as files that run without this project's code, for Paddle Inference or as ONNX."""
 
 import contextlib
+import os
 import tempfile
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
@@ -38,7 +39,24 @@ def write_paddle(generator, folder) -> None:
     network = FoldedGenerator(generator)
     network.eval()
     shape = paddle.static.InputSpec([None, 3, None, None], "float32", INPUT)
-    paddle.jit.save(network, str(Path(folder) / NAME), input_spec=[shape])
+    with _home():
+        paddle.jit.save(network, str(Path(folder) / NAME), input_spec=[shape])
+
+
+@contextlib.contextmanager
+def _home():
+    """A home for the block alone: paddle.jit puts Python files into ~/.cache and ends where it can't."""
+    names = ("HOME", "USERPROFILE")
+    before = {name: os.environ.get(name) for name in names}
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ.update(dict.fromkeys(names, temporary))
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
 
 
 def paddle_files(folder) -> tuple:

@@ -19,14 +19,16 @@ import os
 import time
 from dataclasses import replace
 
+import cv2
+import numpy as np
 from tqdm import tqdm
 
 from data import command
 from data.imresize import imresize
-from data.picture import Picture, check_writable, lost, read_picture, write_picture, writing_memory
+from data.picture import Picture, check_writable, lost, read_picture, taken, write_picture, writing_memory
 from infer import Upscaler, flags, jobs
 from models.errors import InputError
-from models.files import remove_leftovers
+from models.files import check_apart, remove_leftovers
 from models.scale import SCALE
 
 SUFFIX = "_x4"  # of a result's name
@@ -44,9 +46,28 @@ def upscale_file(upscaler, job: jobs.Job, arguments: argparse.Namespace, progres
     missing = lost(job.target, picture)
     if missing:
         tqdm.write(f"{job.target}: the format cannot hold {', '.join(missing)}", file=sys.stderr)
+    if taken(picture):
+        tqdm.write(f"{job.source}: {taken(picture)}", file=sys.stderr)
     sr = upscale_picture(upscaler, picture, job, progress)
     write_picture(job.target, sr, arguments.quality)
     return sr.colour.shape[0] * sr.colour.shape[1]
+
+
+def hidden_filled(picture: Picture) -> np.ndarray:
+    """The colour, [h,w,1 or 3], that of transparent pixels replaced by that of the nearest visible one.
+
+    What is stored under transparency, mostly black, would bleed into the edge of what is seen.
+    """
+    if picture.alpha is None or picture.alpha.all() or not picture.alpha.any():
+        return picture.colour
+    hidden = picture.alpha == 0
+    # Each visible pixel has a label of its own, and each hidden one that of the nearest visible one.
+    _, labels = cv2.distanceTransformWithLabels(hidden.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    places = np.zeros(labels.max() + 1, np.intp)
+    places[labels[~hidden]] = np.flatnonzero(~hidden)
+    filled = picture.colour.copy()
+    filled[hidden] = picture.colour.reshape(-1, picture.colour.shape[2])[places[labels[hidden]]]
+    return filled
 
 
 def upscale_picture(upscaler, picture: Picture, job: jobs.Job, progress) -> Picture:
@@ -57,7 +78,7 @@ def upscale_picture(upscaler, picture: Picture, job: jobs.Job, progress) -> Pict
     height, width = (SCALE * side for side in picture.colour.shape[:2])
     check_writable(job.target, width, height)
     try:
-        colour = upscaler.upscale(picture.colour, progress, writing_memory(job.target, height * width))
+        colour = upscaler.upscale(hidden_filled(picture), progress, writing_memory(job.target, height * width))
     except InputError as error:
         raise InputError(f"{job.source}: {error}") from error
     alpha = None if picture.alpha is None else imresize(picture.alpha, height, width)
@@ -66,6 +87,7 @@ def upscale_picture(upscaler, picture: Picture, job: jobs.Job, progress) -> Pict
 
 def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
+        check_apart(flags.weights_read(arguments), folders=[("-o", arguments.output)])
         upscaler = Upscaler(**flags.generator_settings(arguments), **flags.engine_settings(arguments))
         jobs.check_output(arguments.output)
     found, others = jobs.find_jobs(
@@ -111,7 +133,8 @@ def upscale_all(upscaler, found: list, arguments: argparse.Namespace) -> tuple:
             except command.ERRORS as error:
                 if arguments.debug or getattr(error, "errno", None) in DISK:
                     raise
-                tqdm.write(f"error: {error}", file=sys.stderr)
+                where = f"{job.source}: " if isinstance(error, MemoryError) else ""
+                tqdm.write(f"error: {where}{command.words(error)}", file=sys.stderr)
             bar.update(number - bar.n)
     return done, skipped, pixels
 
@@ -148,8 +171,7 @@ def parser() -> argparse.ArgumentParser:
         "--quality",
         metavar="N",
         type=_quality,
-        default=95,
-        help="of JPEG and WebP, 1 to 100, where WebP has no loss (default: 95)",
+        help="of JPEG and WebP, 1 to 100, where WebP has no loss (default: 95; 100 for what was a WebP without loss)",
     )
     result.add_argument(
         "--suffix", metavar="TEXT", type=_suffix, default=SUFFIX, help=f"put behind each name (default: {SUFFIX})"

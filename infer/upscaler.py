@@ -1,5 +1,7 @@
 """A trained generator as a function on pictures."""
 
+import sys
+
 import numpy as np
 
 from infer import cache, engines, programs, tiles
@@ -11,6 +13,10 @@ from models.scale import SCALE
 from train.device import choose_device
 
 BATCH_ON_CPU = 64 * 64  # LR pixels: on a CPU, computing more windows at once takes memory and saves nothing
+CHECKED, TOLERANCE = (
+    (1, 3, 12, 8),
+    1e-3,
+)  # a picture on which a program just written is compared, and by how much it may differ
 LUMA = np.array((0.299, 0.587, 0.114), "float32")  # ITU-R BT.601: the grey of an RGB picture
 
 
@@ -49,7 +55,15 @@ class Upscaler:
         self.precision = choose_precision(precision, self.engine, self.device)
         self.tile = tile
         module = engines.module(self.engine)
-        program, self._reach = _program(source, module.PROGRAM)
+        try:
+            program, self._reach = _program(source, module)
+        except (cache.NotWrittenError, OSError) as error:
+            print(
+                f"no room for the program of the engine {self.engine} ({error}): eager is used, slower", file=sys.stderr
+            )
+            self.engine, module = "eager", engines.module("eager")
+            self.precision = choose_precision(precision, self.engine, self.device)
+            program, self._reach = _program(source, module)
         compute = module.load(program, self.precision, self.device)
         self._compute = _self_ensemble(compute) if self_ensemble else compute
         self._bytes_per_pixel = module.bytes_per_pixel(self.precision)
@@ -87,18 +101,30 @@ class Upscaler:
         return sr
 
 
-def _program(source: Source, kind) -> tuple:
-    """The exported program's folder, or the generator where `kind` is None; and the network's reach in LR pixels."""
-    if kind is None:
+def _program(source: Source, module) -> tuple:
+    """The exported program's folder, or the generator where the engine takes that; and the reach in LR pixels.
+
+    Raises cache.NotWrittenError or OSError where there is no room for a program.
+    """
+    if module.PROGRAM is None:
         generator = source.generator()
         return generator, tiles.reach(generator)
 
     def build(folder):
         generator = source.generator()
-        programs.write(kind, generator, folder)
+        try:
+            programs.write(module.PROGRAM, generator, folder)
+            compute = module.load(folder, "fp32", "cpu")
+            lr = np.random.default_rng(0).uniform(-1, 1, CHECKED).astype("float32")
+            difference = np.abs(compute(lr) - engines.module("eager").load(generator, "fp32", "cpu")(lr)).max()
+        except Exception as error:  # Paddle takes no notice of a full disk, and what it left fails in any way
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise cache.NotWrittenError(lines[-1]) from error
+        if not difference <= TOLERANCE:
+            raise cache.NotWrittenError(f"what was written computes otherwise, by {difference:.2g}")
         return {"reach": tiles.reach(generator)}
 
-    folder, facts = cache.entry(f"{programs.version(kind)}-{source.key()}", build)
+    folder, facts = cache.entry(f"{programs.version(module.PROGRAM)}-{source.key()}", build)
     return folder, facts["reach"]
 
 

@@ -1,12 +1,15 @@
 """Files that are whole or not there."""
 
 import contextlib
+import errno
 import os
 import re
 import zlib
 from pathlib import Path
 
 import psutil
+
+from models.errors import InputError
 
 # See `replacing`. A process's number has at most seven digits (Linux: 2^22): a date in a name is none.
 _TEMPORARY = re.compile(r"\.(\d{1,7})-[0-9a-f]{8}(\.[^.]+)?")
@@ -36,6 +39,43 @@ def replacing(path):
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def check_name(path) -> None:
+    """Raise InputError where the file system takes no name as long as that."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            length = len(os.fsencode(Path(path).name))
+            raise InputError(
+                f"{path} cannot be written: its name, of {length} bytes, is too long; shorten it"
+            ) from None
+
+
+def check_apart(read, files=(), folders=()) -> None:
+    """Raise InputError where a command would write over what it reads, or put its results into a folder that it reads.
+
+    read, files, folders: (the flag that names it, path) of each file or folder read, each file to be written and each
+    folder to put files into; without a path they are passed over. Links are followed.
+    """
+    sources = [(flag, path, os.path.realpath(path)) for flag, path in read if path]
+    for flag, path in (pair for pair in files if pair[1]):
+        target = os.path.realpath(path)
+        for source_flag, source, real in sources:
+            if real == target:
+                raise InputError(
+                    f"{flag} {path} would replace {source}, which is read ({source_flag}); give another name"
+                )
+            if real == os.path.dirname(target):
+                where = f"{flag} {path} would lie in {source}, which is read ({source_flag})"
+                raise InputError(f"{where}; give another folder")
+    for flag, path in (pair for pair in folders if pair[1]):
+        for source_flag, source, real in sources:
+            if real == os.path.realpath(path):
+                raise InputError(
+                    f"{flag} {path} is the folder that is read ({source_flag} {source}); give another folder"
+                )
 
 
 def remove_leftovers(folder) -> None:

@@ -97,3 +97,47 @@ def test_every_command_shows_its_flags(name):
     result = subprocess.run(line, cwd=ROOT, check=False, capture_output=True, encoding="utf-8", timeout=100)
     assert result.returncode == 0, result.stderr
     assert "--debug" in result.stdout
+
+
+WORK = "import argparse, sys; from data import command; from tqdm import tqdm\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes the streams")
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_without_standard_streams_the_work_is_done(closed, tmp_path):
+    code = WORK + (
+        "def main(arguments):\n"
+        "    for _ in tqdm(range(3)): tqdm.write('a line', file=sys.stderr)\n"
+        "    print('done')\n"
+        f"    open({str(tmp_path / 'done')!r}, 'w').close()\n"
+        "command.run(command.parser('d').parse_args([]), main)"
+    )
+    (tmp_path / "a.py").write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n" + code)
+    result = subprocess.run(f"{sys.executable} {tmp_path / 'a.py'} {closed}", shell=True, check=False, timeout=100)
+    assert result.returncode == 0 and (tmp_path / "done").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are POSIX's")
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_goes_away_is_no_error_and_the_work_is_done(lines, tmp_path):
+    code = WORK + (
+        "def main(arguments):\n"
+        f"    for i in range({lines}): print('a line', i)\n"
+        f"    open({str(tmp_path / 'done')!r}, 'w').close()\n"
+        "import time; time.sleep(0.5)\n"
+        "command.run(argparse.Namespace(debug=False), main)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (0, "") and (tmp_path / "done").exists()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), MemoryError("Unable to allocate 9 GiB")])
+def test_too_little_memory_is_said(error, capsys):
+    with pytest.raises(SystemExit):
+        command.run(argparse.Namespace(debug=False), failing(error))
+    said = capsys.readouterr().err
+    assert said.startswith("error: there is not enough memory") and str(error) in said and "smaller" in said

@@ -459,7 +459,8 @@ def run(tmp_path, *arguments):
 def fails(result, status, *words):
     assert result.returncode == status, result.stderr
     assert result.stdout == ""
-    assert len(result.stderr.splitlines()) == 1 and result.stderr.startswith("error: "), result.stderr
+    first, *listed = result.stderr.splitlines()
+    assert first.startswith("error: ") and all(line.startswith("  ") for line in listed), result.stderr
     for word in words:
         assert word in result.stderr, result.stderr
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from models.files import remove_leftovers, replacing
+from models.errors import InputError
+from models.files import check_name, remove_leftovers, replacing
 
 ROOT = Path(__file__).resolve().parents[1]
 FULL_DISK = """
@@ -148,3 +149,9 @@ def test_a_number_that_another_process_has_taken_over_protects_nothing(tmp_path)
     os.utime(path, (1e9, 1e9))
     remove_leftovers(tmp_path)
     assert not path.exists()
+
+
+def test_a_name_that_is_too_long_is_said_before_it_is_written_to(tmp_path):
+    with pytest.raises(InputError, match="its name, of 264 bytes, is too long; shorten it"):
+        check_name(tmp_path / ("ü" * 130 + ".png"))
+    check_name(tmp_path / ("ü" * 100 + ".png"))

@@ -240,7 +240,7 @@ class TestRefused:
 
     def test_decompression_bomb(self, tmp_path):
         (tmp_path / "a.png").write_bytes(png_bytes(60000, 60000, 8, 2, [b"\0" * 1000]))
-        assert "3600000000 pixels" in refusal(tmp_path / "a.png")
+        assert "has 60000x60000 pixels" in refusal(tmp_path / "a.png")
 
     @pytest.mark.parametrize("kind", ["float16", "float32", "float64", "int8", "int16", "int32", "uint32"])
     def test_other_samples(self, tmp_path, kind):
@@ -428,7 +428,7 @@ class TestListPictures:
         assert "is not there" in refusal(tmp_path / "a.png")
 
     def test_extensions(self):
-        assert set(EXTENSIONS) == {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+        assert set(EXTENSIONS) == {".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".bmp", ".webp", ".tif", ".tiff"}
 
     def test_not_there(self, tmp_path):
         with pytest.raises(InputError, match="none is not there"):
@@ -462,7 +462,7 @@ def test_pictures_above_pillows_limit_are_read_where_the_caller_says_how_large(t
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow refuses more than twice as many
     Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "a.png")
     with pytest.raises(InputError, match=r"a.png cannot be read as a picture"):
-        read_rgb(tmp_path / "a.png")
+        read_rgb(tmp_path / "a.png", max_pixels=None)
     assert read_rgb(tmp_path / "a.png", max_pixels=64).shape == (8, 8, 3)
     with pytest.raises(InputError, match=r"a.png has 8x8 pixels"):
         read_rgb(tmp_path / "a.png", max_pixels=63)

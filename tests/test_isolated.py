@@ -66,7 +66,7 @@ class TestResult:
         pages[0].save(tmp_path / "pages.tiff", save_all=True, append_images=pages[1:])
         report = isolated.upscale(tmp_path / "pages.tiff", tmp_path / "results", settings(weights_file), LIMIT).report
         assert "6×4 → 24×16" in report and "eager, fp32, cpu" in report
-        assert "the pages after the first of its 2" in report
+        assert "of its 2 pages or pictures the first alone is taken" in report
 
 
 class TestViews:

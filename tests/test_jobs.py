@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infer.jobs import SHOWN, check_output, find_jobs, passed_over
+from data.images import SHOWN
+from infer.jobs import check_output, find_jobs, passed_over
 from models.errors import InputError
 
 
@@ -117,14 +118,15 @@ def test_two_pictures_with_one_result_are_said_and_the_first_is_kept(folder):
     good, problems, _ = found(["one.png", "pictures/one.png", "one.png"])  # the last is the first once more
     assert good == {"one.png": "out/one_x4.png"}
     assert len(problems) == 1
-    assert all(word in problems[0] for word in ("pictures/one.png", "out/one_x4.png", "that of one.png", "--suffix"))
+    assert all(word in problems[0] for word in ("pictures/one.png", "out/one_x4.png", "that of one.png", "another -o"))
+    assert "--suffix" not in problems[0] and "--format" not in problems[0]  # neither would help
 
 
 def test_two_pictures_have_one_result_if_the_ending_is_given(folder):
     (folder / "b.png").write_bytes(b"")
     assert found(["b.png", "pictures/b.JPG"])[1] == []
     good, problems, _ = found(["b.png", "pictures/b.JPG"], ending=".png")
-    assert good == {"b.png": "out/b_x4.png"} and "pictures/b.JPG" in problems[0]
+    assert good == {"b.png": "out/b_x4.png"} and "pictures/b.JPG" in problems[0] and "leave out --format" in problems[0]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of Linux and macOS")
@@ -243,3 +245,11 @@ def test_a_result_never_replaces_a_picture_that_was_given(folder):
     good, problems, _ = found(["pictures/b.JPG", "one.png"], output=".", suffix="")
     assert good == {"pictures/b.JPG": "b.JPG"}
     assert len(problems) == 1 and "replace one.png" in problems[0] and "--suffix" in problems[0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+@pytest.mark.parametrize("output", ["out", "pictures", "pictures/results"])
+def test_a_link_to_itself_does_not_stop_the_others(folder, output):
+    (folder / "pictures" / "loop.png").symlink_to(folder / "pictures" / "loop.png")
+    jobs_found, _ = find_jobs([folder / "pictures"], folder / output, recursive=True, suffix="_x4")
+    assert "loop.png" in [job.source.name for job in jobs_found] and len(jobs_found) > 2

@@ -397,8 +397,8 @@ def test_an_archive_in_an_archive_that_another_process_has_unpacked_and_removed_
 
 def test_a_packed_tar_is_gone_through_once_and_not_at_all_once_it_is_unpacked(mount, to, monkeypatch):
     opened = []
-    tar_open = tarfile.open
-    monkeypatch.setattr(tarfile, "open", lambda *path, **rest: opened.extend(path) or tar_open(*path, **rest))
+    tar = mounted.download._Tar
+    monkeypatch.setattr(mounted.download, "_Tar", lambda path, *rest: opened.append(path) or tar(path, *rest))
     archive = mount / "data1" / "a.tar.gz"
     archive.write_bytes(tarred(DIV2K, "w:gz"))
     for _ in range(2):

@@ -79,3 +79,49 @@ def test_the_smallest_picture(tmp_path):
     write(tmp_path / "a.png", matlab.noise(19, 40))
     with pytest.raises(InputError, match=r"a\.png is too small .*40x16.*20 or more"):
         read_pair(tmp_path / "a.png", None)
+
+
+@pytest.mark.parametrize(
+    "hr, lr",
+    [
+        ("a", "a"),
+        ("a", "ax4"),
+        ("a", "a_x4"),
+        ("a", "a_LR"),
+        ("a", "aLRBI_x4"),
+        ("a_HR", "a_LR"),
+        ("a_HR", "aLRBI_x4"),
+        ("img_001_SRF_4_HR", "img_001_SRF_4_LR"),
+        ("0801", "0801x4"),
+    ],
+)
+def test_names_as_data_sets_have_them(tmp_path, hr, lr, capsys):
+    for folder, name, size in (("hr", hr, 40), ("lr", lr, 10)):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / f"{name}.png", matlab.noise(size, size))
+    write(tmp_path / "lr" / "alone_x4.png", matlab.noise(10, 10))
+    write(tmp_path / "lr" / "aa_x4.png", matlab.noise(10, 10))
+    (tmp_path / "hr" / "notes.txt").touch()
+    (tmp_path / "hr" / "more").mkdir()
+    assert pairs(tmp_path / "hr", tmp_path / "lr") == [(tmp_path / "hr" / f"{hr}.png", tmp_path / "lr" / f"{lr}.png")]
+    said = capsys.readouterr().err
+    assert "LR pictures without HR, passed over: aa_x4.png, alone_x4.png\n" in said
+    assert "notes.txt; sub-folders are not searched: more/\n" in said
+
+
+def test_a_picture_called_as_another_hr_is_that_ones(tmp_path):
+    for folder, size in (("hr", 40), ("lr", 10)):
+        (tmp_path / folder).mkdir()
+        for name in ("a.png", "a_x4.png"):
+            write(tmp_path / folder / name, matlab.noise(size, size))
+    assert [(hr.name, lr.name) for hr, lr in pairs(tmp_path / "hr", tmp_path / "lr")] == [
+        ("a.png", "a.png"),
+        ("a_x4.png", "a_x4.png"),
+    ]
+
+
+def test_all_that_is_missing_is_named_at_once(hr_folder, lr_folder):
+    for name in ("a.png", "bx4.png"):
+        (lr_folder / name).unlink()
+    with pytest.raises(InputError, match=r"(?s)2 pictures cannot be used:.*a\.png.*b\.bmp"):
+        pairs(hr_folder, lr_folder)

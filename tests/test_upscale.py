@@ -133,7 +133,7 @@ class TestFolder:
             assert reason in line
         assert "--max-megapixels" in result.stderr
         assert "7 of 21 could not be upscaled" in result.stderr
-        assert "the pages after the first of its 3" in result.stderr
+        assert "of its 3 pages or pictures the first alone is taken" in result.stderr
         assert "notes.txt" in result.stderr
         assert ".hidden" not in result.stderr
 
@@ -267,7 +267,7 @@ class TestFlags:
         Image.fromarray(pixels(pictures / "plain.bmp")).save(inputs[-1])
         result = run(*inputs, "-o", tmp_path / "o", "--format", "png", "--weights", trained, env=cache)
         assert result.returncode == 1
-        assert "colour.bmp: its result would be" in result.stderr and "--suffix" in result.stderr
+        assert "colour.bmp: its result would be" in result.stderr and "leave out --format" in result.stderr
         assert sorted(os.listdir(tmp_path / "o")) == ["colour_x4.png", "照片 d_x4.png"]
 
     @pytest.mark.slow

@@ -13,6 +13,7 @@ from data import command, lpips
 from data.crops import DEFAULT_WORKERS, Crops
 from data.store import open_store
 from models.errors import InputError
+from models.files import check_apart
 from train import parallel
 from train.device import add_device_flag
 from train.recipe import GAN_RECIPES, RECIPES, Recipe
@@ -154,12 +155,18 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
         parser.error("--" + re.sub(f"^({'|'.join(INIT)})-", "", str(error)))
 
 
-def start(arguments: argparse.Namespace, recipe: Recipe) -> None:
+def start(arguments: argparse.Namespace, recipe: Recipe, result: str) -> None:
     """Join the other processes of the run, if it has any, and compute on `--device` from the recipe's seed on.
 
+    result: the name of the file that the weights are written to in `--output`.
     Raises InputError if that device is not there, the batch cannot be divided among the processes, or `--output`
-    cannot be used.
+    cannot be used or is read.
     """
+    folders = [("--data", arguments.data), ("--valid", arguments.valid), ("--vgg19", arguments.vgg19)]
+    init = [] if arguments.resume else [("--init", arguments.init)]
+    written = Path(arguments.output)
+    check_apart(folders + init, folders=[("--output", written)])
+    check_apart(init, files=[("the result", written / result)] if os.path.isfile(arguments.init or "") else [])
     try:
         os.makedirs(arguments.output, exist_ok=True)
     except OSError as error:

@@ -26,7 +26,7 @@ from train.steps import adam, pretrain_step
 
 def main(arguments) -> None:
     recipe = flags.recipe_of(arguments, PARSER)
-    flags.start(arguments, recipe)
+    flags.start(arguments, recipe, "pretrain_g.pdparams")
     generator = load_generator(arguments.init) if arguments.init else Generator()
     if recipe.icnr and not arguments.init:
         initialize_icnr(generator)

@@ -67,7 +67,7 @@ def warn_without_content(recipe, vgg19) -> None:
 
 def main(arguments) -> None:
     recipe = flags.recipe_of(arguments, PARSER)
-    flags.start(arguments, recipe)
+    flags.start(arguments, recipe, f"{NAME}.pdparams")
     generator = first_generator(arguments)
     vgg19 = vgg19_of(arguments, recipe)
     warn_without_content(recipe, vgg19)

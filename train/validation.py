@@ -4,6 +4,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data import lpips
+from data.images import all_of
 from data.metrics import grid, psnr_y, ssim_y
 from data.pairs import SHAVE, pairs, read_pair
 from models.errors import InputError
@@ -11,12 +12,13 @@ from train import samples
 
 
 def pictures(folder, with_lpips: bool = False) -> list:
-    """The HR pictures of `folder`, for `measure`. Raises InputError naming the first that cannot be measured on.
+    """The HR pictures of `folder`, for `measure`. Raises InputError naming all that cannot be measured on.
 
     with_lpips: LPIPS is measured too, for which a picture must be larger.
     """
     found = pairs(folder)
-    for pair in tqdm(found, "checking the validation pictures", leave=False):
+
+    def check(pair):
         hr, _ = read_pair(*pair)
         height, width = hr.shape[:2]
         if with_lpips and min(height, width) < lpips.SMALLEST:
@@ -24,6 +26,8 @@ def pictures(folder, with_lpips: bool = False) -> list:
                 f"{pair[0]} is too small for LPIPS: {width}x{height} pixels; expected {lpips.SMALLEST} or more a "
                 f"side. Take it out of --valid, or move {lpips.WEIGHTS} away to train without LPIPS"
             )
+
+    all_of(tqdm(found, "checking the validation pictures", leave=False), check)
     return found
 
 

@@ -1,0 +1,238 @@
+"""Pictures that cost memory or time out of all proportion, or whose checksums are wrong: made here, and those found."""
+
+import io
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from data.containers import MOST_PAGES, pages
+from data.images import read_rgb
+from data.picture import read_picture
+from models.errors import InputError
+from tests.helpers.pictures import chunk, png_bytes
+
+ROOT = Path(__file__).resolve().parents[1]
+FOUND = ROOT.parent / "shared" / "cases" / "pictures"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+NOISE = np.random.default_rng(3).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+HEADER = chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 48, 8, 2, 0, 0, 0))
+ROWS = b"".join(b"\0" + row.tobytes() for row in NOISE)
+
+
+def refusal(path) -> str:
+    """What both readers say of the file, within a second or two."""
+    start = time.perf_counter()
+    messages = []
+    for read in (read_picture, read_rgb):
+        with pytest.raises(InputError) as caught:
+            read(path)
+        messages.append(str(caught.value))
+    assert time.perf_counter() - start < 5
+    assert messages[0] == messages[1] and messages[0].startswith(f"{path} cannot be read as a picture: ")
+    return messages[0]
+
+
+def written(folder, content: bytes) -> Path:
+    (folder / "picture").write_bytes(content)
+    return folder / "picture"
+
+
+def flipped(content: bytes, place: int, bit: int = 0) -> bytes:
+    changed = bytearray(content)
+    changed[place] ^= 1 << bit
+    return bytes(changed)
+
+
+def tiff(entries: list, rest: bytes = b"", following: int = 0) -> bytes:
+    """A TIFF by hand of (tag, type, count, value), little-endian; `rest` is at 14 + 12 × entries."""
+    content = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    for entry in sorted(entries):
+        content += struct.pack("<HHII", *entry)
+    return content + struct.pack("<I", following) + rest
+
+
+@pytest.mark.parametrize("name", ["1500_scans.jpg", "one_bit_flipped.png", "one_tile_of_16000x32000.tif"])
+def test_those_found_are_refused(name):
+    if not (FOUND / name).exists():
+        pytest.skip("the pictures that were found are not there")
+    refusal(FOUND / name)
+
+
+class TestPng:
+    def test_every_bit_of_the_last_bytes_of_the_pixels_counts(self, tmp_path):
+        content = png_bytes(64, 48, 8, 2, [row.tobytes() for row in NOISE])
+        np.testing.assert_array_equal(read_rgb(written(tmp_path, content)), NOISE)
+        end = content.rindex(b"IEND") - 4  # behind the pixels' chunk
+        for place in range(end - 8, end):  # zlib's sum and the chunk's own
+            assert "damaged" in refusal(written(tmp_path, flipped(content, place, place % 8)))
+
+    def test_pixels_with_another_sum_in_a_chunk_that_is_whole(self, tmp_path):
+        packed = zlib.compress(ROWS)
+        for wrong in (flipped(packed, len(packed) - 1), flipped(packed, 5000)):
+            content = SIGNATURE + HEADER + chunk(b"IDAT", wrong) + chunk(b"IEND", b"")
+            assert "its compressed data is damaged" in refusal(written(tmp_path, content))
+
+    @pytest.mark.parametrize("rows, said", [(ROWS[:-1], "truncated"), (ROWS + b"\0", "more than its pixels")])
+    def test_too_few_and_too_many_pixels(self, tmp_path, rows, said):
+        content = SIGNATURE + HEADER + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+        assert said in refusal(written(tmp_path, content))
+
+    def test_pixels_in_chunks_of_every_size(self, tmp_path):
+        packed = zlib.compress(ROWS)
+        chunks = b"".join(chunk(b"IDAT", packed[i : i + 7]) for i in range(0, len(packed), 7))
+        content = SIGNATURE + HEADER + chunks + chunk(b"IEND", b"")
+        np.testing.assert_array_equal(read_rgb(written(tmp_path, content)), NOISE)
+
+    @pytest.mark.parametrize("name", [b"IDAT", b"tEXt", b"teSt"])
+    def test_many_empty_chunks(self, tmp_path, name):
+        many = chunk(name, b"") * 300_000
+        content = SIGNATURE + HEADER + many + chunk(b"IDAT", zlib.compress(ROWS)) + chunk(b"IEND", b"")
+        assert "chunks" in refusal(written(tmp_path, content))
+
+    def test_truncated(self, tmp_path):
+        content = png_bytes(64, 48, 8, 2, [row.tobytes() for row in NOISE])
+        for length in (len(content) - 12, len(content) - 13, len(content) - 20, 5000):
+            assert "truncated" in refusal(written(tmp_path, content[:length]))
+
+
+class TestJpeg:
+    def scans(self, size: int, count: int) -> bytes:
+        """A progressive JPEG whose last scan is there `count` times more."""
+        stream = io.BytesIO()
+        Image.new("L", (size, size), 90).save(stream, "JPEG", progressive=True)
+        content = stream.getvalue()
+        last = content.rindex(b"\xff\xda")
+        return content[:-2] + content[last:-2] * count + content[-2:]
+
+    @pytest.mark.parametrize("size, count", [(4000, 1500), (16, 40_000)])
+    def test_many_scans(self, tmp_path, size, count):
+        assert "JPEG scans" in refusal(written(tmp_path, self.scans(size, count)))
+
+    @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+    def test_those_that_encoders_write_are_read(self, tmp_path, mode):
+        Image.new(mode, (6000, 6000)).save(tmp_path / "a.jpg", progressive=True)
+        assert read_picture(tmp_path / "a.jpg").colour.shape[:2] == (6000, 6000)
+
+    def test_metadata_that_a_reader_would_copy_over_and_over(self, tmp_path):
+        entries = [(1000 + i, 7, 60_000, 8) for i in range(5000)]
+        exif = (b"Exif\0\0" + tiff(entries)).ljust(65_533, b"\0")
+        stream = io.BytesIO()
+        Image.fromarray(NOISE).save(stream, "JPEG")
+        content = stream.getvalue()
+        segment = b"\xff\xe1" + struct.pack(">H", len(exif[:65_533]) + 2) + exif[:65_533]
+        assert "metadata" in refusal(written(tmp_path, content[:2] + segment + content[2:]))
+
+
+class TestTiff:
+    @pytest.mark.parametrize("compression", [1, 5, 8, 32773, 50000])
+    def test_a_tile_out_of_all_proportion(self, tmp_path, compression):
+        entries = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 1, 8), (259, 3, 1, compression), (262, 3, 1, 1)]
+        entries += [(322, 4, 1, 16000), (323, 4, 1, 32000), (324, 4, 1, 8), (325, 4, 1, 100)]
+        assert "tile of 16000x32000" in refusal(written(tmp_path, tiff(entries, bytes(200))))
+
+    def test_a_tile_may_be_larger_than_its_picture(self, tmp_path):
+        tifffile.imwrite(tmp_path / "a.tif", NOISE, tile=(512, 512), photometric="rgb", compression="zlib")
+        np.testing.assert_array_equal(read_rgb(tmp_path / "a.tif"), NOISE)
+
+    @pytest.mark.parametrize("settings", [{"rowsperstrip": 7}, {"tile": (16, 16)}, {}])
+    def test_a_flipped_bit_of_what_deflate_packed(self, tmp_path, settings):
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, NOISE, photometric="rgb", compression="zlib", **settings)
+        content = stream.getvalue()
+        np.testing.assert_array_equal(read_rgb(written(tmp_path, content)), NOISE)
+        with tifffile.TiffFile(io.BytesIO(content)) as file:
+            pieces = list(zip(file.pages[0].dataoffsets, file.pages[0].databytecounts))
+        for offset, count in (pieces[0], pieces[-1]):
+            assert "damaged" in refusal(written(tmp_path, flipped(content, offset + count - 1)))
+
+    def test_a_million_strips(self, tmp_path):
+        entries = [(256, 3, 1, 1), (257, 4, 1, 1_000_000), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+        entries += [(273, 4, 1_000_000, 200), (278, 3, 1, 1), (279, 4, 1_000_000, 200)]
+        assert "1000000 strips" in refusal(written(tmp_path, tiff(entries, bytes(4_100_000))))
+
+    def test_tags_that_a_reader_would_copy_over_and_over(self, tmp_path):
+        entries = [(256, 3, 1, 16), (257, 3, 1, 16), *((1000 + i, 7, 700_000, 8) for i in range(60_000))]
+        assert "its tags claim" in refusal(written(tmp_path, tiff(entries)))
+
+    def test_pages_are_counted_and_no_more_than_some(self, tmp_path):
+        grey = Image.fromarray(NOISE[..., 0])
+        grey.save(tmp_path / "a.tif", save_all=True, append_images=[grey, grey])
+        assert read_picture(tmp_path / "a.tif").pages == 3
+        chain = tiff([]) + b"".join(struct.pack("<HI", 0, 20 + 6 * i) for i in range(MOST_PAGES * 3))
+        assert pages(io.BytesIO(b"II*\0\x0e" + chain[5:])) == MOST_PAGES
+        assert pages(io.BytesIO(tiff([], following=8))) == 1  # itself again
+
+
+def test_run_lengths_of_a_bmp(tmp_path):
+    data = b"\1\0\0\0" * 4000 + b"\0\1"  # a pixel and the end of the row, 4,000 times
+    header = struct.pack("<IiiHHIIiiII", 40, 5000, 4000, 1, 8, 1, len(data), 0, 0, 256, 256)
+    content = b"BM" + struct.pack("<IHHI", 1078 + len(data), 0, 0, 1078) + header + bytes(1024) + data
+    assert "run lengths with 5000x4000 pixels" in refusal(written(tmp_path, content))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted as Linux does")
+def test_16_bits_with_alpha_take_no_more_than_24_bytes_a_pixel(tmp_path):
+    side = 3000
+    content = png_bytes(side, side, 16, 6, [bytes(8 * side)] * side)
+    code = (
+        "import resource, sys; from data.picture import read_picture\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "read_picture(sys.argv[1])\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    line = [sys.executable, "-c", code, written(tmp_path, content)]
+    result = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(result.stdout) * 1024 < 20 * 2**20 + 18 * side**2
+
+
+def test_the_size_is_told_of_what_is_too_large_even_if_it_is_damaged_too(tmp_path):
+    content = png_bytes(90_000, 90_000, 8, 2, [])[:-20]
+    with pytest.raises(InputError, match="has 90000x90000 pixels"):
+        read_picture(written(tmp_path, content))
+
+
+def test_the_training_reader_has_a_limit_too(tmp_path):
+    path = written(tmp_path, png_bytes(10_000, 6_000, 8, 2, []))
+    with pytest.raises(InputError, match="has 10000x6000 pixels .*limit is 50 megapixels; give a smaller") as caught:
+        read_rgb(path)
+    assert "--max-megapixels" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "a HEIC"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0mif1avif", "an AVIF"),
+        (b"GIF89a\1\0\1\0\0\0\0", "a GIF"),
+        (b"<!DOCTYPE html><html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
+        (b"%PDF-1.7", "PDF"),
+    ],
+)
+def test_other_files_are_told_what_they_are(tmp_path, content, said):
+    assert said in refusal(written(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    "samples, said",
+    [
+        (np.zeros((8, 8), np.float32), "floating-point numbers of 32 bits"),
+        (np.zeros((8, 8, 3), np.float32), "floating-point"),
+        (np.zeros((8, 8, 7), np.uint8), "7 bands"),
+        (np.zeros((8, 8), np.uint32), "32 bits"),
+    ],
+)
+def test_other_tiffs_are_told_what_they_are(tmp_path, samples, said):
+    settings = {"planarconfig": "contig"} if samples.ndim > 2 else {}
+    photometric = "rgb" if samples.shape[-1] == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric=photometric, **settings)
+    assert said in refusal(tmp_path / "a.tif")

@@ -1,0 +1,76 @@
+"""What is hidden under transparency doesn't bleed into what is seen: no rim around a disc that lies on nothing."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.imresize import enlarge, imresize
+from data.picture import Picture, read_picture
+from infer.jobs import Job
+from infer.upscale import hidden_filled, upscale_picture
+
+
+class Bicubic:
+    """In place of an upscaler: bicubic enlargement, in which dark pixels darken their neighbours as in a network."""
+
+    def upscale(self, lr, progress, beside):
+        planes = [imresize(np.ascontiguousarray(lr[..., i]), 4 * len(lr), 4 * lr.shape[1]) for i in range(lr.shape[2])]
+        return np.stack(planes, axis=2)
+
+
+def disc(dtype, planes: int, softness: float) -> Picture:
+    """A disc of one light colour on transparent black, its edge `softness` pixels wide."""
+    rows, columns = np.mgrid[:40, :48]
+    full = np.iinfo(dtype).max
+    cover = np.clip((14 - np.hypot(rows - 19.3, columns - 24.1)) / softness + 0.5, 0, 1)
+    alpha = np.rint(cover * full).astype(dtype)
+    light = (np.array([237, 201, 240])[:planes] * (full // 255)).astype(dtype)
+    return Picture(np.where(alpha[..., None] > 0, light, 0).astype(dtype), alpha)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("planes", [1, 3])
+@pytest.mark.parametrize("softness", [0.01, 3])
+def test_a_light_disc_has_no_dark_rim(tmp_path, dtype, planes, softness):
+    picture = disc(dtype, planes, softness)
+    sr = upscale_picture(Bicubic(), picture, Job(tmp_path / "a.png", tmp_path / "b.png"), None)
+    seen = sr.colour[sr.alpha > 0]
+    assert seen.size and (seen == picture.colour[20, 24]).all()
+    # The same kernel on the colours as they are does give a rim: this test can fail.
+    assert (Bicubic().upscale(picture.colour, None, 0)[sr.alpha > 0] < 0.95 * picture.colour[20, 24]).any()
+
+
+def test_on_white_it_is_what_premultiplied_colours_give(tmp_path):
+    picture = disc(np.uint8, 3, 2)
+    rows = np.mgrid[:40, :48][0]
+    picture.colour[picture.alpha > 0] -= rows[picture.alpha > 0][:, None].astype(np.uint8)
+    sr = upscale_picture(Bicubic(), picture, Job(tmp_path / "a.png", tmp_path / "b.png"), None)
+    found = sr.colour * (sr.alpha / 255)[..., None] + (255 - sr.alpha)[..., None]
+    premultiplied = picture.colour * (picture.alpha / 255)[..., None]
+    enlarged = [
+        np.asarray(Image.fromarray(premultiplied[..., i].astype("float32")).resize((192, 160), 3)) for i in range(3)
+    ]
+    expected = np.stack(enlarged, axis=2) + (255 - sr.alpha.astype(float))[..., None]
+    assert np.abs(found - expected)[8:-8, 8:-8].mean() < 1 and np.abs(found - expected).max() < 25
+
+
+def test_what_is_seen_is_never_changed_and_what_is_all_hidden_stays():
+    luck = np.random.default_rng(1)
+    colour = luck.integers(0, 256, (30, 31, 3), dtype=np.uint8)
+    alpha = (luck.random((30, 31)) < 0.1).astype(np.uint8)
+    filled = hidden_filled(Picture(colour, alpha))
+    assert (filled[alpha > 0] == colour[alpha > 0]).all()
+    assert {tuple(c) for c in filled.reshape(-1, 3)} == {tuple(c) for c in colour[alpha > 0]}
+    for whole in (np.zeros_like(alpha), np.full_like(alpha, 255), None):
+        assert hidden_filled(Picture(colour, whole)) is colour
+
+
+def test_a_palette_with_a_transparent_colour(tmp_path):
+    image = Image.new("P", (20, 20), 0)
+    image.putpalette([0, 0, 0, 240, 230, 220])
+    image.paste(1, (5, 5, 15, 15))
+    image.save(tmp_path / "a.png", transparency=0)
+    picture = read_picture(tmp_path / "a.png")
+    sr = upscale_picture(Bicubic(), picture, Job(tmp_path / "a.png", tmp_path / "b.png"), None)
+    assert (sr.colour[sr.alpha > 0] == (240, 230, 220)).all()
+    assert enlarge(picture.colour)[sr.alpha > 0].min() < 220
