@@ -1,6 +1,11 @@
 """The GPU set and the CPU set are the same but for the build of Paddle and the engine for CPUs."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,3 +26,28 @@ def test_the_two_sets_differ_in_paddle_and_the_cpu_engine_alone():
 
 def test_the_exporter_is_one_version_everywhere():
     assert CPU_ENGINE[1] in requirements("requirements-export.txt")
+
+
+OPTIONAL = sorted(
+    str(path.relative_to(ROOT))
+    for path in (*ROOT.glob("requirements-*.txt"), ROOT / "notebooks" / "requirements.txt")
+    if path.name != "requirements-cpu.txt"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_what_is_optional_leaves_the_base_as_it_is(name):
+    """pip is asked what it would install on top: nothing that the base pins, in another version than it allows."""
+    if name == "requirements-app.txt" and sys.version_info < (3, 10):
+        pytest.skip("Gradio needs Python 3.10")
+    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]
+    result = subprocess.run([*pip, "-r", name], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    if result.returncode and "No matching distribution" in result.stderr:
+        pytest.skip("no package index can be reached")
+    assert result.returncode == 0, result.stderr
+    items = [item["metadata"] for item in json.loads(result.stdout)["install"]]
+    found = {item["name"].lower(): item["version"] for item in items}
+    too_new = {"numpy": 2, "pandas": 3}  # the first major version that Paddle 2.6 does not go with
+    assert not {name: found[name] for name in too_new if int(found.get(name, "0").partition(".")[0]) >= too_new[name]}
+    assert not any(package.startswith("paddlepaddle") for package in found)
