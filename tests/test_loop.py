@@ -316,7 +316,7 @@ def test_validation_is_evaluates_measure_and_the_best_is_kept(train, tmp_path, v
     assert figures["pretrain_g_best"] == pytest.approx(measured[best], abs=1e-3)
     assert figures["pretrain_g"] == pytest.approx(measured[6], abs=1e-3)
     kept = checkpoint_epochs(tmp_path)
-    assert best + 1 in kept and set(kept) - {best + 1} >= {7} and len(kept) <= 4
+    assert {best + 1, 7} <= set(kept) and len(kept) <= 4
 
 
 @pytest.fixture
