@@ -1,5 +1,7 @@
 """The article's generator (`SRGAN_g`), an SRResNet: a low-resolution picture in, one of 4 times the side out."""
 
+import math
+
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
@@ -68,3 +70,19 @@ def initialize_icnr(generator: Generator) -> None:
         for block in generator.upsample:
             weight = block.conv.weight  # [256,64,3,3]; channels 4c to 4c + 3 become the 2×2 pixels of channel c
             block.conv.weight.set_value(paddle.repeat_interleave(weight[:FEATURES], 4, axis=0))
+
+
+def initialize_small(generator: Generator) -> None:
+    """Start with smaller convolution weights, and with residual blocks that pass on what they get.
+
+    The weights that `same_conv` draws, normal with variance 2 / fan-in, become 1 / (3 · fan-in): the variance of
+    PyTorch's uniform start. With the larger ones the sum of 16 blocks drives the tanh into saturation, and Adam's
+    steps turn the weights before a batch norm less, as only their direction counts there. The last batch norm of each
+    block starts at 0 (Goyal and others, arXiv 1706.02677, section 5.1).
+    """
+    with paddle.no_grad():
+        for layer in generator.sublayers():
+            if isinstance(layer, nn.Conv2D):
+                layer.weight.set_value(layer.weight / math.sqrt(6))
+        for block in generator.blocks:
+            block.bn2.weight.set_value(paddle.zeros_like(block.bn2.weight))

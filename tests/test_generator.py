@@ -3,7 +3,7 @@ import paddle
 import pytest
 
 from models import fluid
-from models.generator import Generator, initialize_icnr
+from models.generator import Generator, initialize_icnr, initialize_small
 from models.scale import SCALE
 from tests.helpers import golden
 
@@ -150,3 +150,18 @@ def test_with_icnr_the_first_picture_has_no_checkerboard():
     assert min(differences()) > 0.1
     initialize_icnr(generator)
     assert max(differences()) < 1e-6
+
+
+def test_the_small_start_has_pytorchs_variance_and_idle_blocks():
+    """PyTorch draws a convolution's weights from ±1 / sqrt(fan-in), whose variance is 1 / (3 · fan-in)."""
+    paddle.seed(0)
+    generator = Generator()
+    initialize_small(generator)
+    for conv in convolutions(generator):
+        weight = conv.weight.numpy()
+        fan_in = weight[0].size
+        assert np.var(weight) * 3 * fan_in == pytest.approx(1, abs=5 / np.sqrt(weight.size)), conv
+    generator.train()
+    lr = paddle.uniform([1, 64, 6, 5], min=-1.0, max=1.0)
+    for block in generator.blocks:
+        assert np.array_equal(block(lr).numpy(), lr.numpy())

@@ -31,6 +31,7 @@ def test_the_articles_numbers():
         "gan_schedule": "constant",
         "grad_accumulate": 1,
         "icnr": False,
+        "small_init": False,
         "ema": 0.0,
         "amp": False,
         "vgg_before_relu": False,
@@ -55,7 +56,7 @@ def test_the_papers_numbers():
     assert steps * paper.gan_epochs == 2 * 10**5
     # Only stage 2 goes on with a tenth of the learning rate in its second half.
     assert (paper.pretrain_schedule, paper.gan_schedule) == ("constant", "step")
-    assert not (paper.icnr or paper.vgg_resize)
+    assert not (paper.icnr or paper.small_init or paper.vgg_resize)
 
 
 def test_stage_2_has_the_same_article_and_paper():

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data import command
-from models.generator import Generator, initialize_icnr
+from models.generator import Generator, initialize_icnr, initialize_small
 from models.weights import load_generator
 from train import cpu, flags
 from train.loop import Stage, train
@@ -30,6 +30,8 @@ def main(arguments) -> None:
     generator = load_generator(arguments.init) if arguments.init else Generator()
     if recipe.icnr and not arguments.init:
         initialize_icnr(generator)
+    if recipe.small_init and not arguments.init:
+        initialize_small(generator)
     crops = flags.open_crops(arguments, recipe)
     cpu.speed_up(generator)
     precision = Precision(recipe.amp)

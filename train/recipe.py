@@ -33,6 +33,7 @@ class Recipe:
     crops_per_image: int = _field(1, "random crops a picture and epoch")
     augment: bool = _field(False, "random flips and quarter turns of the crops")
     icnr: bool = _field(False, "stage 1 starts with equal sub-pixels, which leaves no checkerboard to unlearn")
+    small_init: bool = _field(False, "stage 1 starts with smaller weights, and residual blocks that change nothing")
     ema: float = _field(0.0, "share that the generator's moving average keeps at each step, 0.999 say; 0: no average")
     amp: bool = _field(False, "mixed precision: fp16 on a GPU, bf16 on a CPU where Paddle has it")
     sample_every: int = _field(10, "epochs between sample pictures")
@@ -121,6 +122,7 @@ RECIPES = {
         crops_per_image=16,
         augment=True,
         icnr=True,
+        small_init=True,
         ema=0.999,
         sample_every=1,
     ),
