@@ -1,7 +1,7 @@
 """Using a trained generator: upscale pictures, measure the result, export the network.
 
 from infer import Upscaler
-upscale = Upscaler("output/srgan_g.pdparams")
+upscale = Upscaler()
 sr = upscale(rgb_uint8)  # [h,w,3] to [4h,4w,3]
 """
 

@@ -1,7 +1,7 @@
 """A page in the browser: drop a photo, upscale it, compare, download the PNG.
 
     pip install -r requirements-app.txt                     # Gradio; Python 3.10 or later
-    python infer/app.py                                     # with the weights in output/ and models/g_models
+    python infer/app.py                                     # with srgan, srresnet and those in output/
     python infer/app.py --weights output/srgan_g.pdparams output/pretrain_g.pdparams --port 8080
 
 The page is at http://127.0.0.1:7860 and for this machine alone; `--host 0.0.0.0` opens it to the network. Pictures are
@@ -35,6 +35,7 @@ from infer import flags, isolated
 from infer.engines import ENGINES
 from infer.evaluate import labels
 from models.errors import InputError
+from models.shipped import FOLDER, NAMES, SHIPPED, weights_path
 
 PYTHON, GRADIO = (3, 10), 6  # the least: Gradio's own; 6 brought the slider's and the server's settings used here
 WAITING = 16  # requests; whoever comes then is told to try later
@@ -83,17 +84,18 @@ def find_weights(given: list) -> dict:
         if not os.path.exists(path):
             raise InputError(f"--weights {path}: it is not there; expected {flags.WEIGHTS}")
     if not given:
+        shipped = [path for path in SHIPPED.values() if path.exists()]
         output = Path("output")
         found = [
             path
             for name in ("*_g", "*_g_best")
             for path in (*output.glob(f"{name}.pdparams"), *output.glob(f"*/{name}.pdparams"))
         ]
-        given = sorted(found, key=os.path.getmtime, reverse=True) + list(Path("models").glob("g_models/"))
+        given = shipped + sorted(found, key=os.path.getmtime, reverse=True) + list(Path("models").glob("g_models/"))
     if not given:
         raise InputError(
-            "there are no weights in output/ and its folders (*_g.pdparams) nor in models/g_models: train first, or "
-            "give --weights FILE"
+            f"there are no weights in {FOLDER}, in output/ and its folders (*_g.pdparams) nor in models/g_models: get "
+            "those of the repository with git checkout -- weights, or give --weights FILE"
         )
     return labels([os.path.abspath(path) for path in given])
 
@@ -268,11 +270,12 @@ def parser() -> argparse.ArgumentParser:
     result = command.parser(__doc__)
     result.add_argument(
         "--weights",
-        metavar="FILE|FOLDER",
+        metavar=flags.METAVAR,
         nargs="+",
+        type=weights_path,
         default=[],
-        help=f"to choose from, each {flags.WEIGHTS} (default: *_g.pdparams and *_g_best.pdparams in output/ and its "
-        "folders, models/g_models)",
+        help=f"to choose from, each {flags.WEIGHTS} (default: {NAMES}, *_g.pdparams and *_g_best.pdparams in "
+        "output/ and its folders, models/g_models)",
     )
     result.add_argument(
         "--host",

@@ -1,17 +1,18 @@
 """Measure trained generators on a set of pictures, beside bicubic enlargement.
 
-    python infer/evaluate.py --hr Set5 --weights output/srgan_g.pdparams
+    python infer/evaluate.py --hr Set5
     python infer/evaluate.py --hr Set5/HR --lr Set5/LRbicx4 --weights output/pretrain_g.pdparams output/srgan_g.pdparams
     python infer/evaluate.py --hr photos --weights models/g_models --figure comparison.png --csv figures.csv
     python infer/evaluate.py --hr Set5/HR --sr results/theirs --sr results/others     pictures that are ready
-    python infer/evaluate.py --hr Set5/HR --weights psnr.pdparams --blend gan.pdparams --tradeoff plot.png
+    python infer/evaluate.py --hr Set5/HR --tradeoff plot.png
 
 Prints for each picture, and as the mean of all: PSNR in dB and SSIM on the Y of BT.601, PSNR on RGB, all three without
 4 pixels along each border; LPIPS (v0.1, AlexNet; lower is better) on RGB and how much of a grid of 4 pixels the result
 has in grey levels, both of whole pictures; the seconds a picture took; and megapixels (of the result) per second.
-docs/measuring.md says which figure answers which question. HR pictures are cut at the right and the bottom to multiples
-of 4. The seconds are those of upscaling alone, not of reading and measuring, after one call on the first picture to
-warm up. With --tradeoff the methods are mixtures of two generators, from all of --weights to all of --blend.
+docs/measuring.md says which figure answers which question. Without --weights and --sr the two generators that come
+with the project are measured. HR pictures are cut at the right and the bottom to multiples of 4. The seconds are those
+of upscaling alone, not of reading and measuring, after one call on the first picture to warm up. With --tradeoff the
+methods are mixtures of two generators, from all of --weights (srresnet by default) to all of --blend (srgan).
 """
 
 import sys
@@ -43,6 +44,7 @@ from infer.upscaler import Upscaler
 from models.errors import InputError
 from models.files import check_apart, check_name, remove_leftovers, replacing
 from models.scale import SCALE
+from models.shipped import DEFAULT, SHIPPED, weights_path
 
 BICUBIC = "bicubic"
 
@@ -103,7 +105,7 @@ def _label(name: Path, names: list) -> str:
 
 
 def measure(pictures: list, methods: dict, ready=None, distance=None):
-    """Upscale every picture by every method, with a progress bar; yields (measured, HR, {label: SR}) for a picture.
+    """Upscale every picture by every method, with a progress bar; yields (measured, LR, HR, {label: SR}) for one.
 
     pictures: what `pairs` gives. methods: {label: function from LR to SR, RGB uint8}. ready: {label: what `sr_files`
     gives}, results to be read, which took no seconds. distance: a `data.lpips.Lpips`, or None to leave LPIPS out.
@@ -133,7 +135,7 @@ def measure(pictures: list, methods: dict, ready=None, distance=None):
                 srs[label] = read_sr(files[hr_path], hr)
                 figures[label] = compared(srs[label], hr, distance)
                 bar.update()
-            yield {"name": printable(hr_path), "width": width, "height": height, "methods": figures}, hr, srs
+            yield {"name": printable(hr_path), "width": width, "height": height, "methods": figures}, lr, hr, srs
 
 
 def compared(sr: np.ndarray, hr: np.ndarray, distance=None) -> dict:
@@ -321,11 +323,13 @@ def check_targets(arguments) -> None:
 
 
 def check_tradeoff(arguments) -> None:
-    """Raise InputError if `--tradeoff` lacks what it needs, or `--blend` stands alone."""
-    if bool(arguments.tradeoff) != bool(arguments.blend):
-        raise InputError("--tradeoff PLOT.png and --blend FILE|FOLDER go together: give both, or neither")
+    """Fill in the generators of `--tradeoff`; raise InputError if it lacks what it needs, or `--blend` stands alone."""
     if not arguments.tradeoff:
+        if arguments.blend:
+            raise InputError("--blend is the second generator of --tradeoff: give --tradeoff PLOT.png too")
         return
+    arguments.weights = arguments.weights or [str(SHIPPED["srresnet"])]
+    arguments.blend = arguments.blend or str(SHIPPED[DEFAULT])
     if len(arguments.weights) != 1:
         raise InputError(
             f"--tradeoff mixes --blend into one generator: give one of --weights, not {len(arguments.weights)}"
@@ -341,7 +345,7 @@ def main(arguments) -> None:
     check_tradeoff(arguments)
     with command.exit_status(2):
         if not (arguments.weights or arguments.sr):
-            raise InputError("nothing to measure: give --weights FILE|FOLDER, or --sr DIR with ready-made pictures")
+            arguments.weights = [str(SHIPPED["srresnet"]), str(SHIPPED[DEFAULT])]
         blend = [arguments.blend] if arguments.blend else []
         paths = labels(arguments.weights + blend + arguments.sr)
     weights, sr = (
@@ -371,10 +375,10 @@ def main(arguments) -> None:
     if not (distance or arguments.lpips):
         print(f"LPIPS is left out: {lpips.WEIGHTS} is not there; get it with: {lpips.COMMAND}", file=sys.stderr)
     results, shown = [], {}
-    for measured, hr, srs in measure(pictures, {BICUBIC: enlarge, **upscalers}, ready, distance):
+    for measured, *pictures_of in measure(pictures, {BICUBIC: enlarge, **upscalers}, ready, distance):
         results.append(measured)
         if measured["name"] in wanted:
-            shown[measured["name"]] = (measured, hr, srs)
+            shown[measured["name"]] = (measured, *pictures_of)
 
     settings = settings_of(arguments, weights, sr, next(iter(upscalers.values()), None), distance_of)
     paper = paper_figures(arguments.hr, bool(distance))
@@ -407,10 +411,11 @@ def parser():
     )
     result.add_argument(
         "--weights",
-        metavar="FILE|FOLDER",
+        metavar=flags.METAVAR,
         nargs="+",
+        type=weights_path,
         default=[],
-        help=f"the generators to measure, each {flags.WEIGHTS}",
+        help=f"the generators to measure, each {flags.WEIGHTS} (default, without --sr: the shipped ones)",
     )
     result.add_argument(
         "--sr",
@@ -429,7 +434,9 @@ def parser():
     result.add_argument("--csv", metavar="FILE", help="write every picture's figures and the means to FILE")
     result.add_argument("--json", metavar="FILE", help="the same with the settings and versions")
     result.add_argument(
-        "--figure", metavar="FILE", help="draw a comparison to FILE, a PNG: HR, bicubic and each result, with a detail"
+        "--figure",
+        metavar="FILE",
+        help="draw a comparison to FILE, a PNG: the same detail of LR, bicubic, each result and HR",
     )
     result.add_argument(
         "--tradeoff",
@@ -437,7 +444,12 @@ def parser():
         help="measure mixtures of --weights with 0, 0.1 … 1 of --blend, and plot their LPIPS over their PSNR to FILE, "
         "a PNG",
     )
-    result.add_argument("--blend", metavar="FILE|FOLDER", help="the second generator of --tradeoff: a GAN's")
+    result.add_argument(
+        "--blend",
+        metavar=flags.METAVAR,
+        type=weights_path,
+        help=f"the second generator of --tradeoff: a GAN's (default: {DEFAULT})",
+    )
     result.add_argument(
         "--pictures",
         metavar="NAME",

@@ -1,7 +1,7 @@
 """Export a generator as a program that runs without this project: for Paddle Inference, or as ONNX.
 
-    python infer/export.py --weights output/srgan_g.pdparams --to exported --format paddle
-    python infer/export.py --weights output/srgan_g.pdparams --to exported --format onnx
+    python infer/export.py --to exported --format paddle
+    python infer/export.py --to exported --format onnx --weights output/srgan_g.pdparams
 
 Height, width and batch are free. What was written is run and compared with the network before it is put in its place;
 a README.md beside it says how to use it. ONNX needs `pip install -r requirements-export.txt`. The exit status is 2

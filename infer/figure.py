@@ -1,4 +1,4 @@
-"""The picture people put in a report: HR, bicubic and each result, with the same detail enlarged."""
+"""The picture people put in a report: the same detail of LR, bicubic, each result and HR, enlarged."""
 
 import warnings
 
@@ -30,7 +30,7 @@ def detail(hr: np.ndarray) -> tuple:
 
 
 def draw(shown: list):
-    """A Matplotlib figure, a row a picture: HR as a whole, then the same detail of HR and of each method's result.
+    """A Matplotlib figure, a row a picture: HR as a whole, then one detail of LR, of each method's result and of HR.
 
     shown: what `measure` yields. Below each result stand its PSNR and SSIM on Y, those of the whole picture.
     """
@@ -40,7 +40,7 @@ def draw(shown: list):
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    panels = 1 + len(shown[0][2])
+    panels = 2 + len(shown[0][3])
     widths = [1.4] + [1] * panels
     figure, axes = plt.subplots(
         len(shown),
@@ -49,18 +49,24 @@ def draw(shown: list):
         figsize=(2 * sum(widths), 2.5 * len(shown)),
         gridspec_kw={"width_ratios": widths},
     )
-    for row, (measured, hr, srs) in zip(axes, shown):
+    for row, (measured, lr, hr, srs) in zip(axes, shown):
         top, left, side = detail(hr)
         rows, columns = slice(top, top + side), slice(left, left + side)
         _panel(row[0], hr, measured["name"])
         row[0].add_patch(plt.Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=FRAME, linewidth=1.5))
-        _panel(row[1], hr[rows, columns], "HR\nPSNR / SSIM on Y")
+        _panel(row[1], lr[_in_lr(rows), _in_lr(columns)], "LR\nPSNR / SSIM on Y")
+        _panel(row[-1], hr[rows, columns], "HR")
         for axis, (label, sr) in zip(row[2:], srs.items()):
             text = "{psnr_y:.2f} dB / {ssim_y:.4f}".format(**measured["methods"][label])
             _panel(axis, sr[rows, columns], label.replace("/", "/\n") + f"\n{text}")
     # `write_plot` does this too; once leaves the texts too little room, as it counts on the space above square panels.
     figure.tight_layout()
     return figure
+
+
+def _in_lr(part: slice) -> slice:
+    """The LR pixels that hold `part` of a side of HR."""
+    return slice(part.start // SCALE, -(-part.stop // SCALE))
 
 
 def _panel(axis, rgb: np.ndarray, text: str) -> None:

@@ -6,16 +6,20 @@ from data import command
 from infer.engines import ENGINES
 from infer.precision import PRECISIONS
 from models.errors import InputError
+from models.shipped import DEFAULT, NAMES, weights_path
 from train.device import add_device_flag
 
-WEIGHTS = "a .pdparams file, or a folder of the article's (models/g_models)"
+WEIGHTS = f"{NAMES}, which come with the project, a .pdparams file, or a folder of the article's (models/g_models)"
+METAVAR = "NAME|FILE|FOLDER"
 
 
 def add_generator_flags(parser: argparse.ArgumentParser) -> None:
     """Which generator: `--weights`, and `--blend` with `--alpha` for a mixture of two."""
-    parser.add_argument("--weights", metavar="FILE|FOLDER", required=True, help=WEIGHTS)
     parser.add_argument(
-        "--blend", metavar="FILE|FOLDER", help="mix these weights in: a GAN's into a PSNR-trained one's"
+        "--weights", metavar=METAVAR, type=weights_path, default=DEFAULT, help=f"{WEIGHTS} (default: {DEFAULT})"
+    )
+    parser.add_argument(
+        "--blend", metavar=METAVAR, type=weights_path, help="mix these weights in: a GAN's into a PSNR-trained one's"
     )
     parser.add_argument("--alpha", metavar="A", type=_share, help="their share of the mixture, 0 to 1 (default: 0.5)")
 

@@ -1,6 +1,6 @@
 """Upscale pictures to 4 times their sides.
 
-    python infer/upscale.py photo.jpg --weights output/srgan_g.pdparams -o upscaled
+    python infer/upscale.py photo.jpg
     python infer/upscale.py holiday more/*.png -r --weights models/g_models -o upscaled --format png
 
 Files and folders of PNG, JPEG, BMP, WebP and TIFF, in any mix. Grey stays grey, 16 bits stay 16, alpha and colour
@@ -31,6 +31,7 @@ from models.errors import InputError
 from models.files import check_apart, remove_leftovers
 from models.scale import SCALE
 
+OUTPUT = "upscaled"
 SUFFIX = "_x4"  # of a result's name
 FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # every picture after this one would fail too
@@ -163,7 +164,9 @@ def _quality(text: str) -> int:
 def parser() -> argparse.ArgumentParser:
     result = command.parser(__doc__)
     result.add_argument("inputs", metavar="INPUT", nargs="+", type=_path, help="pictures and folders of pictures")
-    result.add_argument("-o", "--output", metavar="OUT", type=_path, required=True, help="folder of the results")
+    result.add_argument(
+        "-o", "--output", metavar="OUT", type=_path, default=OUTPUT, help=f"folder of the results (default: {OUTPUT})"
+    )
     flags.add_generator_flags(result)
     result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")
     result.add_argument("--format", choices=FORMATS, help="of the results (default: each picture's own)")

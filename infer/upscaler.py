@@ -10,6 +10,7 @@ from infer.precision import choose_precision
 from infer.source import Source
 from models.errors import InputError
 from models.scale import SCALE
+from models.shipped import DEFAULT, weights_path
 from train.device import choose_device
 
 BATCH_ON_CPU = 64 * 64  # LR pixels: on a CPU, computing more windows at once takes memory and saves nothing
@@ -21,9 +22,10 @@ LUMA = np.array((0.299, 0.587, 0.114), "float32")  # ITU-R BT.601: the grey of a
 
 
 class Upscaler:
-    """Pictures to 4 times their sides, with the weights of a file or folder: `Upscaler(weights)(rgb_uint8)`.
+    """Pictures to 4 times their sides, by a trained generator: `Upscaler()(rgb_uint8)`.
 
-    weights: a `.pdparams` file or a folder of the article's (`models/g_models/`).
+    weights: `srgan` or `srresnet`, which come with the project, a `.pdparams` file, or a folder of the article's
+        (`models/g_models/`).
     engine: `auto` (the fastest that is there), `openvino`, `paddle` or `eager`.
     precision: `auto` (bf16 where the CPU has instructions for it), `fp32`, `bf16` or `fp16`.
     device: `cpu`, `gpu` or `gpu:N`; None takes a GPU where there is one.
@@ -38,7 +40,7 @@ class Upscaler:
 
     def __init__(
         self,
-        weights,
+        weights=DEFAULT,
         engine="auto",
         precision="auto",
         device=None,
@@ -49,7 +51,7 @@ class Upscaler:
     ):
         if tile is not None and tile < 1:
             raise InputError(f"--tile {tile}: it is 1 or more")
-        source = Source(str(weights), str(blend) if blend else "", alpha)
+        source = Source(weights_path(weights), weights_path(blend) if blend else "", alpha)
         self.device = choose_device(device)
         self.engine = engines.choose(engine, self.device)
         self.precision = choose_precision(precision, self.engine, self.device)

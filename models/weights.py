@@ -11,6 +11,7 @@ from models.errors import InputError
 from models.files import replacing
 from models.foreign import describe_file, describe_folder
 from models.generator import Generator
+from models.shipped import SHIPPED
 from models.variables import is_plausible, select, shapes
 
 # paddle.save notes the parameters' internal names under this key; loading does not need them.
@@ -38,7 +39,8 @@ def read_pdparams(path) -> dict:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        way_out = "; it is part of the repository: git checkout -- weights" if Path(path) in SHIPPED.values() else ""
+        raise InputError(f"{path}: no such file{way_out}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except MemoryError:

@@ -20,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from fnmatch import fnmatch
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -104,6 +105,12 @@ WRITES = (
 
 
 # ---------------------------------------------------------------------------------------------- what the documents show
+
+
+def is_ignored(path: str) -> bool:
+    """Whether .gitignore leaves out what has this path in the project."""
+    name = path.rpartition("/")[2]
+    return any(fnmatch(f"/{path}" if line[0] == "/" else name, line.rstrip("/")) for line in IGNORED)
 
 
 class Shown(NamedTuple):
@@ -260,8 +267,12 @@ def test_the_documents_are_read():
 def given(tmp_path_factory, weights_file):
     """A copy of the project with what the documents take for given."""
     folder = tmp_path_factory.mktemp("given") / "srgan"
-    left_out = [line.strip("/").rpartition("/")[2] for line in IGNORED]
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", *left_out))
+
+    def left_out(parent: str, names: list) -> list:
+        inside = Path(parent).relative_to(ROOT)
+        return [name for name in names if name == ".git" or is_ignored((inside / name).as_posix())]
+
+    shutil.copytree(ROOT, folder, ignore=left_out)
 
     for name in ("photographs", "photos", "BSDS500", "data/DIV2K/DIV2K_train_HR"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -583,7 +594,8 @@ def is_there(path: str) -> bool:
     path = path.rstrip("/")
     if "/" not in path and "." in path:  # a bare file name
         return any((ROOT / path).exists() or any((ROOT / room).rglob(path)) for room in ROOMS)
-    return (ROOT / path).exists() or any(f"/{path}/".startswith(line) for line in IGNORED)
+    parts = Path(path).parts
+    return (ROOT / path).exists() or any(is_ignored("/".join(parts[: end + 1])) for end in range(len(parts)))
 
 
 def test_files_and_tests_that_are_named_exist():

@@ -73,7 +73,7 @@ class TestMeasure:
     def test_an_offset_of_a_plain_picture_has_known_figures(self, tmp_path):
         write(tmp_path / "plain.png", np.full((40, 48, 3), 100, np.uint8))
         methods = {"same": nearest, "five": lambda lr: nearest(lr, 5)}
-        ((result, hr, srs),) = measured(tmp_path, methods)
+        ((result, _, hr, srs),) = measured(tmp_path, methods)
         same, five = result["methods"]["same"], result["methods"]["five"]
         assert same["psnr_y"] == same["psnr_rgb"] == math.inf and same["ssim_y"] == pytest.approx(1)
         assert five["psnr_rgb"] == pytest.approx(20 * math.log10(255 / 5))
@@ -82,7 +82,7 @@ class TestMeasure:
         assert (hr == 100).all() and (srs["five"] == 105).all()
 
     def test_figures_are_skimages(self, hr_folder):
-        for result, hr, srs in measured(hr_folder, {"bicubic": enlarge, "nearest": nearest}):
+        for result, _, hr, srs in measured(hr_folder, {"bicubic": enlarge, "nearest": nearest}):
             for label, sr in srs.items():
                 figures = result["methods"][label]
                 expected = by_skimage(sr, hr)
@@ -112,7 +112,7 @@ class TestMeasure:
 
     def test_the_smallest_picture_can_be_measured(self, tmp_path):
         write(tmp_path / "a.png", photograph(0, 23, 20))
-        ((result, _, _),) = measured(tmp_path, {"x": nearest})
+        ((result, *_),) = measured(tmp_path, {"x": nearest})
         assert (result["width"], result["height"]) == (20, 20)
 
     def test_bicubic_is_matlabs(self):
@@ -128,7 +128,7 @@ class TestMeasure:
             time.sleep(1 if len(calls) == 1 else 0.05)
             return nearest(lr)
 
-        results = [result for result, _, _ in measured(hr_folder, {"x": slow_at_first})]
+        results = [result for result, *_ in measured(hr_folder, {"x": slow_at_first})]
         assert len(calls) == 1 + len(NAMES)
         for result in results:
             figures = result["methods"]["x"]
@@ -138,11 +138,11 @@ class TestMeasure:
     def test_ready_made_pictures_have_the_figures_of_their_pixels_and_no_seconds(self, hr_folder, tmp_path):
         folder = tmp_path / "theirs"
         folder.mkdir()
-        for (_, _, srs), name in zip(measured(hr_folder, {"x": nearest}), ("a.png", "bx4.png", "照片 c.bmp")):
+        for (*_, srs), name in zip(measured(hr_folder, {"x": nearest}), ("a.png", "bx4.png", "照片 c.bmp")):
             # One more row and column, as of a program that enlarges the uncut picture.
             write(folder / name, np.pad(srs["x"], ((0, 3), (0, 1), (0, 0))))
         files = sr_files([hr_path for hr_path, _ in pairs(hr_folder)], folder)
-        for result, _, srs in measured(hr_folder, {"x": nearest}, ready={"theirs": files}):
+        for result, _, _, srs in measured(hr_folder, {"x": nearest}, ready={"theirs": files}):
             theirs, x = result["methods"]["theirs"], result["methods"]["x"]
             assert theirs == {key: value for key, value in x.items() if key not in ("seconds", "mp_per_s")}
             np.testing.assert_array_equal(srs["theirs"], srs["x"])
@@ -155,7 +155,7 @@ class TestMeasure:
             calls.append(sr.shape == hr.shape)
             return float((sr != hr).any(axis=2).sum())
 
-        for result, hr, srs in measured(hr_folder, {"x": nearest, "y": enlarge}, distance=distance):
+        for result, _, hr, srs in measured(hr_folder, {"x": nearest, "y": enlarge}, distance=distance):
             for label, sr in srs.items():
                 assert result["methods"][label]["lpips"] == np.abs(sr.astype(int) - hr).any(axis=2).sum()
         assert calls == [True] * 6
@@ -167,7 +167,7 @@ class TestMeasure:
             sr[::4, ::4] += 8
             return sr
 
-        for result, _, _ in measured(hr_folder, {"grid": gridded, "plain": lambda lr: nearest(lr * 0)}):
+        for result, *_ in measured(hr_folder, {"grid": gridded, "plain": lambda lr: nearest(lr * 0)}):
             assert result["methods"]["grid"]["grid"] == pytest.approx(8 * math.sqrt(624 / 625) / 4, rel=1e-4)
             assert result["methods"]["plain"]["grid"] == 0
 
@@ -342,18 +342,19 @@ class TestFigure:
     def test_panels(self, hr_folder):
         shown = measured(hr_folder, {"bicubic": enlarge, "run/net": nearest})
         figure = comparison.draw(shown)
-        axes = np.array(figure.axes).reshape(3, 4)
-        for row, (result, hr, srs) in zip(axes, shown):
+        axes = np.array(figure.axes).reshape(3, 5)
+        for row, (result, lr, hr, srs) in zip(axes, shown):
             top, left, side = comparison.detail(hr)
             inside = (slice(top, top + side), slice(left, left + side))
-            pictures = [hr, hr[inside], srs["bicubic"][inside], srs["run/net"][inside]]
+            small = lr[top // 4 : (top + side + 3) // 4, left // 4 : (left + side + 3) // 4]
+            pictures = [hr, small, srs["bicubic"][inside], srs["run/net"][inside], hr[inside]]
             for axis, picture in zip(row, pictures):
                 np.testing.assert_array_equal(axis.images[0].get_array(), picture)
                 assert axis.images[0].get_interpolation() == "nearest"
-            assert [len(axis.patches) for axis in row] == [1, 0, 0, 0]
+            assert [len(axis.patches) for axis in row] == [1, 0, 0, 0, 0]
             assert row[0].patches[0].get_bbox().bounds == (left - 0.5, top - 0.5, side, side)
             texts = [axis.get_xlabel() for axis in row]
-            assert texts[0] == result["name"] and texts[1].startswith("HR")
+            assert texts[0] == result["name"] and texts[1].startswith("LR") and texts[4] == "HR"
             figures = result["methods"]["bicubic"]
             assert texts[2] == f"bicubic\n{figures['psnr_y']:.2f} dB / {figures['ssim_y']:.4f}"
             assert texts[3].startswith("run/\nnet\n")

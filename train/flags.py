@@ -14,6 +14,7 @@ from data.crops import DEFAULT_WORKERS, Crops
 from data.store import open_store
 from models.errors import InputError
 from models.files import check_apart
+from models.shipped import NAMES, weights_path
 from train import parallel
 from train.device import add_device_flag
 from train.recipe import GAN_RECIPES, RECIPES, Recipe
@@ -40,7 +41,11 @@ def parser(description: str, stage: str) -> argparse.ArgumentParser:
     result.add_argument("--data", metavar="DIR", help=f"folder of photographs (default: {' or '.join(DATA_FOLDERS)})")
     result.add_argument("--output", metavar="DIR", default=OUTPUT, help=f"folder of the results (default: {OUTPUT})")
     result.add_argument(
-        "--init", metavar="FILE|FOLDER", help=f"generator weights to start from (default: {INIT[stage]})"
+        "--init",
+        metavar="NAME|FILE|FOLDER",
+        type=weights_path,
+        help=f"generator weights to start from, {NAMES} for the ones that come with the project "
+        f"(default: {INIT[stage]})",
     )
     vgg19 = result.add_mutually_exclusive_group()
     vgg19.add_argument(

@@ -40,8 +40,8 @@ def first_generator(arguments) -> Generator:
     path = Path(arguments.init or Path(arguments.output) / "pretrain_g.pdparams")
     if not path.exists():
         raise InputError(
-            f"{path}: not there. Stage 2 starts from stage 1's generator: run python train/pretrain_g.py first, or "
-            "name another with --init FILE|FOLDER"
+            f"{path}: not there. Stage 2 starts from stage 1's generator: run python train/pretrain_g.py first, "
+            "start from the one that comes with the project, --init srresnet, or name another: --init FILE|FOLDER"
         )
     return load_generator(path)
 
