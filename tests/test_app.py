@@ -21,6 +21,7 @@ from PIL import Image
 from infer import app
 from models import weights
 from models.errors import InputError
+from models.shipped import SHIPPED
 from tests.helpers import generators
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +40,7 @@ def run(*arguments, **kwargs):
 
 
 class TestWeights:
-    def test_those_of_the_usual_places_newest_first(self, tmp_path, monkeypatch):
+    def test_the_shipped_ones_then_those_of_the_usual_places_newest_first(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         names = ("pretrain_g.pdparams", "srgan_g_best.pdparams", "srgan_d.pdparams", "srgan_g.pdparams")
         for age, name in enumerate(names):
@@ -49,6 +50,8 @@ class TestWeights:
             os.utime(path, (10**9 - age, 10**9 - age))
         (tmp_path / "models" / "g_models").mkdir(parents=True)
         assert list(app.find_weights([]).items()) == [
+            ("srgan", str(SHIPPED["srgan"])),
+            ("srresnet", str(SHIPPED["srresnet"])),
             ("pretrain_g", str(tmp_path / "output" / "pretrain_g.pdparams")),
             ("srgan_g_best", str(tmp_path / "output" / "srgan_g_best.pdparams")),
             ("srgan_g", str(tmp_path / "output" / "srgan_g.pdparams")),
@@ -62,12 +65,14 @@ class TestWeights:
             (tmp_path / "output" / name).mkdir(parents=True)
             (tmp_path / "output" / name / "srgan_g.pdparams").touch()
         assert set(app.find_weights([]).values()) == {
-            str(tmp_path / "output" / name / "srgan_g.pdparams") for name in ("demo", "quick")
+            *(str(path) for path in SHIPPED.values()),
+            *(str(tmp_path / "output" / name / "srgan_g.pdparams") for name in ("demo", "quick")),
         }
 
     def test_none(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(InputError, match="there are no weights in output/"):
+        monkeypatch.setattr(app, "SHIPPED", {"srgan": tmp_path / "srgan.pdparams"})
+        with pytest.raises(InputError, match="there are no weights in .*output/.*git checkout -- weights"):
             app.find_weights([])
 
     @pytest.mark.slow

@@ -436,10 +436,8 @@ class TestTradeoff:
     @pytest.mark.parametrize(
         "flags, word",
         [
-            (["--weights", "a", "--blend", "b"], "go together"),
-            (["--weights", "a", "--tradeoff", "t.png"], "go together"),
+            (["--weights", "a", "--blend", "b"], "give --tradeoff PLOT.png too"),
             (["--weights", "a", "c", "--blend", "b", "--tradeoff", "t.png"], "one of --weights, not 2"),
-            (["--sr", "a", "--blend", "b", "--tradeoff", "t.png"], "one of --weights, not 0"),
             (["--weights", "a", "--blend", "b", "--tradeoff", "t.png", "--lpips", "off"], "data/download.py lpips"),
             (["--weights", "a", "--blend", "b", "--tradeoff", "t.jpg"], "a name ending in .png"),
             (["--weights", "a", "--blend", "b", "--tradeoff", "t.png", "--figure", "t.png"], "one name"),

@@ -1,0 +1,141 @@
+"""The generators that come with the project: found from everywhere, and as good as their card says."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage import data as photographs
+from skimage.metrics import peak_signal_noise_ratio
+
+from data import lpips
+from data.images import read_rgb, write_rgb
+from data.imresize import enlarge, imresize
+from infer import Upscaler, app, evaluate, flags
+from models.shipped import DEFAULT, FOLDER, SHIPPED, weights_path
+from models.weights import load_generator
+from tests.helpers.golden import DATA
+
+ROOT = Path(__file__).resolve().parents[1]
+CARD = (FOLDER / "README.md").read_text(encoding="utf-8")
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee")
+COLUMNS = {title: key for key, title, _ in evaluate.COLUMNS}
+
+
+def test_a_name_is_a_path_from_wherever():
+    assert weights_path("srgan") == str(ROOT / "weights" / "srgan.pdparams")
+    assert weights_path("srresnet") == str(ROOT / "weights" / "srresnet.pdparams")
+    for path in ("./srgan", "srgan.pdparams", "output/srgan", "SRGAN"):
+        assert weights_path(path) == path
+    assert weights_path(Path("srgan")) == "srgan"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_files_are_the_cards(name):
+    file = SHIPPED[name].read_bytes()
+    assert hashlib.sha256(file).hexdigest() in CARD
+    assert len(file) < 6.3e6
+    for value in load_generator(SHIPPED[name]).state_dict().values():
+        assert value.numpy().dtype == np.float32
+
+
+def test_a_missing_one_says_how_to_get_it_back(monkeypatch, tmp_path):
+    path = tmp_path / "srgan.pdparams"
+    monkeypatch.setitem(SHIPPED, "srgan", path)
+    with pytest.raises(Exception, match="srgan.pdparams: no such file; .*git checkout -- weights"):
+        load_generator(path)
+
+
+def test_the_commands_take_them_by_themselves():
+    parser = app.command.parser("")
+    flags.add_generator_flags(parser)
+    assert parser.parse_args([]).weights == str(SHIPPED[DEFAULT])
+    assert parser.parse_args(["--weights", "srresnet"]).weights == str(SHIPPED["srresnet"])
+    assert parser.parse_args(["--blend", "srresnet"]).blend == str(SHIPPED["srresnet"])
+    assert list(app.find_weights([]))[:2] == ["srgan", "srresnet"]
+
+
+def test_a_photograph_is_upscaled_from_another_folder_by_a_command_without_flags(tmp_path):
+    hr = photographs.chelsea()[20:180, 60:300]
+    write_rgb(tmp_path / "photo.png", imresize(hr, 40, 60))
+    line = [sys.executable, str(ROOT / "infer" / "upscale.py"), "photo.png"]
+    result = subprocess.run(line, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    assert result.returncode == 0, result.stderr
+    sr = read_rgb(tmp_path / "upscaled" / "photo_x4.png")
+    expected = Upscaler("srgan")(imresize(hr, 40, 60))
+    assert np.abs(sr.astype(int) - expected).max() <= 1
+    assert np.array_equal(Upscaler()(imresize(hr, 40, 60)), expected)
+
+
+@pytest.fixture(scope="module")
+def enlarged():
+    """{name: [(HR, bicubic's, srresnet's, srgan's result) of PHOTOGRAPHS]}; no evaluation code of the project in it."""
+    generators = [Upscaler(name, precision="fp32") for name in ("srresnet", "srgan")]
+    results = []
+    for name in PHOTOGRAPHS:
+        hr = getattr(photographs, name)()
+        hr = np.ascontiguousarray(hr[: hr.shape[0] // 4 * 4, : hr.shape[1] // 4 * 4])
+        lr = imresize(hr, hr.shape[0] // 4, hr.shape[1] // 4)
+        results.append((hr, enlarge(lr), *(upscale(lr) for upscale in generators)))
+    return results
+
+
+def test_srresnet_is_nearer_to_the_photographs_than_bicubic(enlarged):
+    for hr, bicubic, srresnet, _ in enlarged:
+        assert peak_signal_noise_ratio(hr, srresnet) > peak_signal_noise_ratio(hr, bicubic) + 0.3
+
+
+@pytest.mark.parametrize("place", [2, 3])
+def test_colours_and_brightness_are_the_photographs(enlarged, place):
+    """The mean of each channel: 0.5 grey levels are not seen."""
+    for hr, *results in enlarged:
+        assert np.abs(results[place - 1].mean((0, 1)) - hr.mean((0, 1))).max() < 1
+
+
+def tables() -> list:
+    """[(command, {method: {column: text}})] of the card's blocks, a `$ python infer/evaluate.py …` and its means."""
+    found = []
+    for block in re.findall(r"```\n(\$ python infer/evaluate\.py .*?)```", CARD, flags=re.DOTALL):
+        command, *lines = block.strip().splitlines()
+        header, *rows = [re.split(r"  +", line) for line in lines if line.startswith(("method", "bicubic", "sr"))]
+        found.append((command, {row[0]: dict(zip(header[1:], row[1:])) for row in rows}))
+    return found
+
+
+def test_the_card_has_a_table_for_each_set():
+    assert [re.search(r"--hr (\S+)", command)[1] for command, _ in tables()] == [
+        "samples",
+        "Set5/HR",
+        "Set14/HR",
+        "BSD100/HR",
+    ]
+
+
+@pytest.mark.parametrize(("command", "rows"), tables(), ids=lambda value: value[:40] if isinstance(value, str) else "")
+def test_the_cards_figures_hold(command, rows, tmp_path):
+    """Measured anew on what is there: scikit-image's photographs, Set5 where it is."""
+    words = command.split()
+    hr = words[words.index("--hr") + 1]
+    if hr == "samples":
+        folder = tmp_path / "samples"
+        subprocess.run(
+            [sys.executable, "data/prepare.py", "--sample", folder], cwd=ROOT, check=True, capture_output=True
+        )
+        given = ["--hr", str(folder)]
+    elif hr == "Set5/HR" and (DATA / "Set5").is_dir():
+        given = ["--hr", str(DATA / "Set5/HR"), "--lr", str(DATA / "Set5/LRbicx4")]
+    else:
+        pytest.skip(f"{hr} is not here, or takes minutes")
+    file = tmp_path / "figures.json"
+    evaluate.main(evaluate.parser().parse_args([*given, "--json", str(file)]))
+    means = json.loads(file.read_text(encoding="utf-8"))["means"]
+    # The weights of LPIPS are optional; so is the row of figures that only they can give.
+    for method, figures in rows.items():
+        for title, tolerance in (("PSNR-Y", 0.006), ("SSIM-Y", 6e-5), ("LPIPS", 2e-4), ("grid", 0.006)):
+            if title == "LPIPS" and not lpips.available():
+                continue
+            assert means[method][COLUMNS[title]] == pytest.approx(float(figures[title]), abs=tolerance), (method, title)
