@@ -91,12 +91,12 @@ class TestMeasure:
     def test_hr_is_cut_at_the_right_and_the_bottom_and_lr_is_matlabs(self, hr_folder):
         seen = []
         results = measured(hr_folder, {"x": lambda lr: seen.append(lr) or nearest(lr)})
-        assert [(r["name"], r["width"], r["height"]) for r, _, _ in results] == [
+        assert [(r["name"], r["width"], r["height"]) for r, *_ in results] == [
             ("a.png", 48, 40),
             ("b.bmp", 52, 40),
             ("照片 c.png", 56, 40),
         ]
-        for seed, ((_, hr, _), lr) in enumerate(zip(results, seen[1:])):
+        for seed, ((_, _, hr, _), lr) in enumerate(zip(results, seen[1:])):
             np.testing.assert_array_equal(hr, photograph(seed, 43, 50 + 4 * seed)[:40, : hr.shape[1]])
             np.testing.assert_array_equal(lr, matlab.imresize(hr, 10, hr.shape[1] // 4))
 
