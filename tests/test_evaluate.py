@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -545,7 +546,6 @@ class TestCommand:
 
     @pytest.mark.slow
     def test_what_cannot_be_measured_is_named_before_anything_is(self, hr_folder, tmp_path):
-        fails(run(tmp_path, "--hr", hr_folder), 2, "give --weights FILE|FOLDER, or --sr DIR")
         fails(run(tmp_path, "--hr", hr_folder, "--sr", hr_folder, "--sr", hr_folder), 2, "given twice")
         fails(run(tmp_path, "--hr", hr_folder, "--sr", hr_folder, "--lpips", "none.npz"), 2, "none.npz", "download.py")
         folder = tmp_path / "sr"
@@ -556,6 +556,12 @@ class TestCommand:
         write(folder / "bx4.png", photograph(0, 40, 48))
         write(folder / "照片 c.png", photograph(0, 43, 58))
         fails(run(tmp_path, "--hr", hr_folder, "--sr", folder), 1, "bx4.png has 48x40 pixels; expected 52x40")
+
+    def test_without_weights_the_shipped_ones_are_measured(self, hr_folder, capsys):
+        line = ["--hr", str(hr_folder), "--lpips", "off", "--engine", "eager", "--device", "cpu"]
+        evaluate.main(evaluate.parser().parse_args(line))
+        means = capsys.readouterr().out.partition("mean of 3")[2]
+        assert re.findall(r"^\w+", means, re.MULTILINE) == ["method", "bicubic", "srresnet", "srgan"]
 
     def test_a_picture_too_small_for_lpips(self, tmp_path, monkeypatch):
         (tmp_path / "hr").mkdir()
