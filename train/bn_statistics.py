@@ -17,9 +17,9 @@ def is_statistic(name: str) -> bool:
     return name.endswith(("._mean", "._variance"))
 
 
-def freeze_statistics(generator) -> None:
+def freeze_statistics(network) -> None:
     """Let batch norm use its moving statistics in training too, and leave them as they are."""
-    for layer in generator.sublayers():
+    for layer in network.sublayers():
         if isinstance(layer, nn.BatchNorm2D):
             layer.eval()
 
@@ -29,19 +29,40 @@ def re_estimate(copy, generator, crops, epoch: int, batch_size: int, between=lam
 
     copy: another Generator. crops: `data.crops.Crops`; their draws of `epoch` (and of those after it, if that has fewer
     batches) are used. between: called after each batch; what it raises ends it.
-    Started from zero, a moving average falls short by 1 - momentum^n after n batches; dividing by that makes it the
-    weighted mean (Adam's bias correction: Kingma and Ba, arXiv 1412.6980, section 3).
     """
     copy.set_state_dict(generator.state_dict())
     copy.train()
-    statistics = [value for name, value in copy.state_dict().items() if is_statistic(name)]
+    _estimate(copy, (standardize(lr) for lr, _ in _draws(crops, epoch, batch_size)), between)
+    copy.eval()
+
+
+def estimate_discriminators(discriminator, generator, crops, batch_size: int) -> None:
+    """Take D's statistics over the HR of 16 training batches and what `generator` makes of their LR, together.
+
+    discriminator: in train mode. generator: with its own statistics frozen. crops: as in `re_estimate`.
+    """
+    batches = _draws(crops, 0, batch_size)
+    _estimate(discriminator, (paddle.concat([standardize(hr), generator(standardize(lr))]) for lr, hr in batches))
+
+
+def _draws(crops, epoch: int, batch_size: int):
+    """The (lr, hr) of BATCHES batches, of `epoch` and those after it."""
+    draws = itertools.chain.from_iterable(crops.batches(e, batch_size) for e in itertools.count(epoch))
+    return itertools.islice(draws, BATCHES)
+
+
+def _estimate(network, batches, between=lambda: None) -> None:
+    """Take the statistics of `network`, in train mode, over BATCHES batches of what it is given.
+
+    Started from zero, a moving average falls short by 1 - momentum^n after n batches; dividing by that makes it the
+    weighted mean (Adam's bias correction: Kingma and Ba, arXiv 1412.6980, section 3).
+    """
+    statistics = [value for name, value in network.state_dict().items() if is_statistic(name)]
     for value in statistics:
         value.set_value(paddle.zeros_like(value))
-    draws = itertools.chain.from_iterable(crops.batches(e, batch_size) for e in itertools.count(epoch))
     with paddle.no_grad():
-        for lr, _ in tqdm(itertools.islice(draws, BATCHES), "batch norm statistics", BATCHES, leave=False):
-            copy(standardize(lr))
+        for batch in tqdm(batches, "batch norm statistics", BATCHES, leave=False):
+            network(batch)
             between()
     for value in statistics:
         value.set_value(value / (1 - BN_MOMENTUM**BATCHES))
-    copy.eval()

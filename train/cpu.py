@@ -6,10 +6,12 @@ its own, between eager operators.
 """
 
 import ctypes
+import math
 import os
 import sys
 
 import paddle
+import paddle.nn.functional as F
 from paddle import nn
 from paddle.autograd import PyLayer
 
@@ -26,6 +28,9 @@ ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # the other ones are slower than P
 USE_ONEDNN = "FLAGS_use_mkldnn"
 # What oneDNN may keep of the sizes of pictures that a network for looking at was given: 75,000 LR pixels, Set5 twice.
 KEPT_BYTES = 10**9
+# A convolution of so many weights and so few pixels of its result is a product of matrices: copying and reordering the
+# weights, as its program does at every use, takes longer than the product. D's last four have 2 to 34 million.
+MANY_WEIGHTS, FEW_PIXELS = 2**20, 64
 
 
 def speed_up(*networks) -> None:
@@ -118,6 +123,8 @@ class _OneDNN:
         evaluated = not self._conv.training and not (frozen and self._is_kept(x))
         if evaluated or x.dtype != paddle.float32 or not paddle.in_dynamic_mode():
             return self._eager(x)
+        if _is_product(self._conv, x):
+            return _product(self._conv, x)
         if paddle.is_grad_enabled():
             y, bias = self._program(x.stop_gradient, frozen)(x), self._conv.bias
             return y if bias is None or bias.stop_gradient else _WithBias.apply(y, bias)
@@ -146,6 +153,37 @@ class _OneDNN:
             for weight, gradient in gradients:
                 weight.grad = gradient
         return self._programs[key]
+
+
+def _is_product(conv: nn.Conv2D, x) -> bool:
+    """Whether the convolution of x is faster as a product of matrices."""
+    if conv.weight.size < MANY_WEIGHTS or conv._padding != "SAME":
+        return False
+    return x.shape[0] * math.prod(_halved(x, conv)) <= FEW_PIXELS
+
+
+def _halved(x, conv: nn.Conv2D) -> list:
+    """[h,w] of the result of x [N,C,H,W]."""
+    return [-(-side // stride) for side, stride in zip(x.shape[2:], conv._stride)]
+
+
+def _product(conv: nn.Conv2D, x):
+    """The convolution with 'SAME' padding of x [N,C,H,W] as one product: each pixel of the result takes a row."""
+    out, _, *kernel = conv.weight.shape
+    sizes = _halved(x, conv)
+    padding = []
+    for side, size, stride, length in reversed(list(zip(x.shape[2:], sizes, conv._stride, kernel))):
+        missing = max((size - 1) * stride + length - side, 0)
+        padding += [missing // 2, missing - missing // 2]
+    rows, columns = (
+        [slice(first, first + (size - 1) * stride + 1, stride) for first in range(length)]
+        for size, stride, length in zip(sizes, conv._stride, kernel)
+    )
+    x = F.pad(x, padding)
+    seen = paddle.stack([x[:, :, row, column] for row in rows for column in columns], axis=2)  # [N,C,kernel²,h,w]
+    seen = seen.transpose([0, 3, 4, 1, 2]).reshape([-1, conv.weight.size // out])
+    y = paddle.matmul(seen, conv.weight.reshape([out, -1]), transpose_y=True) + conv.bias
+    return y.reshape([x.shape[0], *sizes, out]).transpose([0, 3, 1, 2])
 
 
 class _Conv(nn.Layer):

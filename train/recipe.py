@@ -48,7 +48,9 @@ class Recipe:
     vgg_shift: bool = _field(False, "stage 2: VGG19 sees SR and HR from a random one of the 16 sub-pixels on")
     l1: bool = _field(False, "stage 2: absolute instead of squared differences, of pixels and of feature maps")
     adv_ramp: int = _field(0, "stage 2: steps in which the adversarial loss gains its weight")
-    freeze_bn: bool = _field(False, "stage 2: G's batch norm keeps the statistics that stage 1 ended with")
+    freeze_bn: bool = _field(
+        False, "stage 2: batch norm keeps its statistics: of stage 1 in G, of the first batches in D"
+    )
     d_rate: float = _field(1.0, "stage 2: the discriminator's learning rate, as a multiple of the generator's")
     d_warmup: int = _field(0, "stage 2: steps at its start in which the discriminator alone learns")
     label_smoothing: float = _field(0.0, "stage 2: D learns 1 - X for HR instead of 1 (0.1, say)")
@@ -128,16 +130,16 @@ RECIPES = {
     ),
 }
 
-# Stage 2's are the same, except for `short`: fewer and larger crops, as D's last maps of 96 pixels are a single number
-# each, and what brings texture in some thousand updates.
+# Stage 2's are the same, except for `short`: what brings texture in some thousand updates. Batch norm is frozen, as D
+# cannot learn with it: it takes away what tells a batch of HR from one of SR, all the more where D's last maps of 96
+# pixels are a single number each.
 GAN_RECIPES = {
     **RECIPES,
     "short": dataclasses.replace(
         RECIPES["short"],
         gan_epochs=20,
-        batch_size=4,
-        crops_per_image=4,
-        hr_size=192,
+        batch_size=8,
+        crops_per_image=8,
         learning_rate=1e-4,
         gan_schedule="cosine",
         l1=True,

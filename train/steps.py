@@ -79,7 +79,7 @@ def gan_step(
         with precision.autocast():
             with paddle.set_grad_enabled(g_learns and len(parts) == 1):
                 sr = generator(lr_part)
-            hr_logits, sr_logits = discriminator(hr_part), discriminator(sr.detach())
+            hr_logits, sr_logits = _judged(discriminator, hr_part, sr.detach(), recipe.freeze_bn)
             d_loss = losses.discrimination(hr_logits, sr_logits, recipe.label_smoothing)
         precision.backward(d_loss / len(parts))
         srs.append(sr)
@@ -107,6 +107,13 @@ def gan_step(
     elif health:
         result["g_gradient"] = paddle.zeros([])
     return result
+
+
+def _judged(discriminator, hr, sr, together: bool) -> tuple:
+    """D's logits of HR and SR; together in one pass, which is the same where batch norm does not look at the batch."""
+    if together:
+        return tuple(paddle.split(discriminator(paddle.concat([hr, sr])), 2))
+    return discriminator(hr), discriminator(sr)
 
 
 def _g_losses(discriminator, vgg19, sr, hr, recipe, number: int) -> dict:

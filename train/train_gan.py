@@ -22,7 +22,7 @@ from models.generator import Generator
 from models.vgg19_weights import load_vgg19
 from models.weights import load_generator
 from train import checkpoint, cpu, flags
-from train.bn_statistics import freeze_statistics
+from train.bn_statistics import estimate_discriminators, freeze_statistics
 from train.loop import Stage, train
 from train.precision import Precision
 from train.steps import adam, gan_step
@@ -30,12 +30,17 @@ from train.steps import adam, gan_step
 NAME = "srgan_g"
 
 
+def resumes(arguments) -> bool:
+    """Whether there is a checkpoint to go on from, which has all weights and statistics."""
+    return bool(arguments.resume and checkpoint.listed(checkpoint.folder_of(arguments.output, NAME)))
+
+
 def first_generator(arguments) -> Generator:
     """The generator to start from; with a checkpoint to go on from, one that will take its weights.
 
     Raises InputError that names stage 1's command if it is not there.
     """
-    if arguments.resume and checkpoint.listed(checkpoint.folder_of(arguments.output, NAME)):
+    if resumes(arguments):
         return Generator()
     path = Path(arguments.init or Path(arguments.output) / "pretrain_g.pdparams")
     if not path.exists():
@@ -73,9 +78,12 @@ def main(arguments) -> None:
     warn_without_content(recipe, vgg19)
     crops = flags.open_crops(arguments, recipe)
     discriminator = Discriminator(recipe.hr_size)
+    cpu.speed_up(generator, discriminator, *([vgg19] if vgg19 else []))
     if recipe.freeze_bn:
         freeze_statistics(generator)
-    cpu.speed_up(generator, discriminator, *([vgg19] if vgg19 else []))
+        if not resumes(arguments):
+            estimate_discriminators(discriminator, generator, crops, recipe.batch_size)
+        freeze_statistics(discriminator)
     precision = Precision(recipe.amp)
     g_optimizer, d_optimizer = adam(generator, recipe), adam(discriminator, recipe)
 
