@@ -87,7 +87,7 @@ def prepare(photographs: list, setting: tuple, device: str, folder: Path) -> dic
 
 
 def measure(loads: dict, repeats: int, bar) -> tuple:
-    """({way: [{part: seconds} of each repeat]}, {way: peak MB}). Raises InputError if the two do not compute the same."""
+    """({way: [{part: seconds} of each repeat]}, {way: peak MB}). Raises InputError if they do not compute the same."""
     parts, losses = {way: [] for way in loads}, {way: [] for way in loads}
 
     def step(way) -> float:
