@@ -87,7 +87,7 @@ ELSEWHERE = {
     "benchmarks/fuzz.py": ("tests/test_fuzz.py::test_it_prints_a_line_for_each_kind", "it takes minutes"),
 }
 # Of docs/, those that are in Chinese too, NAME_cn.md.
-USERS_PAGES = ("long-runs", "results", "troubleshooting", "upscaling")
+USERS_PAGES = ("long-runs", "measuring", "results", "troubleshooting", "upscaling")
 # Code whose reader brings something along: what stands before it, and what is then to hold after it.
 PYTHON = {
     "from infer import Upscaler": (
