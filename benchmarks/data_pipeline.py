@@ -1,22 +1,22 @@
-"""Time how batches of crops are made, side by side in one process; prints Markdown tables.
+"""Time how batches of crops are made, several ways side by side in one process; prints Markdown tables.
 
     python benchmarks/data_pipeline.py --data DIR                                          # some minutes
     python benchmarks/data_pipeline.py --data DIR --crops-per-image 4 --repeats 1          # a quick look
-    python benchmarks/data_pipeline.py --data DIR --memory                                 # 6.6 GB are written
+    python benchmarks/data_pipeline.py --data DIR --memory                                 # writes 6.6 GB
 
 1. Batches in host memory, one after the other, for 384 and 96 crops and both degradations, by
-   - the limit: the bytes of the crops copied from the mapped pictures to one array, nothing else;
+   - the limit: only copying the bytes of the crops from the memory-mapped pictures to one array;
    - this project: `data.crops` on a `data.store`, as the training loop calls it, with 0, 1 and 2 workers (threads);
    - the article: every picture decoded in memory; an epoch crops all of them into lists, resizes them with cv2 and
      scales them to [-1,1], then makes float32 arrays of each batch; with and without the 224 pictures that it makes for
      VGG19, which are made on the device here;
-   - a file a crop, as common trainers do: decode the whole picture (cv2.imread), crop, LR, float32 [3,h,w] in [-1,1].
-2. How long a training loop waits for its batches while an accelerator, here a sleep, takes its time for each step.
-3. With --memory: the most memory that reading, decoding and cropping take, with 800 pictures of DIV2K's size (made of
-   those in DIR, in a temporary folder, which TMPDIR can name another place for, and removed at the end).
+   - one file per crop, as common trainers do: decode it whole (cv2.imread), crop, LR, float32 [3,h,w] in [-1,1].
+2. How long a training loop waits for its batches, with a sleep in place of an accelerator's step.
+3. With --memory: the peak memory of reading, decoding and cropping 800 pictures of DIV2K's size. They are made from
+   those in DIR, in a temporary folder (TMPDIR chooses where), and removed at the end.
 
-The ways take turns, so that a machine that gets slower does so for all, after a first round that is not counted. Every
-picture has been decoded and read before (by the round that is not counted). DIR needs pictures of 384 pixels or more.
+The ways take turns, so that a machine that slows down does so for all of them. A first round, which decodes and reads
+every picture, is not counted. DIR needs pictures of at least 384 pixels a side.
 """
 
 import sys
@@ -248,7 +248,7 @@ def memory(paths: list, folder: Path, batch_size: int) -> str:
         call = [sys.executable, "-c", MEMORY, ROOT, folder, batch_size, MEMORY_EPOCHS]
         ended = subprocess.run(list(map(str, call)), stdout=subprocess.PIPE, encoding="utf-8", check=False)
         if ended.returncode:
-            raise InputError(f"the measurement of the memory ended with status {ended.returncode}; it says above why")
+            raise InputError(f"measuring the memory ended with status {ended.returncode}; the reason is above")
         before, opened, size, all_of_it = ended.stdout.split()
         rows.append((what, f"{int(size) / 1e6:.0f}", before, opened, all_of_it))
     return table("pictures|MB decoded|MB before|MB more, opening the store|MB more, with epochs of 384 crops", rows)
@@ -296,13 +296,15 @@ def main(arguments) -> None:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("--data", metavar="DIR", required=True, help="folder of pictures, 384 pixels or more each way")
-    parser.add_argument("--batch-size", metavar="N", type=command.positive, default=32, help="crops (default: 32)")
+    parser.add_argument("--data", metavar="DIR", required=True, help="folder of pictures of at least 384 pixels a side")
     parser.add_argument(
-        "--crops-per-image", metavar="N", type=command.positive, default=8, help="crops of a picture (default: 8)"
+        "--batch-size", metavar="N", type=command.positive, default=32, help="crops per batch (default: 32)"
     )
     parser.add_argument(
-        "--repeats", metavar="N", type=command.positive, default=5, help="counted epochs of each (default: 5)"
+        "--crops-per-image", metavar="N", type=command.positive, default=8, help="crops per picture (default: 8)"
     )
-    parser.add_argument("--memory", action="store_true", help="measure the memory too: 6.6 GB, some minutes")
+    parser.add_argument(
+        "--repeats", metavar="N", type=command.positive, default=5, help="timed epochs of each way (default: 5)"
+    )
+    parser.add_argument("--memory", action="store_true", help="measure the memory too: writes 6.6 GB, takes minutes")
     command.run(parser.parse_args(), main)

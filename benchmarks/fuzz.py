@@ -1,12 +1,12 @@
-"""Read damaged and hostile weight files, checkpoints and pictures, and print what became of them (Linux).
+"""Read damaged and hostile weight files, checkpoints and pictures, and print what the readers made of them (Linux).
 
-    python benchmarks/fuzz.py                          # 2,000 cases of each kind, some minutes
+    python benchmarks/fuzz.py                          # 2,000 cases of each kind, in minutes
     python benchmarks/fuzz.py --cases 100000 --seed 7 --kinds weights --keep failures
 
-Every case is made from the seed and its number, so that a run can be repeated. A case is wrong where the reader ends
-with anything but arrays or the project's own error, gives other arrays than a checkpoint held, or takes more than 64 MB
-+ 8 × the file's size of memory (a picture: 300 MB + 24 bytes a pixel) or 5 seconds; its file is kept. The exit status
-is 1 where any was, or where a process died.
+Every case follows from the seed and its number, so a run can be repeated. A case has failed if the reader returns
+anything but arrays or raises anything but the project's own error, returns other arrays than the checkpoint held, or
+takes more than 5 seconds or 64 MB + 8 × the file's size of memory (a picture: 300 MB + 24 bytes a pixel). Its file is
+kept. The exit status is 1 if any case failed or a process died.
 """
 
 import sys
@@ -327,16 +327,16 @@ def main(arguments) -> None:
         )
         wrong += found["tracebacks"] + found["too large"] + found["too slow"]
     if wrong:
-        raise InputError(f"{wrong} cases went wrong; their files are in {arguments.keep}")
+        raise InputError(f"{wrong} cases failed; their files are in {arguments.keep}")
 
 
 def parser():
     result = command.parser(__doc__)
-    result.add_argument("--cases", metavar="N", type=int, default=2000, help="of each kind (default: 2000)")
-    result.add_argument("--seed", metavar="N", type=int, default=0, help="of the random numbers (default: 0)")
+    result.add_argument("--cases", metavar="N", type=int, default=2000, help="cases of each kind (default: 2000)")
+    result.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the random numbers (default: 0)")
     result.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="what to read (default: all)")
     result.add_argument(
-        "--keep", metavar="DIR", default="fuzz-failures", help="for wrong cases (default: fuzz-failures)"
+        "--keep", metavar="DIR", default="fuzz-failures", help="folder for failed cases (default: fuzz-failures)"
     )
     return result
 

@@ -1,10 +1,10 @@
-"""Upscale one large picture by the whole command, and print its seconds and its peak memory (Linux).
+"""Upscale one large picture with the whole command, and print the seconds and the peak memory (Linux).
 
-    python benchmarks/large_picture.py --weights output/srgan_g.pdparams                          # some minutes
+    python benchmarks/large_picture.py --weights output/srgan_g.pdparams                          # takes minutes
     python benchmarks/large_picture.py --weights models/g_models --width 200 --height 150         # a quick look
 
-The picture is scikit-image's coffee, repeated to the size; as a JPEG it is written by way of Pillow's canvas, which
-takes more memory than a PNG does. Peak memory is what the process had in memory at most, its libraries included.
+The picture is scikit-image's coffee, repeated to the size. Writing a JPEG needs Pillow's canvas and so more memory than
+a PNG. Peak memory is the most that the process had in memory, its libraries included.
 """
 
 import sys
@@ -43,7 +43,7 @@ def run_watched(call: list) -> tuple:
             peak = max(peak, _peak_memory(process.pid))
             time.sleep(LOOK_EVERY)
     if process.returncode:
-        raise InputError(f"infer/upscale.py ended with exit status {process.returncode}; it says above why")
+        raise InputError(f"infer/upscale.py ended with exit status {process.returncode}; the reason is above")
     return time.perf_counter() - start, peak
 
 

@@ -1,4 +1,4 @@
-"""Training steps in Paddle as the commands make them, their parts timed, for `benchmarks/train_step.py`."""
+"""Training steps in Paddle as the commands run them, with their parts timed, for `benchmarks/train_step.py`."""
 
 import numpy as np
 import paddle

@@ -1,4 +1,4 @@
-"""What the benchmarks share: ways to compute, each in a process of its own, taking turns; tables; the machine."""
+"""Shared by the benchmarks: run ways to compute in turn, each in its own process; print tables and the machine."""
 
 import contextlib
 import platform
@@ -36,7 +36,7 @@ class Worker:
             self._process.join()
             raise InputError(
                 f"{self._name}: its process ended with status {self._process.exitcode} (-9: out of memory; "
-                "otherwise it says above why)"
+                "otherwise the reason is above)"
             ) from None
 
     def result(self, argument):

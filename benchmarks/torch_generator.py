@@ -1,6 +1,6 @@
-"""The article's generator in PyTorch, as a PyTorch user would run it: what the engines are measured against.
+"""The article's generator in PyTorch, as a PyTorch user would run it: the yardstick for the engines.
 
-It is written from the article's layers, not converted from the project's network, so that its results check those too.
+It is written from the article's layers, not converted from the project's network, so its results check that too.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""The article's training steps in PyTorch, as a PyTorch user would write them, their parts timed.
+"""The article's training steps in PyTorch, as a PyTorch user would write them, with their parts timed.
 
-The networks are written from the article's layers, not converted from the project's: so the losses check those, too.
+The networks are written from the article's layers, not converted from the project's, so the losses check those too.
 """
 
 import os

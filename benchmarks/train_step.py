@@ -1,21 +1,21 @@
 """Time a training step and its parts, beside Paddle without this project's settings and beside PyTorch; prints tables.
 
-    python benchmarks/train_step.py                                                          # some minutes
+    python benchmarks/train_step.py                                                          # takes minutes
     python benchmarks/train_step.py --sizes 32 --batch-size 2 --repeats 1                    # a quick look
 
-For each stage and size of crop, on the CPU, the same step from the same weights by
+For each stage and crop size, on the CPU, the same step from the same weights with
 
-- Paddle as the commands run it: what `train/cpu.py` sets, the batches made ahead by a thread, the norms for the log;
-- Paddle, eager: without what `train/cpu.py` sets;
-- PyTorch, in its usual order of memory and channels-last, on batches that are in memory.
+- Paddle as the commands run it: with the settings of `train/cpu.py`, batches prefetched by a thread, norms for the log;
+- Paddle, eager: without the settings of `train/cpu.py`;
+- PyTorch, in its usual memory format and channels-last, on batches that are in memory already.
 
-A step goes from the next batch to losses as numbers. VGG19 has random weights. Every way has a process of its own,
-since beside Paddle in one process PyTorch computes on a single core. They take turns, so that a machine that gets
-slower does so for all, after a first round that is not counted; the first step's losses are compared. Stage 2 with 384
-crops takes 9 GB of memory. PyTorch: `pip install -r benchmarks/requirements.txt`.
+A step goes from the next batch to losses as numbers. VGG19 has random weights. Each way runs in its own process, since
+PyTorch computes on a single core in one process with Paddle. They take turns, so that a machine that slows down does so
+for all of them. A first round is not counted, and the first step's losses are compared. Stage 2 with 384 crops takes
+9 GB of memory. PyTorch: `pip install -r benchmarks/requirements.txt`.
 
-With `--device gpu` the first way alone; the device is waited for where a part begins and ends. That is not measured: no
-GPU was at hand.
+With `--device gpu` only the first way runs, and the device is synchronized where a part begins and ends. No GPU was
+available to try it.
 """
 
 import sys
@@ -87,7 +87,7 @@ def prepare(photographs: list, setting: tuple, device: str, folder: Path) -> dic
 
 
 def measure(loads: dict, repeats: int, bar) -> tuple:
-    """({way: [{part: seconds} of each repeat]}, {way: peak MB}). Raises InputError if they do not do the same."""
+    """({way: [{part: seconds} of each repeat]}, {way: peak MB}). Raises InputError if they do not compute the same."""
     parts, losses = {way: [] for way in loads}, {way: [] for way in loads}
 
     def step(way) -> float:
@@ -111,7 +111,7 @@ def check_same(losses: dict) -> None:
             if name in terms and not math.isclose(terms[name], expected[name], rel_tol=tolerance):
                 raise InputError(
                     f"{', '.join(way)}: the first step's {name} is {terms[name]:.6g}, and {expected[name]:.6g} as the "
-                    "commands run it: they do not do the same"
+                    "commands run it: the two do not compute the same"
                 )
 
 
@@ -139,7 +139,7 @@ def read_photographs(largest: int) -> list:
     fitting = [rgb for rgb in photographs if min(rgb.shape[:2]) >= largest]
     if not fitting:
         side = max(min(rgb.shape[:2]) for rgb in photographs)
-        raise InputError(f"--sizes {largest}: the largest photograph has room for crops of {side} pixels")
+        raise InputError(f"--sizes {largest}: the largest photograph holds crops of up to {side} pixels")
     return fitting
 
 
@@ -199,7 +199,7 @@ if __name__ == "__main__":
         help=f"crops (default: as many as have the pixels of one of {max(SIZES)}, at most {LARGEST_BATCH})",
     )
     parser.add_argument(
-        "--repeats", metavar="N", type=command.positive, default=7, help="counted steps of each (default: 7)"
+        "--repeats", metavar="N", type=command.positive, default=7, help="timed steps of each way (default: 7)"
     )
     add_device_flag(parser)
     command.run(parser.parse_args(), main)

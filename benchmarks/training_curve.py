@@ -1,9 +1,9 @@
-"""Draw PSNR against steps and hours of a run of stage 1 from its log.csv.
+"""Plot PSNR against the steps and hours of a stage 1 run, from its log.csv.
 
     python benchmarks/training_curve.py output/log.csv --steps 464 --to curve.png
 
---steps is what the training command prints when it begins: steps of an epoch. The hours are those of the steps, without
-the checks between them. The pictures are those of --valid, each epoch that it measured them in.
+--steps is the number of steps per epoch, which the training command prints at its start. The hours are those of the
+steps, without the validation between them. The pictures are those of --valid, at each epoch in which it measured them.
 """
 
 import sys
@@ -40,7 +40,7 @@ def points(path, steps: int) -> list:
             if row["valid_psnr"]:
                 found.append(((int(row["epoch"]) + 1) * steps, seconds / 3600, float(row["valid_psnr"])))
     if not found:
-        raise InputError(f"{path}: stage 1 measured nothing; train it with --valid DIR")
+        raise InputError(f"{path}: it has no validation of stage 1; train with --valid DIR")
     return found
 
 
@@ -66,7 +66,7 @@ def main(arguments) -> None:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("log", metavar="log.csv", help="what a run has written to its output folder")
-    parser.add_argument("--steps", metavar="N", type=command.positive, required=True, help="steps of an epoch")
+    parser.add_argument("log", metavar="log.csv", help="log.csv of a run, in its output folder")
+    parser.add_argument("--steps", metavar="N", type=command.positive, required=True, help="steps per epoch")
     parser.add_argument("--to", metavar="FILE.png", required=True, help="the picture to write")
     command.run(parser.parse_args(), main)

@@ -1,17 +1,17 @@
-"""Time the engines on the CPU, side by side and beside PyTorch; prints Markdown tables.
+"""Time the engines and PyTorch on the CPU, side by side; prints Markdown tables.
 
     python benchmarks/upscale.py --weights output/srgan_g.pdparams
     python benchmarks/upscale.py --weights models/g_models --picture photo.jpg --repeats 9
     python benchmarks/upscale.py --weights models/g_models --crop 48 --repeats 1    # a quick look
 
-1. The network on a photograph, by every engine and precision that this machine has, and by PyTorch.
+1. The network on a photograph, with every engine and precision that this machine has, and with PyTorch.
 2. The whole command `infer/upscale.py` on it, with the program exported before.
-3. How the time grows with the pixels.  4. Whether it helps to compute windows as a batch.
+3. How the time grows with the pixels.  4. Whether computing windows as a batch helps.
 
-A time is that of one call from a float32 array [N,3,h,w] to another [N,3,4h,4w], what each has to convert for that
-included; PyTorch may return its channels-last memory as it is. Every way has a process of its own, since beside Paddle
-in one process PyTorch computes on a single core. They take turns, so that a machine that gets slower does so for all,
-after a first round that is not counted. PyTorch: `pip install -r benchmarks/requirements.txt`.
+A time is that of one call from a float32 array [N,3,h,w] to another [N,3,4h,4w], including the necessary conversions;
+PyTorch may return its channels-last memory as it is. Each way runs in its own process, since PyTorch computes on a
+single core in one process with Paddle. They take turns, so that a machine that slows down does so for all of them. A
+first round is not counted. PyTorch: `pip install -r benchmarks/requirements.txt`.
 """
 
 import sys
@@ -263,7 +263,7 @@ def check_memory(ways: list, rgb: np.ndarray) -> None:
         side = math.isqrt(free // sum(each))
         raise InputError(
             f"{width}x{height} pixels: the engines together need {needed / 1e9:.0f} GB of memory, {free / 1e9:.0f} are "
-            f"free; --crop {side} would do"
+            f"free; --crop {side} fits"
         )
 
 
@@ -310,10 +310,10 @@ if __name__ == "__main__":
     parser = command.parser(__doc__)
     parser.add_argument("--weights", metavar="FILE|FOLDER", required=True, help=flags.WEIGHTS)
     parser.add_argument(
-        "--picture", metavar="FILE", help="the photograph, whole (default: 480x320 pixels of scikit-image's coffee)"
+        "--picture", metavar="FILE", help="a whole photograph (default: 480x320 pixels of scikit-image's coffee)"
     )
-    parser.add_argument("--crop", metavar="N", type=command.positive, help="only the N by N pixels in its middle")
+    parser.add_argument("--crop", metavar="N", type=command.positive, help="only its N by N pixels in the middle")
     parser.add_argument(
-        "--repeats", metavar="N", type=command.positive, default=5, help="counted runs of each (default: 5)"
+        "--repeats", metavar="N", type=command.positive, default=5, help="timed runs of each way (default: 5)"
     )
     command.run(parser.parse_args(), main)

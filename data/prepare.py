@@ -1,13 +1,13 @@
-"""Make pictures ready to train on:
+"""Prepare pictures for training:
 
-    python data/prepare.py DIR            # decode the pictures in DIR once, beside them, as training does by itself
-    python data/prepare.py --sample DIR   # write a few real photographs to DIR, to try the project without a download
+    python data/prepare.py DIR            # decode the pictures in DIR once, as training would do
+    python data/prepare.py --sample DIR   # write a few photographs to DIR, to try the project without a download
 
-The decoded pictures go to DIR/.decoded, 3 bytes a pixel (800 pictures of DIV2K: about 7 GB), or to output/decoded where
-DIR may not be written. Only what is not yet there is decoded, or what was changed since.
+The decoded pictures go to DIR/.decoded, 3 bytes per pixel (800 pictures of DIV2K: about 7 GB), or to output/decoded if
+DIR is read-only. Only new and changed pictures are decoded.
 
-The photographs come with installed packages: astronaut, coffee, chelsea and rocket with scikit-image, grace_hopper
-with Matplotlib. They are written to DIR as PNG; DIR is created, and files of those names in it are replaced.
+The photographs come from installed packages: astronaut, coffee, chelsea and rocket from scikit-image, grace_hopper from
+Matplotlib. They are written to DIR as PNG; DIR is created, and files of the same names in it are replaced.
 """
 
 import sys

@@ -67,5 +67,5 @@ def test_a_network_that_computes_something_else_is_not_timed():
 
 def test_a_picture_for_which_the_memory_is_too_small_is_refused_with_a_crop_that_fits():
     rgb = np.broadcast_to(np.uint8(0), (50_000, 40_000, 3))
-    with pytest.raises(InputError, match=r"40000x50000 pixels: .* --crop \d+ would do"):
+    with pytest.raises(InputError, match=r"40000x50000 pixels: .* --crop \d+ fits"):
         upscale.check_memory([("eager", "fp32")], rgb)

@@ -344,7 +344,7 @@ def test_damaged_ones_are_passed_over_by_name_and_set_aside(tmp_path, capsys):
 def test_where_all_are_damaged_they_stay_and_it_is_an_error(tmp_path):
     save_at(tmp_path, (1, 0))
     checkpoint.path_of(tmp_path, 1, 0).write_bytes(b"")
-    with pytest.raises(InputError, match="none of its 1 checkpoints is whole"):
+    with pytest.raises(InputError, match="none of its 1 checkpoints is valid"):
         checkpoint.newest(tmp_path)
     assert checkpoint.path_of(tmp_path, 1, 0).exists()
 

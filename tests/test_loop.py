@@ -75,7 +75,7 @@ def test_a_run_that_has_ended_stays_as_it_is_and_more_epochs_go_on(train, tmp_pa
     train(pretrain_g, "--epochs", 1)
     before = training.checkpoints(tmp_path, STAGE1)
     train(pretrain_g, "--epochs", 1, "--resume")
-    assert "this run has ended already" in capsys.readouterr().out
+    assert "this run is complete" in capsys.readouterr().out
     assert list(training.checkpoints(tmp_path, STAGE1)) == list(before)
     train(pretrain_g, "--epochs", 2, "--resume")
     assert max(checkpoint_epochs(tmp_path)) == 3
@@ -99,7 +99,7 @@ def test_another_recipe_is_refused_unless_told_to(train, tmp_path, capsys, chang
     assert checkpoint_epochs(tmp_path) == [1]
     train(pretrain_g, "--epochs", 2, "--resume", "--new-recipe", *changed)
     printed = capsys.readouterr().out
-    assert "going on with another recipe: " in printed and said in printed
+    assert "continuing with another recipe: " in printed and said in printed
     assert max(checkpoint_epochs(tmp_path)) == 3
 
 
@@ -120,7 +120,7 @@ def test_other_pictures_are_refused_unless_told_to(train, photographs, tmp_path)
     with pytest.raises(InputError) as error:
         train(pretrain_g, *others)
     said = str(error.value)
-    assert "came: xa.png, xb.jpg, xc.bmp, x照片 d.png; went: a.png, b.jpg, c.bmp, 照片 d.png." in said
+    assert "added: xa.png, xb.jpg, xc.bmp, x照片 d.png; removed: a.png, b.jpg, c.bmp, 照片 d.png." in said
     train(pretrain_g, *others, "--new-recipe")
     assert max(checkpoint_epochs(tmp_path)) == 2
 
@@ -150,7 +150,9 @@ def test_a_checkpoint_of_before_the_names_and_the_digest_is_gone_on_from(train, 
     (tmp_path / "fewer").mkdir()
     for name in ("a.png", "b.jpg"):
         (tmp_path / "fewer" / name).write_bytes((photographs / name).read_bytes())
-    with pytest.raises(InputError, match="pictures 4 there, 2 here; the pictures: other names or sizes; which, this "):
+    with pytest.raises(
+        InputError, match="pictures 4 there, 2 here; the pictures: other names or sizes; this checkpoint "
+    ):
         train(pretrain_g, "--epochs", 1, "--resume", "--data", tmp_path / "fewer")
     train(pretrain_g, "--epochs", 1, "--resume")
     assert max(checkpoint_epochs(tmp_path)) == 2
@@ -172,7 +174,7 @@ def test_another_batch_in_mid_epoch_begins_the_epoch_anew(train, tmp_path, capsy
         train(pretrain_g, *many)
     assert stopped.value.code == 130
     train(pretrain_g, *many, "--batch-size", 4, "--resume", "--new-recipe")
-    assert "an epoch had 8 steps and has 4 now: epoch 0 starts anew" in capsys.readouterr().out
+    assert "an epoch had 8 steps and has 4 now: epoch 0 restarts" in capsys.readouterr().out
     header, row = training.log(tmp_path)
     train(pretrain_g, *many, "--batch-size", 4, "--output", tmp_path / "alone")
     assert float(row[header.index("mse")]) == pytest.approx(float(training.log(tmp_path / "alone")[1][4 - 1]), rel=0.2)
@@ -184,7 +186,7 @@ def test_a_checkpoint_of_the_other_stage_is_refused(train, tmp_path):
     train(train_gan, "--epochs", 0, "--no-vgg")
     (stage2,) = (tmp_path / "checkpoints" / "srgan_g").iterdir()
     stage2.replace(tmp_path / "checkpoints" / STAGE1 / "epoch_000009_step_000000.npz")
-    with pytest.raises(InputError, match="is of srgan_g, another stage than pretrain_g"):
+    with pytest.raises(InputError, match="is of srgan_g, not of pretrain_g"):
         train(pretrain_g, "--epochs", 20, "--resume")
 
 
@@ -250,7 +252,7 @@ def test_a_damaged_checkpoint_is_passed_over(train, tmp_path, capsys):
     newest.write_bytes(content)
     train(pretrain_g, "--epochs", 3, "--resume")
     said = capsys.readouterr()
-    assert f"{newest}: damaged" in said.err and "going on from" in said.out
+    assert f"{newest}: damaged" in said.err and "resuming from" in said.out
     training.assert_same(training.checkpoints(tmp_path, STAGE1)[newest.stem], wanted[newest.stem])
 
 
@@ -405,7 +407,7 @@ def test_other_validation_pictures_have_a_best_of_their_own(train, tmp_path, val
     (other / "0.png").write_bytes((valid / "1.png").read_bytes())
     capsys.readouterr()
     train(pretrain_g, "--epochs", 2, "--valid", other, "--valid-every", 1, "--resume", "--learning-rate", 1e-3)
-    assert "what was best on those counts no more" in capsys.readouterr().out
+    assert "the best epoch so far no longer counts" in capsys.readouterr().out
     with np.load(tmp_path / "checkpoints" / STAGE1 / "epoch_000003_step_000000.npz") as archive:
         assert json.loads(archive["note"].tobytes())["progress"]["best"]["epoch"] == 2
 

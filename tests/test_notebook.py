@@ -255,7 +255,7 @@ def test_progress_is_shown_and_rewrites_its_line(executed):
 
 def test_a_new_process_went_on_from_the_checkpoint(executed):
     said = printed(cell_of(executed, '["--epochs", 3]'))
-    assert re.search(r"going on from .*epoch_000003_step_000000\.npz: epoch 3", said)
+    assert re.search(r"resuming from .*epoch_000003_step_000000\.npz: epoch 3", said)
     assert "epoch 0/" not in said
 
 

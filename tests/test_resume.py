@@ -79,7 +79,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(script, signum, workers, flags, s
     """4 epochs straight (with one worker), against a stop in the third epoch and another number of workers."""
     status, said = stop_within(script, tmp_path, [*flags[script], "--workers", workers], signum, 2)
     assert status == {signal.SIGINT: 130, signal.SIGTERM: 143}[signum]
-    assert "Traceback" not in said and "go on with --resume" in said
+    assert "Traceback" not in said and "continue with --resume" in said
     newest = max(training.checkpoints(tmp_path, STAGES[script]))
     assert newest >= "epoch_000002", newest
     result = training.run(script, "--output", tmp_path, *flags[script], "--resume", "--workers", workers, tiny=True)

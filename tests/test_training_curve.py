@@ -22,5 +22,5 @@ def test_points_are_at_the_ends_of_the_epochs_that_were_measured(tmp_path):
 
 def test_a_log_without_a_measure_is_named(tmp_path):
     log_csv.write(tmp_path / "log.csv", "pretrain_g", [{"epoch": 0, "seconds": 5}])
-    with pytest.raises(InputError, match=r"log\.csv: stage 1 measured nothing; train it with --valid DIR"):
+    with pytest.raises(InputError, match=r"log\.csv: it has no validation of stage 1; train with --valid DIR"):
         training_curve.points(tmp_path / "log.csv", 10)

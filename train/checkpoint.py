@@ -240,14 +240,14 @@ def newest(folder):
         try:
             arrays, note = load(path)
         except Damaged as error:
-            print(f"{error}; passed over", file=sys.stderr)
+            print(f"{error}; skipped", file=sys.stderr)
             damaged.append(path)
             continue
         for other in damaged:
             other.replace(other.with_name(other.name + ".damaged"))
         return path, arrays, note
     if damaged:
-        raise InputError(f"{folder}: none of its {len(damaged)} checkpoints is whole; remove the folder to start anew")
+        raise InputError(f"{folder}: none of its {len(damaged)} checkpoints is valid; remove the folder to start over")
     return None
 
 

@@ -33,7 +33,7 @@ def choose_device(name=None) -> str:
         return "gpu:0" if gpus else "cpu"
     number = int(name.partition(":")[2] or 0)
     if number >= gpus:
-        raise InputError(f"--device {name}: Paddle {paddle.__version__} sees {gpus} GPUs here; --device cpu would do")
+        raise InputError(f"--device {name}: Paddle {paddle.__version__} sees {gpus} GPUs here; take --device cpu")
     return f"gpu:{number}"
 
 

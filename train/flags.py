@@ -56,7 +56,7 @@ def parser(description: str, stage: str) -> argparse.ArgumentParser:
         "--recipe",
         choices=RECIPES,
         default="article",
-        help="whose numbers hold where a flag does not change them (default: article)",
+        help="settings that apply where no flag changes them (default: article)",
     )
     for field in dataclasses.fields(Recipe):
         prefix, _, rest = field.name.partition("_")
@@ -66,13 +66,13 @@ def parser(description: str, stage: str) -> argparse.ArgumentParser:
             _add_recipe_flag(result, "--" + rest, field, RECIPES_OF[stage])
     result.set_defaults(stage=stage)
     add_device_flag(result)
-    result.add_argument("--skip-bad", action="store_true", help="go on without pictures that cannot be used")
+    result.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be used")
     result.add_argument(
         "--workers",
         metavar="N",
         type=command.count,
         default=DEFAULT_WORKERS,
-        help=f"threads that make crops ahead; 0 makes them between the steps (default: {DEFAULT_WORKERS})",
+        help=f"threads that prefetch crops; with 0 they are made between the steps (default: {DEFAULT_WORKERS})",
     )
     _add_long_run_flags(result)
     return result
@@ -83,12 +83,12 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the newest whole checkpoint in --output; from the beginning where there is none yet",
+        help="resume from the newest valid checkpoint in --output; start from the beginning if there is none",
     )
     group.add_argument(
         "--new-recipe",
         action="store_true",
-        help="with --resume: go on with the numbers of this command line where the checkpoint's are others",
+        help="with --resume: use this command line's settings where the checkpoint has others",
     )
     group.add_argument(
         "--save-every-minutes",
@@ -96,7 +96,7 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
         type=minutes,
         default=SAVE_EVERY_MINUTES,
         help="minutes between checkpoints within an epoch; 0: one after every step (default: "
-        f"{SAVE_EVERY_MINUTES}; the end of an epoch has one too, unless that took over {SHARE * 100:g} %% of the time)",
+        f"{SAVE_EVERY_MINUTES}; each epoch ends with one too, unless that takes over {SHARE * 100:g} %% of the time)",
     )
     group.add_argument(
         "--valid",
@@ -104,12 +104,15 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
         help="folder of HR pictures to measure PSNR, SSIM and the grid on, in stage 2 also LPIPS (default: none)",
     )
     group.add_argument(
-        "--valid-every", metavar="N", type=command.positive, help="epochs between (default: those of --sample-every)"
+        "--valid-every",
+        metavar="N",
+        type=command.positive,
+        help="epochs between two validations (default: those of --sample-every)",
     )
     group.add_argument(
         "--best-by",
         choices=("psnr", "lpips"),
-        help="the measure of --valid by which the best epoch's weights are kept (default: psnr in stage 1; "
+        help="the measure of --valid that selects the best epoch, whose weights are kept (default: psnr in stage 1; "
         f"lpips in stage 2 where {lpips.WEIGHTS} is there, else psnr)",
     )
     group.add_argument(
@@ -149,7 +152,7 @@ def _spell(value) -> str:
 def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> Recipe:
     """The named recipe with what the flags change; a value that cannot be used ends the command with exit status 2."""
     if arguments.new_recipe and not arguments.resume:
-        parser.error("--new-recipe is of --resume: give both, or neither")
+        parser.error("--new-recipe requires --resume")
     given = {field.name: getattr(arguments, field.name, None) for field in dataclasses.fields(Recipe)}
     try:
         return dataclasses.replace(
@@ -185,7 +188,7 @@ def start(arguments: argparse.Namespace, recipe: Recipe, result: str) -> None:
     if recipe.batch_size % parts:
         raise InputError(
             f"--batch-size {recipe.batch_size} cannot be divided into {parallel.count()} processes × "
-            f"{recipe.grad_accumulate} parts (--grad-accumulate): give a multiple of {parts}"
+            f"{recipe.grad_accumulate} micro-batches (--grad-accumulate): give a multiple of {parts}"
         )
     paddle.seed(recipe.seed)
 

@@ -66,7 +66,7 @@ def train(stage: Stage, crops: Crops, recipe: Recipe, precision, arguments) -> N
     with checkpoint.locked(folder) if parallel.is_main() else contextlib.nullcontext():
         run = _Run(stage, crops, recipe, precision, arguments)
         if run.progress.epoch > run.epochs:
-            print(f"this run has ended already: {run.saved}. A larger --epochs goes on")
+            print(f"this run is complete: {run.saved}. A larger --epochs continues it")
             return
         if parallel.is_main():
             run_json.write(stage.command, arguments, recipe)
@@ -77,7 +77,7 @@ def train(stage: Stage, crops: Crops, recipe: Recipe, precision, arguments) -> N
                 run.saver.save(run.progress)
                 parallel.meet()  # the launcher ends all of them when one has ended
                 by = "Ctrl-C" if stopped.signum == signal.SIGINT else signal.Signals(stopped.signum).name
-                print(f"stopped by {by} {run.where()}; saved in {folder}: go on with --resume", file=sys.stderr)
+                print(f"stopped by {by} {run.where()}; saved in {folder}: continue with --resume", file=sys.stderr)
                 sys.exit(128 + stopped.signum)
             except NotFinite:
                 raise
@@ -118,7 +118,7 @@ class _Run:
         self.saver = Saver(stage, self.ema, precision, crops, recipe, hr_files, arguments)
         self.progress = self.saver.resume() if arguments.resume else self.saver.begin()
         if self.saved.exists() and not self.progress.history:
-            print(f"{self.saved} is there already: the first epoch's weights will replace it")
+            print(f"{self.saved} exists already: the first epoch's weights will replace it")
         self.visualdl = self._open_visualdl()
         self.logged_at, self.log_took = time.monotonic(), 0.0
         # The PSNR of a run's samples is that of these crops.

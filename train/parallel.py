@@ -121,7 +121,7 @@ def _lost(what: str):
     # The launcher shows the log of the first process that it sees failed: that is to be the one which failed first.
     time.sleep(SETTLING)
     logs = os.path.join(os.environ.get("PADDLE_LOG_DIR", "log"), "workerlog.*")
-    raise InputError(f"{what} has ended, and this one cannot go on alone; the reason is in {logs}")
+    raise InputError(f"{what} has ended, and this one cannot continue alone; the reason is in {logs}")
 
 
 def _exchange(message: bytes, combine) -> bytes:
@@ -203,7 +203,7 @@ def check_identical(networks: dict) -> None:
 
     difference = _exchange(b"".join(digests), first_difference).decode()
     if difference:
-        raise InputError(f"{difference} of this run: their training has come apart; go on from the last checkpoint")
+        raise InputError(f"{difference} of this run; resume from the last checkpoint")
 
 
 def average_gradients(parameters) -> None:

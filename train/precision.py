@@ -53,7 +53,7 @@ class Precision:
         if found != getattr(paddle, self.dtype):
             raise InputError(
                 f"--amp: Paddle {paddle.__version__} has no mixed precision on {paddle.get_device()}; leave it out (it "
-                "wants a GPU of compute capability 7.0 or higher)"
+                "needs a GPU of compute capability 7.0 or higher)"
             )
 
     def autocast(self):

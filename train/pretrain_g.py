@@ -3,7 +3,7 @@
     python train/pretrain_g.py                                    the article's recipe on DIV2K
     python train/pretrain_g.py --data photos --batch-size 4       on pictures of your own
     python train/pretrain_g.py --recipe paper                     the paper's recipe
-    python train/pretrain_g.py --resume                           go on where the last run stopped
+    python train/pretrain_g.py --resume                           continue where the last run stopped
 
 Writes to output/: pretrain_g.pdparams (every epoch), epoch_init_N_G.jpg, _96.jpg, _384.jpg (samples),
 pretrain_g_figure.png, pretrain_g_losses.png, log.csv, run.json and checkpoints/; with --valid pretrain_g_best.pdparams,

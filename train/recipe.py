@@ -22,19 +22,19 @@ class Recipe:
 
     pretrain_epochs: int = _field(50, "stage 1 runs epochs 0 to N, as the article counts")
     gan_epochs: int = _field(2000, "stage 2 runs epochs 0 to N, as the article counts")
-    batch_size: int = _field(32, "crops a step, on all devices together")
-    grad_accumulate: int = _field(1, "parts that a step's crops are computed in, one after the other, to save memory")
+    batch_size: int = _field(32, "crops per step, over all devices")
+    grad_accumulate: int = _field(1, "micro-batches per step, computed one after the other to save memory")
     learning_rate: float = _field(1e-3, "Adam's step size")
     pretrain_schedule: str = _field("constant", "stage 1's learning rate over the run: constant, step or cosine")
     gan_schedule: str = _field("constant", "stage 2's learning rate over the run: constant, step or cosine")
     beta1: float = _field(0.9, "Adam's decay of the first moment, 0 to 1")
     hr_size: int = _field(384, "side of the HR crop in pixels, a multiple of 4; the LR crop is a quarter of it")
     degradation: str = _field("bilinear", "how LR is made: bilinear (cv2.resize) or bicubic (MATLAB's imresize)")
-    crops_per_image: int = _field(1, "random crops a picture and epoch")
+    crops_per_image: int = _field(1, "random crops per picture and epoch")
     augment: bool = _field(False, "random flips and quarter turns of the crops")
-    icnr: bool = _field(False, "stage 1 starts with equal sub-pixels, which leaves no checkerboard to unlearn")
-    small_init: bool = _field(False, "stage 1 starts with smaller weights, and residual blocks that change nothing")
-    ema: float = _field(0.0, "share that the generator's moving average keeps at each step, 0.999 say; 0: no average")
+    icnr: bool = _field(False, "stage 1 starts with equal sub-pixels (ICNR), so there is no checkerboard to unlearn")
+    small_init: bool = _field(False, "stage 1 starts with smaller weights and with residual blocks that change nothing")
+    ema: float = _field(0.0, "decay of the generator's moving average per step, 0.999 say; 0: no average")
     amp: bool = _field(False, "mixed precision: fp16 on a GPU, bf16 on a CPU where Paddle has it")
     sample_every: int = _field(10, "epochs between sample pictures")
     seed: int = _field(0, "seed of the initial weights and of every crop")
@@ -45,15 +45,15 @@ class Recipe:
     vgg_normalize: bool = _field(False, "stage 2: ImageNet normalization of what VGG19 sees, instead of [-1,1]")
     vgg_resize: bool = _field(True, "stage 2: VGG19 sees the crops enlarged or shrunk to 224 pixels, as in the article")
     vgg_before_relu: bool = _field(False, "stage 2: feature maps before the layer's ReLU")
-    vgg_shift: bool = _field(False, "stage 2: VGG19 sees SR and HR from a random one of the 16 sub-pixels on")
-    l1: bool = _field(False, "stage 2: absolute instead of squared differences, of pixels and of feature maps")
-    adv_ramp: int = _field(0, "stage 2: steps in which the adversarial loss gains its weight")
-    freeze_bn: bool = _field(
-        False, "stage 2: batch norm keeps its statistics: of stage 1 in G, of the first batches in D"
+    vgg_shift: bool = _field(
+        False, "stage 2: VGG19 sees SR and HR shifted by one of the 16 sub-pixel offsets, at random"
     )
+    l1: bool = _field(False, "stage 2: absolute instead of squared differences of pixels and feature maps")
+    adv_ramp: int = _field(0, "stage 2: steps over which the adversarial loss grows to its weight")
+    freeze_bn: bool = _field(False, "stage 2: frozen batch norm: stage 1's statistics in G, those of the start in D")
     d_rate: float = _field(1.0, "stage 2: the discriminator's learning rate, as a multiple of the generator's")
-    d_warmup: int = _field(0, "stage 2: steps at its start in which the discriminator alone learns")
-    label_smoothing: float = _field(0.0, "stage 2: D learns 1 - X for HR instead of 1 (0.1, say)")
+    d_warmup: int = _field(0, "stage 2: steps at its start in which only the discriminator learns")
+    label_smoothing: float = _field(0.0, "stage 2: D's target for HR is 1 - X instead of 1 (0.1, say)")
 
     def __post_init__(self):
         for name in (

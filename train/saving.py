@@ -48,8 +48,8 @@ class Saver:
         there = checkpoint.listed(self.folder)
         if there:
             raise InputError(
-                f"{there[0]}: an earlier run's. Go on from it with --resume, name another folder with --output, or "
-                f"remove {self.folder} to start anew"
+                f"{there[0]}: an earlier run's. Continue it with --resume, name another folder with --output, or "
+                f"remove {self.folder} to start over"
             )
         return Progress()
 
@@ -74,12 +74,12 @@ class Saver:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: no checkpoint of this project ({type(error).__name__}: {error})") from None
-        print(f"going on from {path}: epoch {progress.epoch}, {progress.step} of its steps done")
+        print(f"resuming from {path}: epoch {progress.epoch}, {progress.step} of its steps done")
         return progress
 
     def _compare(self, path, note: dict) -> None:
         if note["stage"] != self.stage.name:
-            raise InputError(f"{path} is of {note['stage']}, another stage than {self.stage.name}")
+            raise InputError(f"{path} is of {note['stage']}, not of {self.stage.name}")
         theirs, ours = note["recipe"], dataclasses.asdict(self.recipe)
         changes = [
             f"{name.replace('_', '-')} {theirs.get(name)} there, {value} here"
@@ -97,10 +97,10 @@ class Saver:
             return
         if not self.arguments.new_recipe:
             raise InputError(
-                f"{path} is of another recipe: {'; '.join(changes)}. Give the same flags, or --new-recipe to go on "
-                "with this command line's"
+                f"{path} has another recipe: {'; '.join(changes)}. Give the same flags, or --new-recipe to use "
+                "this command line's"
             )
-        print(f"going on with another recipe: {'; '.join(changes)}")
+        print(f"continuing with another recipe: {'; '.join(changes)}")
 
     def _may_change(self, name: str) -> bool:
         """Whether going on with another value of the recipe's `name` gives what a run with it from the start gives."""
@@ -129,12 +129,12 @@ class Saver:
         if not (isinstance(progress.epoch, int) and isinstance(progress.step, int) and progress.epoch >= 0):
             raise ValueError(f"epoch {progress.epoch!r}, step {progress.step!r}")
         if note["steps"] != self.steps and progress.step:
-            print(f"an epoch had {note['steps']} steps and has {self.steps} now: epoch {progress.epoch} starts anew")
+            print(f"an epoch had {note['steps']} steps and has {self.steps} now: epoch {progress.epoch} restarts")
             progress.step, progress.totals, progress.seconds = 0, {}, 0.0
         if note["valid"] != self.valid:
             if note["valid"]:
                 differences = _differences(note.get("valid pictures"), self.valid_pictures)
-                print(f"the pictures of --valid are others ({differences}): what was best on those counts no more")
+                print(f"the pictures of --valid have changed ({differences}): the best epoch so far no longer counts")
             progress.best = {}
             progress.start = {name: value for name, value in progress.start.items() if not name.startswith("valid")}
 
@@ -190,15 +190,15 @@ def _crc(texts) -> int:
 
 
 def _differences(theirs, ours: list) -> str:
-    """What came, went and changed between two lists of "NAME SIZE"; theirs: None in a checkpoint from before them."""
+    """What was added, removed and changed between two lists of "NAME SIZE". theirs: None in an older checkpoint."""
     if theirs is None:
-        return "other names or sizes; which, this checkpoint of an earlier version does not say"
+        return "other names or sizes; this checkpoint is of an earlier version and does not say which"
     theirs, ours = (
         {name: size for name, _, size in (text.rpartition(" ") for text in texts)} for texts in (theirs, ours)
     )
     kinds = {
-        "came": [name for name in ours if name not in theirs],
-        "went": [name for name in theirs if name not in ours],
+        "added": [name for name in ours if name not in theirs],
+        "removed": [name for name in theirs if name not in ours],
         "changed": [
             f"{name} ({theirs[name]} there, {size} here)"
             for name, size in ours.items()

@@ -3,7 +3,7 @@
     python train/train_gan.py                                     the article's recipe on DIV2K
     python train/train_gan.py --data photos --batch-size 4        on pictures of your own
     python train/train_gan.py --no-vgg                            without the VGG loss (and VGG19's weights)
-    python train/train_gan.py --resume                            go on where the last run stopped
+    python train/train_gan.py --resume                            continue where the last run stopped
 
 Writes to output/: srgan_g.pdparams (every epoch), srgan_d.pdparams (with every checkpoint), epoch_N_G.jpg, _96.jpg,
 _384.jpg (samples), srgan_g_figure.png, srgan_g_losses.png, log.csv, run.json and checkpoints/; with --valid
@@ -64,8 +64,8 @@ def warn_without_content(recipe, vgg19) -> None:
     """Say so if nothing in the generator's loss ties SR to HR, as with `--recipe paper --no-vgg`."""
     if recipe.mse_weight == 0 and (vgg19 is None or recipe.vgg_weight == 0):
         print(
-            "warning: neither the mean squared error nor the VGG loss has a weight; nothing ties the result to its "
-            "picture but where stage 1 began. Add --mse-weight 1",
+            "warning: neither the mean squared error nor the VGG loss has a weight; apart from stage 1's start, "
+            "nothing ties the result to its picture. Add --mse-weight 1",
             file=sys.stderr,
         )
 
