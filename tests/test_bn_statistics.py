@@ -6,8 +6,9 @@ import pytest
 
 from data.crops import Crops, standardize
 from models.generator import Generator
+from models.layers import batch_norm
 from tests.helpers.crops import Pictures
-from train.bn_statistics import re_estimate
+from train.bn_statistics import estimate_discriminators, freeze_statistics, re_estimate
 
 
 def crops_of(pictures, hr_size=16):
@@ -62,3 +63,22 @@ def test_weights_are_copied_and_the_original_stays_as_it_was(generator):
         np.testing.assert_array_equal(value.numpy(), before[name])
         if not name.endswith(("_mean", "_variance")):
             np.testing.assert_array_equal(copy.state_dict()[name].numpy(), before[name])
+
+
+def test_ds_statistics_are_those_of_hr_and_sr_together(generator):
+    """Those of D's first batch norm, here alone on the pictures; HR is bright, SR what an idle generator makes."""
+    crops = crops_of([noise(i, 16) // 2 + 128 for i in range(2)])  # as large as the crop: one batch over and over
+    lr, hr = (standardize(part) for part in next(iter(crops.batches(0, 2))))
+    discriminator = paddle.nn.Sequential(batch_norm(3))
+    freeze_statistics(generator)
+    with paddle.no_grad():
+        both = np.concatenate([hr.numpy(), generator(lr).numpy()])
+    estimate_discriminators(discriminator, generator, crops, 2)
+    norm = discriminator[0]
+    np.testing.assert_allclose(norm._mean.numpy(), both.mean((0, 2, 3)), atol=1e-4)
+    np.testing.assert_allclose(norm._variance.numpy(), both.var((0, 2, 3)), rtol=1e-3)
+    freeze_statistics(discriminator)
+    before = norm._mean.numpy()
+    discriminator(hr)
+    np.testing.assert_array_equal(norm._mean.numpy(), before)
+    generator.train()

@@ -155,6 +155,22 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(tiny):
     np.testing.assert_allclose(g.conv.weight.numpy(), g2.conv.weight.numpy(), atol=2e-5)
 
 
+def test_with_frozen_statistics_d_judges_hr_and_sr_in_one_pass(tiny):
+    """The same losses and weights, where no batch norm looks at the batch."""
+    networks, lr, hr = tiny
+    apart, losses = after_a_gan_step(Recipe(), networks, lr, hr, health=True)
+    together, expected = after_a_gan_step(Recipe(freeze_bn=True), networks, lr, hr, health=True)
+    assert losses == pytest.approx(expected, rel=1e-5)
+    for name, value in together.items():
+        np.testing.assert_allclose(apart[name], value, atol=2e-5, err_msg=name)
+    sizes = []
+    networks["d"].register_forward_pre_hook(lambda layer, inputs: sizes.append(len(inputs[0])))
+    for recipe in (Recipe(), Recipe(freeze_bn=True)):
+        optimizers = [adam(networks[name], recipe) for name in "gd"]
+        gan_step(networks["g"], networks["d"], None, *optimizers, lr, hr, recipe)
+    assert sizes == [2, 2, 2, 4, 2]
+
+
 def test_in_warm_up_d_alone_learns(tiny):
     networks, lr, hr = tiny
     before = {f"g.{key}": value.numpy() for key, value in networks["g"].state_dict().items()}

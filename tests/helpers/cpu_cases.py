@@ -60,6 +60,26 @@ def test_results_and_gradients_are_those_of_paddles_own_convolutions(name):
             close(ours.grad, theirs.grad, 1e-4)
 
 
+@pytest.mark.parametrize(("kernel", "stride", "channels"), [(4, 2, 1024), (3, 1, 1824)])
+def test_a_convolution_of_many_weights_and_few_pixels_is_paddles_too(kernel, stride, channels):
+    """As D's last ones: of odd, even and single pixels, and of too many to be a product of matrices."""
+    plain, fast = pair(lambda: same_conv(channels, 64, kernel, stride=stride))
+    paths = []
+    for n, h, w in ((2, 3, 4), (1, 1, 1), (3, 2, 5), (2, 12, 16)):
+        x = paddle.randn([n, channels, h, w])
+        paths.append(cpu._is_product(fast, x))
+        inputs = [x.clone(), x.clone()]
+        for network, own in zip((plain, fast), inputs):
+            own.stop_gradient = False
+            network.clear_gradients()
+            (network(own) ** 2).mean().backward()
+        close(fast(x), plain(x))
+        close(inputs[1].grad, inputs[0].grad)
+        for ours, theirs in zip(fast.parameters(), plain.parameters()):
+            close(ours.grad, theirs.grad, 1e-4)
+    assert paths == [True, True, True, False]
+
+
 def test_training_goes_the_same_way():
     """Ten steps of Adam: an optimizer that read the gradients in another order would be elsewhere after the first."""
     plain, fast = pair(lambda: nn.Sequential(same_conv(3, 32, 3), nn.Tanh(), same_conv(32, 3, 3)))
