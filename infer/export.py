@@ -36,20 +36,21 @@ README = {
 
 ```python
 import numpy as np
+from PIL import Image  # before Paddle, whose 2.6 brings an old zlib along
 from paddle import inference
-from PIL import Image
 
 config = inference.Config("{program}", "{weights}")
 config.disable_glog_info()
+config.enable_memory_optim()
 predictor = inference.create_predictor(config)
-rgb = np.asarray(Image.open("photo.png").convert("RGB"))
-lr = rgb.transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1
-predictor.get_input_handle("lr").copy_from_cpu(np.ascontiguousarray(lr))
-predictor.run()
-sr = predictor.get_output_handle(predictor.get_output_names()[0]).copy_to_cpu()
-sr = ((sr[0] + 1) * 127.5).round().clip(0, 255).astype("uint8").transpose(1, 2, 0)
-Image.fromarray(sr).save("photo_x4.png")
-```
+
+
+def network(lr):
+    predictor.get_input_handle("lr").copy_from_cpu(lr)
+    predictor.run()
+    return predictor.get_output_handle(predictor.get_output_names()[0]).copy_to_cpu()
+
+{use}```
 """,
     "onnx": """## ONNX: `{program}`
 
@@ -59,19 +60,37 @@ import onnxruntime
 from PIL import Image
 
 session = onnxruntime.InferenceSession("{program}", providers=["CPUExecutionProvider"])
-rgb = np.asarray(Image.open("photo.png").convert("RGB"))
-lr = rgb.transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1
-(sr,) = session.run(None, {{"lr": lr}})
-sr = ((sr[0] + 1) * 127.5).round().clip(0, 255).astype("uint8").transpose(1, 2, 0)
-Image.fromarray(sr).save("photo_x4.png")
-```
+
+
+def network(lr):
+    return session.run(None, {{"lr": lr}})[0]
+
+{use}```
 """,
 }
+# The part of both examples that brings a photograph of any size to `network`.
+USE = """
+TILE, REACH = {tile}, {reach}
+rgb = np.asarray(Image.open("photo.png").convert("RGB"))
+height, width, _ = rgb.shape
+sr = np.empty((4 * height, 4 * width, 3), "uint8")
+for top in range(0, height, TILE):
+    for left in range(0, width, TILE):
+        above, before = min(top, REACH), min(left, REACH)
+        seen = rgb[top - above : top + TILE + REACH, left - before : left + TILE + REACH]
+        lr = seen.transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1
+        made = ((network(np.ascontiguousarray(lr))[0] + 1) * 127.5).round().clip(0, 255)
+        tile = sr[4 * top : 4 * (top + TILE), 4 * left : 4 * (left + TILE)]
+        tile[:] = made.transpose(1, 2, 0)[4 * above :, 4 * before :][: tile.shape[0], : tile.shape[1]]
+Image.fromarray(sr).save("photo_x4.png")
+"""
+TILE = 192  # LR pixels a side: a photograph of 1024×644 takes 2.1 GB so
 HEAD = """# SRGAN generator, 4× super-resolution
 
 Input `lr`: float32 [N,3,h,w], RGB, in [-1,1] (a grey level v of 0..255 is v / 127.5 - 1); any N, h, w.
 Output: float32 [N,3,4h,4w], RGB, in [-1,1]. An output pixel depends on the input up to {reach} pixels away: tiles that
-overlap by as much on every side give the whole picture's result.
+overlap by as much on every side give the whole picture's result. The example computes tile by tile, as a whole
+photograph of a phone would take tens of gigabytes.
 """
 
 
@@ -122,12 +141,12 @@ def write_program(generator, kind: str, folder) -> float:
 def write_readme(folder, reach: int) -> None:
     """The README.md beside the programs, with a section for each kind that is in `folder`."""
     folder = Path(folder)
-    text = [HEAD.format(reach=reach)]
+    text, use = [HEAD.format(reach=reach)], USE.format(tile=TILE, reach=reach)
     if any(folder.glob(f"{programs.NAME}.pdiparams")):
         program, weights = programs.paddle_files(folder)
-        text.append(README["paddle"].format(program=program.name, weights=weights.name))
+        text.append(README["paddle"].format(program=program.name, weights=weights.name, use=use))
     if (folder / f"{programs.NAME}.onnx").is_file():
-        text.append(README["onnx"].format(program=f"{programs.NAME}.onnx"))
+        text.append(README["onnx"].format(program=f"{programs.NAME}.onnx", use=use))
     with replacing(folder / "README.md") as temporary:
         temporary.write_text("\n".join(text), encoding="utf-8")
 

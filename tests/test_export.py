@@ -93,11 +93,14 @@ def test_it_writes_the_program_and_a_readme_and_says_how_close_it_is(exported, k
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_code_in_the_readme_runs_and_gives_the_upscalers_result(exported, kind, weights_file, tmp_path):
-    """Copied out of it and run beside the program, by someone without this project."""
+@pytest.mark.parametrize("tile", [export.TILE, 8])
+def test_the_code_in_the_readme_runs_and_gives_the_upscalers_result(exported, kind, tile, weights_file, tmp_path):
+    """Copied out of it and run beside the program, by someone without this project; in one tile and in twelve."""
     folder = shutil.copytree(exported(kind)[1], tmp_path / "elsewhere")
     text = (folder / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert f"TILE, REACH = {export.TILE}, {generators.REACH}\n" in code
+    code = code.replace(f"TILE, REACH = {export.TILE}, ", f"TILE, REACH = {tile}, ")
     photo = np.random.RandomState(0).randint(0, 256, (19, 26, 3)).astype("uint8")
     Image.fromarray(photo).save(folder / "photo.png")
     result = run("-I", "-c", code, cwd=folder)
