@@ -104,6 +104,27 @@ def test_another_recipe_is_refused_unless_told_to(train, tmp_path, capsys, chang
 
 
 @pytest.mark.slow
+def test_the_strengths_of_photo_are_the_recipes_where_it_is_the_degradation(train):
+    train(pretrain_g, "--epochs", 0, "--degradation", "photo")
+    with pytest.raises(InputError, match="photo-noise 10.0 there, 20.0 here"):
+        train(pretrain_g, "--epochs", 1, "--resume", "--degradation", "photo", "--photo-noise", 20)
+    with pytest.raises(InputError, match="degradation photo there, bilinear here"):
+        train(pretrain_g, "--epochs", 1, "--resume")
+
+
+@pytest.mark.slow
+def test_a_checkpoint_from_before_photo_is_gone_on_from(train, tmp_path):
+    train(pretrain_g, "--epochs", 0)
+    (path,) = checkpoint.listed(checkpoint.folder_of(tmp_path, STAGE1))
+    arrays, note = checkpoint.load(path)
+    older = {name: value for name, value in note["recipe"].items() if not name.startswith("photo_")}
+    assert len(older) == len(note["recipe"]) - 4
+    checkpoint.save(path, arrays, {**note, "recipe": older})
+    train(pretrain_g, "--epochs", 1, "--resume")
+    assert max(checkpoint_epochs(tmp_path)) == 2
+
+
+@pytest.mark.slow
 def test_where_the_rate_follows_the_runs_length_its_length_is_the_recipes(train):
     train(pretrain_g, "--epochs", 1, "--schedule", "cosine")
     with pytest.raises(InputError, match="pretrain-epochs 1 there, 3 here"):

@@ -248,6 +248,8 @@ def test_small_and_bad_pictures_are_named_and_can_be_left_out(photographs, tmp_p
         (["--seed", str(2**64)], "--seed is 18446744073709551616; it must be less than 2^32"),
         (["--no-vgg", "--vgg19", "x"], "not allowed with"),
         (["--degradation", "nearest"], "--degradation"),
+        (["--degradation", "photo", "--photo-jpeg", "0"], "--photo-jpeg is 0; it must be 1 to 100"),
+        (["--photo-noise", "3"], "--photo-noise is of --degradation photo: give both"),
         (["--recipe", "mine"], "--recipe"),
         (["--augment", "maybe"], "--augment"),
         (["--seed", "-1"], "--seed"),

@@ -147,12 +147,16 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
         parser.error("--new-recipe is of --resume: give both, or neither")
     given = {field.name: getattr(arguments, field.name, None) for field in dataclasses.fields(Recipe)}
     try:
-        return dataclasses.replace(
+        recipe = dataclasses.replace(
             RECIPES_OF[arguments.stage][arguments.recipe],
             **{name: value for name, value in given.items() if value is not None},
         )
     except ValueError as error:
         parser.error("--" + re.sub(f"^({'|'.join(INIT)})-", "", str(error)))
+    strengths = [name for name, value in given.items() if name.startswith("photo_") and value is not None]
+    if strengths and recipe.degradation != "photo":
+        parser.error(f"--{strengths[0].replace('_', '-')} is of --degradation photo: give both, or neither")
+    return recipe
 
 
 def start(arguments: argparse.Namespace, recipe: Recipe, result: str) -> None:
@@ -201,6 +205,7 @@ def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
         crops_per_image=recipe.crops_per_image,
         augment=recipe.augment,
         seed=recipe.seed,
+        strengths=recipe.photo,
     )
     steps = crops.steps(recipe.batch_size)
     print(

@@ -107,6 +107,8 @@ class Saver:
         stage = self.stage.recipe_prefix
         if name == f"{stage}_epochs":
             return getattr(self.recipe, f"{stage}_schedule") == "constant"
+        if name.startswith("photo_") and self.recipe.degradation != "photo":
+            return True
         if name == "sample_every" or name.startswith(tuple({"pretrain_", "gan_"} - {f"{stage}_"})):
             return True
         (field,) = (field for field in dataclasses.fields(Recipe) if field.name == name)
