@@ -1,5 +1,6 @@
 """The crop pipeline: what is drawn, on what it depends, and what becomes of it on the device."""
 
+import collections
 import contextlib
 import functools
 import hashlib
@@ -19,8 +20,9 @@ import pytest
 from data import crops as module
 from data.crops import Crops, destandardize, standardize
 from data.degrade import DRAWS, Photo, photo
+from data.store import open_pairs
 from models.errors import InputError
-from tests.helpers import matlab
+from tests.helpers import golden, matlab
 from tests.helpers.crops import Pictures, coordinates, made
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,6 +114,53 @@ def test_what_photo_is_drawn_from_is_uniform_and_independent_of_the_place():
         assert within_chance(counts, [0.1] * 10)
     together = np.corrcoef(np.concatenate([uniform, draws[:, 1:3]], axis=1).T)
     assert np.abs(together - np.eye(DRAWS + 2)).max() < 5 / 20000**0.5
+
+
+class TestPairs:
+    """Crops whose LR is given."""
+
+    def made(self, sizes=((40, 51), (43, 36), (24, 27)), **changes):
+        """LR of noise, and HR that shows each of its pixels 4×4 times, with some more at the right and the bottom."""
+        lr = [matlab.noise(height // 4, width // 4) for height, width in sizes]
+        hr = [
+            np.pad(one.repeat(4, 0).repeat(4, 1), ((0, height % 4), (0, width % 4), (0, 0)), mode="edge")
+            for one, (height, width) in zip(lr, sizes)
+        ]
+        names = [f"{i}.png" for i in range(len(sizes))]
+        settings = {"crops_per_image": 20, "augment": False, "seed": 0, **changes}
+        return Crops(Pictures(hr, names), 24, "bilinear", lr_pictures=Pictures(lr, names), **settings)
+
+    @pytest.mark.parametrize("augment", [False, True])
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_lr_shows_what_hr_shows_however_it_is_turned(self, augment, workers):
+        crops = self.made(augment=augment)
+        pairs = list(zip(*epoch_of(crops, batch_size=4, workers=workers)))
+        assert len(pairs) == 60
+        for lr, hr in pairs:
+            np.testing.assert_array_equal(hr, lr.repeat(4, 0).repeat(4, 1))
+        kinds = {tuple(lr[0, 0]) for lr, _ in pairs}
+        assert len(kinds) > 30, "from many places"
+
+    def test_every_place_is_taken_to_the_last_whole_one_and_none_beyond(self):
+        crops = self.made(sizes=((35, 32),), crops_per_image=300)
+        counts = collections.Counter(map(tuple, crops._draws(0)[:, 1:3].tolist()))
+        assert set(counts) == {(top, left) for top in (0, 4, 8) for left in (0, 4, 8)}
+        assert within_chance(list(counts.values()), [1 / 9] * 9)
+
+    @golden.needs_data
+    @pytest.mark.parametrize("augment, within", [(False, 0), (True, 2)])
+    def test_the_benchmarks_pairs_are_aligned(self, augment, within, tmp_path):
+        """MATLAB's LR: within a crop, away from its border, it is what the HR crop gives.
+
+        To two levels where it is turned, as one axis comes before the other.
+        """
+        folder = golden.DATA / "Set5"
+        hr, lr = open_pairs(folder / "HR", folder / "LRbicx4", 96, tmp_path)
+        assert len(hr) == 5
+        crops = Crops(hr, 96, "bilinear", 8, augment, 0, lr_pictures=lr)
+        for small, large in zip(*epoch_of(crops, batch_size=4)):
+            difference = small.astype(int) - matlab.imresize(large, 24, 24)
+            assert np.abs(difference[4:-4, 4:-4]).max() <= within
 
 
 @pytest.mark.slow
