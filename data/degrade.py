@@ -4,8 +4,6 @@ All ways take and give RGB uint8, 0..255, so that a loader on 8-bit crops and an
 same LR pixels. `bilinear` and `bicubic` always do the same; `photo` does what is drawn for it.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import cv2

@@ -23,7 +23,7 @@ LUMA = np.array((0.299, 0.587, 0.114), "float32")  # ITU-R BT.601: the grey of a
 
 
 class Upscaler:
-    """Pictures to 4 times their sides, with the weights of a file or folder: `Upscaler(weights)(rgb_uint8)`.
+    """Pictures to 4 times their sides or less, with the weights of a file or folder: `Upscaler(weights)(rgb_uint8)`.
 
     weights: a `.pdparams` file or a folder of the article's (`models/g_models/`).
     engine: `auto` (the fastest that is there), `openvino`, `paddle` or `eager`.
