@@ -4,7 +4,7 @@
     python benchmarks/data_pipeline.py --data DIR --crops-per-image 4 --repeats 1          # a quick look
     python benchmarks/data_pipeline.py --data DIR --memory                                 # writes 6.6 GB
 
-1. Batches in host memory, one after the other, for 384 and 96 crops and both degradations, by
+1. Batches in host memory, one after the other, for 384 and 96 crops and all degradations, by
    - the limit: only copying the bytes of the crops from the memory-mapped pictures to one array;
    - this project: `data.crops` on a `data.store`, as the training loop calls it, with 0, 1 and 2 workers (threads);
    - the article: every picture decoded in memory; an epoch crops all of them into lists, resizes them with cv2 and
@@ -45,14 +45,22 @@ from tqdm import tqdm
 from benchmarks.side_by_side import cpu_name, rounds, table
 from data import command
 from data.crops import Crops
-from data.degrade import DEGRADATIONS
+from data.degrade import DEGRADATIONS, DRAWS, Photo, photo
 from data.images import list_pictures, read_rgb, write_rgb
 from data.store import open_store
 from models.errors import InputError
 from models.scale import SCALE
 
-# (HR side, degradation, augmentation): the article's, the same at the paper's size, the paper's, that at the article's.
-SETTINGS = ((384, "bilinear", False), (96, "bilinear", False), (96, "bicubic", True), (384, "bicubic", True))
+# (HR side, degradation, augmentation): the article's, the same at the paper's size, the paper's, that at the article's,
+# and photographs' at both.
+SETTINGS = (
+    (384, "bilinear", False),
+    (96, "bilinear", False),
+    (96, "bicubic", True),
+    (384, "bicubic", True),
+    (96, "photo", True),
+    (384, "photo", True),
+)
 WORKERS = (0, 1, 2)
 VGG19_SIDE = 224
 LIMIT, ARTICLE, ARTICLE_VGG19, FILES = "limit", "article", "article, 224 for VGG19 too", "a file a crop"
@@ -122,8 +130,14 @@ def a_file_a_crop(paths: list, size: int, degradation: str, steps: int, batch_si
     drawn = iter(random.sample(paths, len(paths)))
     for _ in range(steps):
         hr = [_crop_of_file(next(drawn), size) for _ in range(batch_size)]
-        lr = [DEGRADATIONS[degradation](crop, SCALE) for crop in hr]
+        lr = [_degraded(crop, degradation) for crop in hr]
         yield [np.stack([_to_network(crop) for crop in pictures]) for pictures in (lr, hr)]
+
+
+def _degraded(crop: np.ndarray, degradation: str) -> np.ndarray:
+    if degradation == "photo":
+        return photo(crop, Photo().drawn([random.random() for _ in range(DRAWS)]), SCALE)
+    return DEGRADATIONS[degradation](crop, SCALE)
 
 
 def _crop_of_file(path: Path, size: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import paddle
 
-from data.degrade import DEGRADATIONS
+from data.degrade import DEGRADATIONS, DRAWS, Photo, photo
 from models.errors import InputError
 from models.scale import SCALE
 
@@ -20,7 +20,7 @@ DEFAULT_WORKERS = 1
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIERS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
-_ORDER, _TOP, _LEFT, _TURN = range(4)  # what is drawn for a crop
+_ORDER, _TOP, _LEFT, _TURN, _PHOTO = range(5)  # what is drawn for a crop; the last one and those behind it for `photo`
 _TURNS = 8
 _FLIPS = {1: 1, 2: 0, 3: -1}  # of a turn's lower bits: cv2.flip's code
 
@@ -29,17 +29,31 @@ class Crops:
     """Random HR crops of pictures and their LR.
 
     pictures: a `data.store.Store`, or anything with `names`, `len()` and uint8 [h,w,3] pictures by index.
-    hr_size: the crop's side in pixels, a multiple of 4. degradation: a name of `data.degrade.DEGRADATIONS`.
-    crops_per_image: crops a picture and epoch. augment: random flips and quarter turns. seed: 0 or more.
+    hr_size: the crop's side in pixels, a multiple of 4. degradation: one of `data.degrade.NAMES`; strengths: those of
+    `photo`. crops_per_image: crops a picture and epoch. augment: random flips and quarter turns. seed: 0 or more.
+    lr_pictures: the LR of every picture, uint8 [h/4,w/4,3] (rounded down), by the same index. LR crops are then windows
+    of these, not made by the degradation, and HR crops lie at multiples of 4.
 
     What is drawn depends on (seed, epoch, picture's name, number of the crop) alone. Raises ValueError for a picture
     that is smaller than the crop.
     """
 
-    def __init__(self, pictures, hr_size: int, degradation: str, crops_per_image: int, augment: bool, seed: int):
+    def __init__(
+        self,
+        pictures,
+        hr_size: int,
+        degradation: str,
+        crops_per_image: int,
+        augment: bool,
+        seed: int,
+        strengths: Photo = Photo(),  # noqa: B008  it cannot be changed
+        lr_pictures=None,
+    ):
         self.pictures = pictures
+        self.lr_pictures = lr_pictures
         self.hr_size = hr_size
-        self.degrade = DEGRADATIONS[degradation]
+        self.degrade = None if degradation == "photo" else DEGRADATIONS[degradation]
+        self.strengths = strengths
         self.crops_per_image = crops_per_image
         self.augment = augment
         self.seed = seed
@@ -48,7 +62,8 @@ class Crops:
         if (sizes < hr_size).any():
             name = pictures.names[int(np.argmax((sizes < hr_size).any(axis=1)))]
             raise ValueError(f"{name} is smaller than the {hr_size}×{hr_size} crop")
-        self._places = (sizes - hr_size + 1).astype(np.uint64)  # how many tops, how many lefts
+        self._apart = 1 if lr_pictures is None else SCALE  # pixels from a place to the next
+        self._places = ((sizes - hr_size) // self._apart + 1).astype(np.uint64)  # how many tops, how many lefts
 
     def __len__(self):
         """Crops an epoch."""
@@ -89,7 +104,10 @@ class Crops:
         return _ahead(self._batch, draws[start:, rank::count], workers)
 
     def _draws(self, epoch: int) -> np.ndarray:
-        """(picture, top, left, turn) of every crop of an epoch, int64 [crops,4], in the epoch's order."""
+        """(picture, top, left, turn, state) of every crop of an epoch, int64 [crops,5], in the epoch's order.
+
+        state: the 64 bits that what is still to be drawn for it is drawn from.
+        """
         pictures = np.tile(np.arange(len(self.pictures)), self.crops_per_image)
         numbers = np.repeat(np.arange(self.crops_per_image, dtype=np.uint64), len(self.pictures))
         state = _absorb(np.zeros(1, np.uint64), np.uint64(self.seed))
@@ -97,19 +115,27 @@ class Crops:
         state = _absorb(state, self._keys[pictures])
         state = _absorb(state, numbers)
         bits = [_absorb(state, np.uint64(what)) for what in (_ORDER, _TOP, _LEFT, _TURN)]
-        tops, lefts = (_below(bits[_TOP + axis], self._places[pictures, axis]) for axis in (0, 1))
+        apart = np.uint64(self._apart)
+        tops, lefts = (_below(bits[_TOP + axis], self._places[pictures, axis]) * apart for axis in (0, 1))
         turns = _below(bits[_TURN], np.uint64(_TURNS if self.augment else 1))
         order = np.argsort(bits[_ORDER], kind="stable")
-        return np.stack([pictures, tops, lefts, turns], axis=1).astype(np.int64)[order]
+        return np.stack([column.astype(np.int64) for column in (pictures, tops, lefts, turns, state)], axis=1)[order]
 
     def _batch(self, draws: np.ndarray) -> tuple:
-        """The (lr, hr) of draws [n,4]."""
+        """The (lr, hr) of draws [n,5]."""
         size = self.hr_size
+        uniform = _uniform(draws[:, -1].astype(np.uint64)) if self.degrade is None else None
         hr = np.empty((len(draws), size, size, 3), np.uint8)
         lr = np.empty((len(draws), size // SCALE, size // SCALE, 3), np.uint8)
-        for i, (picture, top, left, turn) in enumerate(draws.tolist()):
-            _turn(self.pictures[picture][top : top + size, left : left + size], turn, hr[i])
-            lr[i] = self.degrade(hr[i], SCALE)  # at once, while the crop is in the processor's cache
+        for i, (picture, top, left, turn, _) in enumerate(draws.tolist()):
+            _turn(_window(self.pictures[picture], top, left, size), turn, hr[i])
+            # At once, while the crop is in the processor's cache.
+            if self.lr_pictures is not None:
+                _turn(_window(self.lr_pictures[picture], top // SCALE, left // SCALE, size // SCALE), turn, lr[i])
+            elif self.degrade:
+                lr[i] = self.degrade(hr[i], SCALE)
+            else:
+                lr[i] = photo(hr[i], self.strengths.drawn(uniform[i]), SCALE)
         return lr, hr
 
 
@@ -131,6 +157,16 @@ def _below(bits: np.ndarray, limit) -> np.ndarray:
     """uint64 bits to whole numbers from 0 to limit - 1, limit < 2^32: no two chances differ by more than 2^-32."""
     high = np.uint64(32)
     return ((bits >> high) * limit) >> high
+
+
+def _uniform(states: np.ndarray) -> np.ndarray:
+    """uint64 states [n] to the numbers that `photo` is drawn from, float64 [n,DRAWS], uniform in [0,1)."""
+    bits = np.stack([_absorb(states, np.uint64(_PHOTO + i)) for i in range(DRAWS)], axis=1)
+    return (bits >> np.uint64(11)) * 2.0**-53
+
+
+def _window(picture: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
+    return picture[top : top + size, left : left + size]
 
 
 def _turn(window: np.ndarray, turn: int, target: np.ndarray) -> None:

@@ -1,8 +1,10 @@
 """From a high-resolution picture to the low-resolution one a network starts from: HR -> LR.
 
-Both ways take and give RGB uint8, 0..255, so that a loader on 8-bit crops and an evaluation on 8-bit files see the
-same LR pixels.
+All ways take and give RGB uint8, 0..255, so that a loader on 8-bit crops and an evaluation on 8-bit files see the
+same LR pixels. `bilinear` and `bicubic` always do the same; `photo` does what is drawn for it.
 """
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -39,3 +41,75 @@ def _lr_size(rgb_uint8: np.ndarray, scale: int) -> tuple:
 
 
 DEGRADATIONS = {"bilinear": bilinear, "bicubic": bicubic}
+NAMES = (*DEGRADATIONS, "photo")  # of the flag
+
+SHRINKING = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
+DRAWS = 7  # numbers that `Photo.drawn` makes a Drawn of
+
+
+class Drawn(NamedTuple):
+    """What `photo` does to one picture.
+
+    clean: MATLAB's bicubic, and nothing of the rest. blur: standard deviation across and down, in HR pixels, 0: none.
+    shrinking: a name of SHRINKING. noise: standard deviation in grey levels, 0: none. noise_seed: 0 to 2^31 - 1.
+    jpeg: quality, 1 to 99; 100: none.
+    """
+
+    clean: bool
+    blur: tuple
+    shrinking: str
+    noise: float
+    noise_seed: int
+    jpeg: int
+
+
+class Photo(NamedTuple):
+    """How strong `photo` may be: a recipe's `photo_blur`, `photo_noise`, `photo_jpeg` and `photo_clean`.
+
+    blur, noise: the largest standard deviations, in HR pixels and grey levels, 0 or more; 0: none. jpeg: the lowest
+    quality, 1 to 100; 100: no compression. clean: share of the pictures that are MATLAB's bicubic, 0 to 1.
+    """
+
+    blur: float = 3.0
+    noise: float = 10.0
+    jpeg: int = 40
+    clean: float = 0.2
+
+    def drawn(self, uniform) -> Drawn:
+        """What is done to one picture, by DRAWS numbers that are independent and uniform in [0,1).
+
+        All parts are drawn independently and uniformly up to their strengths.
+        """
+        clean, across, down, shrinking, noise, noise_seed, jpeg = map(float, uniform)
+        return Drawn(
+            clean=clean < self.clean,
+            blur=(self.blur * (1 - across), self.blur * (1 - down)),
+            shrinking=list(SHRINKING)[int(shrinking * len(SHRINKING))],
+            noise=self.noise * noise,
+            noise_seed=int(noise_seed * 2**31),
+            jpeg=self.jpeg + int(jpeg * (101 - self.jpeg)),
+        )
+
+
+def photo(rgb_uint8: np.ndarray, drawn: Drawn, scale: int = 4) -> np.ndarray:
+    """uint8 [h,w,3] -> uint8 [h/scale,w/scale,3], 0..255, roughly as a camera and a web site would have it.
+
+    Gaussian blur, shrinking, Gaussian noise and JPEG, once each, in this order, all OpenCV's. The same `drawn` gives
+    the same pixels, in any thread. Raises ValueError for another type or shape, or sides that are not multiples of
+    `scale`.
+    """
+    height, width = _lr_size(rgb_uint8, scale)
+    if drawn.clean:
+        return imresize(rgb_uint8, height, width)
+    if max(drawn.blur) > 0:
+        rgb_uint8 = cv2.GaussianBlur(rgb_uint8, (0, 0), drawn.blur[0], sigmaY=drawn.blur[1])
+    lr = cv2.resize(rgb_uint8, (width, height), interpolation=SHRINKING[drawn.shrinking])
+    if drawn.noise > 0:
+        noise = np.empty(lr.shape, np.int16)
+        cv2.setRNGSeed(drawn.noise_seed)  # of this thread's generator: each has its own
+        cv2.randn(noise, (0, 0, 0), (drawn.noise,) * 3)
+        lr = cv2.add(lr, noise, dtype=cv2.CV_8U)
+    if drawn.jpeg < 100:
+        _, content = cv2.imencode(".jpg", cv2.cvtColor(lr, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, drawn.jpeg])
+        lr = cv2.cvtColor(cv2.imdecode(content, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return lr

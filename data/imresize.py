@@ -13,22 +13,47 @@ BAND = 512  # lines resized at once: Pillow and its way to NumPy hold a picture 
 def imresize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """A picture enlarged or shrunk to [height,width] as MATLAB's `imresize` does it: same type, same value range.
 
-    picture: uint8 [h,w] or [h,w,3], 0..255, or uint16 [h,w], 0..65535. The cubic kernel with a = -0.5 (Keys, "Cubic
+    picture: uint8, 0..255, or uint16, 0..65535, [h,w], [h,w,1] or [h,w,3]. The cubic kernel with a = -0.5 (Keys, "Cubic
     convolution interpolation for digital image processing", 1981), widened against aliasing where it shrinks;
     mirrored borders; one axis after the other (the smaller scale first, height first where they are equal), rounded to
     whole levels after each, halves up. Equal to MATLAB's arithmetic on every pixel where the scales are powers of 2;
     at others the kernel's weights are no binary fractions, and an exact half can fall to either side.
 
-    Raises ValueError for another type or shape, or sides that are neither multiples nor whole parts of the picture's.
+    Raises ValueError for another type or shape, or sides of less than 1.
     """
     _check(picture, height, width)
-    sizes = (height, width)
-    # Sorting keeps the order of equals: height before width.
-    for axis in sorted((0, 1), key=lambda axis: sizes[axis] / picture.shape[axis]):
+    for axis, size in _passes(picture, height, width):
         across = 1 - axis
         bands = np.array_split(picture, -(-picture.shape[across] // BAND), axis=across)
-        picture = np.concatenate([_resize_axis(band, axis, sizes[axis]) for band in bands], axis=across)
+        picture = np.concatenate([_resize_axis(band, axis, size) for band in bands], axis=across)
     return picture
+
+
+def shrink(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """What `imresize` makes of a picture at [height,width], no larger, in the picture's own memory.
+
+    The picture is overwritten, and the result a view of its corner: beside it a band is all the memory taken.
+    Raises ValueError as `imresize` does, and for a side that would grow.
+    """
+    _check(picture, height, width)
+    if height > picture.shape[0] or width > picture.shape[1]:
+        raise ValueError(f"{list(picture.shape[:2])} cannot shrink to {[height, width]}")
+    for axis, size in _passes(picture, height, width):
+        if size == picture.shape[axis]:
+            continue
+        across = 1 - axis
+        result = picture[:size] if axis == 0 else picture[:, :size]
+        for start in range(0, picture.shape[across], BAND):
+            band = (slice(None),) * across + (slice(start, start + BAND),)
+            result[band] = _resize_axis(picture[band], axis, size)
+        picture = result
+    return picture
+
+
+def _passes(picture: np.ndarray, height: int, width: int) -> list:
+    """(axis, size) of the two passes, in MATLAB's order."""
+    # Sorting keeps the order of equals: height before width.
+    return sorted(enumerate((height, width)), key=lambda one: one[1] / picture.shape[one[0]])
 
 
 def enlarge(rgb_uint8: np.ndarray) -> np.ndarray:
@@ -37,20 +62,21 @@ def enlarge(rgb_uint8: np.ndarray) -> np.ndarray:
 
 
 def _check(picture: np.ndarray, height: int, width: int) -> None:
-    is_8_bit = picture.dtype == np.uint8 and (picture.ndim == 2 or picture.ndim == 3 and picture.shape[2] == 3)
-    is_16_bit = picture.dtype == np.uint16 and picture.ndim == 2
-    if not (is_8_bit or is_16_bit) or not picture.size:
+    has_planes = picture.ndim == 2 or picture.ndim == 3 and picture.shape[2] in (1, 3)
+    if picture.dtype not in (np.uint8, np.uint16) or not has_planes or not picture.size:
         found = f"{picture.dtype} {list(picture.shape)}"
-        raise ValueError(f"expected uint8 [h,w] or [h,w,3], or uint16 [h,w], got {found}")
+        raise ValueError(f"expected uint8 or uint16 [h,w], [h,w,1] or [h,w,3], got {found}")
     for name, before, after in (("height", picture.shape[0], height), ("width", picture.shape[1], width)):
-        if after < 1 or before % after and after % before:
-            raise ValueError(f"{name} {before} cannot become {after}: it is no multiple and no whole part of it")
+        if after < 1:
+            raise ValueError(f"{name} {before} cannot become {after}")
 
 
 def _resize_axis(picture: np.ndarray, axis: int, size: int) -> np.ndarray:
+    if picture.ndim == 3 and (picture.dtype == np.uint16 or picture.shape[2] == 1):
+        return np.stack([_resize_axis(plane, axis, size) for plane in np.moveaxis(picture, 2, 0)], axis=2)
     # Pillow's kernel and rounding are MATLAB's; its borders are not (it drops the taps outside the picture), so the
     # picture is mirrored by as far as the kernel reaches and `box` leaves the mirrored pixels out of the result.
-    reach = KERNEL_REACH * max(1, picture.shape[axis] // size)
+    reach = KERNEL_REACH * -(-picture.shape[axis] // size)
     top, left = (reach, 0) if axis == 0 else (0, reach)
     padded = cv2.copyMakeBorder(picture, top, top, left, left, cv2.BORDER_REFLECT)
     height, width = picture.shape[:2]

@@ -32,8 +32,16 @@ def pairs(hr_folder, lr_folder=None) -> list:
     _say(passed_over(hr_folder))
     if lr_folder is None:
         return [(path, None) for path in hr_paths]
-    found = _partners(hr_paths, lr_folder, "LR", SCALE)
+    found = _all_there(lr_files(hr_paths, lr_folder))
     return [(path, found[path]) for path in hr_paths]
+
+
+def lr_files(hr_paths: list, lr_folder) -> dict:
+    """{HR file: its LR file in `lr_folder`, or the InputError that says why there is none}.
+
+    Names are those that `pairs` takes. LR pictures that belong to no HR picture are named on standard error.
+    """
+    return _partners(hr_paths, lr_folder, "LR", SCALE)
 
 
 def sr_files(hr_paths: list, sr_folder) -> dict:
@@ -41,7 +49,18 @@ def sr_files(hr_paths: list, sr_folder) -> dict:
 
     Raises InputError naming what is missing.
     """
-    return _partners(hr_paths, sr_folder, "SR", 1)
+    return _all_there(_partners(hr_paths, sr_folder, "SR", 1))
+
+
+def _all_there(found: dict) -> dict:
+    """What `_partners` gives, if it has no InputError in it; else one is raised of all of them."""
+
+    def check(partner):
+        if isinstance(partner, InputError):
+            raise partner
+
+    all_of(found.values(), check)
+    return found
 
 
 def _say(line: str) -> None:
@@ -50,16 +69,19 @@ def _say(line: str) -> None:
 
 
 def _partners(hr_paths: list, folder, kind: str, shrunk: int) -> dict:
-    """{HR file: the LR or SR file (`kind`) in `folder` that belongs to it}; those that belong to none are named."""
+    """{HR file: the LR or SR file (`kind`) in `folder` that belongs to it, or an InputError}.
+
+    Those that belong to none are named.
+    """
     paths, found = list_pictures(folder), {}
     stems = {path.stem for path in hr_paths}
-
-    def find(hr_path):
+    for hr_path in hr_paths:
         # A picture that is called as another HR's is, to the letter, is that one's.
         free = [path for path in paths if path.stem == hr_path.stem or path.stem not in stems]
-        found[hr_path] = _partner(hr_path, free, Path(folder), kind, shrunk)
-
-    all_of(hr_paths, find)
+        try:
+            found[hr_path] = _partner(hr_path, free, Path(folder), kind, shrunk)
+        except InputError as error:
+            found[hr_path] = error
     _say(passed_over(folder))
     without = [path.name for path in paths if path not in found.values()]
     _say(f"{folder}: {kind} pictures without HR, passed over: {some_of(without)}" if without else "")
@@ -97,10 +119,16 @@ def read_pair(hr_path: Path, lr_path) -> tuple:
     if lr_path is None:
         return hr, bicubic(hr, SCALE)
     lr = read_rgb(lr_path)
-    if lr.shape[:2] != (height // SCALE, width // SCALE):
-        expected = f"{width // SCALE}x{height // SCALE}, a quarter of {hr_path}"
-        raise InputError(f"{lr_path} has {lr.shape[1]}x{lr.shape[0]} pixels; expected {expected}")
+    check_quarter(lr_path, lr.shape, hr_path, hr.shape)
     return hr, lr
+
+
+def check_quarter(lr_path: Path, lr_shape: tuple, hr_path: Path, hr_shape: tuple) -> None:
+    """Raise InputError if the LR picture's sides are no quarter of HR's, rounded down. Shapes are [h,w,…]."""
+    height, width = (side // SCALE for side in hr_shape[:2])
+    if tuple(lr_shape[:2]) != (height, width):
+        expected = f"{width}x{height}, a quarter of {hr_path}"
+        raise InputError(f"{lr_path} has {lr_shape[1]}x{lr_shape[0]} pixels; expected {expected}")
 
 
 def read_sr(sr_path: Path, hr: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.images import list_pictures, passed_over, read_rgb
+from data.pairs import check_quarter, lr_files
 from data.picture import pixels_of
 from models.errors import InputError
 from models.files import replacing
@@ -48,16 +49,17 @@ _one_large = threading.Lock()
 class Store:
     """Pictures as uint8 [h,w,3], 0..255, each in a memory-mapped file of its own.
 
-    names: the pictures' file names. folder: where the decoded ones are. `store[i]` is a read-only view of picture i:
-    nothing is copied, and it stays valid as long as it is held. Several threads may read at once. Neither the memory
-    nor the number of open files grows with the number of pictures.
+    sources: the pictures' files, names: what they are called. folder: where the decoded ones are. `store[i]` is a
+    read-only view of picture i: nothing is copied, and it stays valid as long as it is held. Several threads may read
+    at once. Neither the memory nor the number of open files grows with the number of pictures.
 
     Raises InputError at `store[i]` when the picture's decoded file has been removed or changed since.
     """
 
-    def __init__(self, folder: Path, names: list, files: list, shapes: list):
+    def __init__(self, folder: Path, sources: list, files: list, shapes: list):
         self.folder = folder
-        self.names = names
+        self.sources = sources
+        self.names = [source.name for source in sources]
         self._files = files
         self._shapes = shapes
         self._maps = {}  # {i: picture}, the one used last at the end
@@ -110,29 +112,88 @@ def open_store(folder, min_side: int, otherwise=OTHERWISE, skip_bad: bool = Fals
     Raises InputError that lists every picture that cannot be decoded or is too small; with skip_bad they are left
     out, by name, as long as any is good. Raises OSError when the store cannot be written (disk full).
     """
-    folder = Path(folder)
+    sources = _listed(folder)
+    with contextlib.ExitStack() as stack:
+        place, found = _decoded(folder, sources, sources, otherwise, stack)
+        good, problems = [], []
+        for source, (file, shape) in found.items():
+            problem = _problem(source, shape, min_side)
+            if problem:
+                problems.append(problem)
+            else:
+                good.append((source, file, shape))
+        _report(problems, len(sources), skip_bad)
+        return _store(place, good, stack)
+
+
+def open_pairs(hr_folder, lr_folder, hr_size: int, otherwise=OTHERWISE, skip_bad: bool = False) -> tuple:
+    """(HR, LR), the Stores of two folders: picture i of LR is that of picture i of HR, at a quarter of its sides.
+
+    Each folder is decoded as `open_store` does it; which LR picture belongs to which HR picture follows from the names
+    as in `data.pairs.pairs`, and sides of HR that are no multiples of 4 count as cut. hr_size: the smallest side of HR.
+    Raises InputError that lists every picture that cannot be decoded, is too small, has no partner or one of another
+    size; with skip_bad these pairs are left out, by name. Raises OSError as `open_store` does.
+    """
+    sources = _listed(hr_folder)
+    partners = lr_files(sources, lr_folder)
+    wanted = list({partner: None for partner in partners.values() if isinstance(partner, Path)})
+    with contextlib.ExitStack() as hr_stack, contextlib.ExitStack() as lr_stack:
+        hr_place, hr_found = _decoded(hr_folder, sources, sources, otherwise, hr_stack)
+        lr_place, lr_found = _decoded(lr_folder, list_pictures(lr_folder), wanted, otherwise, lr_stack)
+        hr_good, lr_good, problems = [], [], []
+        for hr_path, (file, shape) in hr_found.items():
+            partner = partners[hr_path]
+            lr_file, lr_shape = lr_found.get(partner, (None, partner))
+            reasons = [_problem(hr_path, shape, hr_size), _problem(partner, lr_shape, 1)]
+            if not (isinstance(shape, InputError) or isinstance(lr_shape, InputError)):
+                try:
+                    check_quarter(partner, lr_shape, hr_path, shape)
+                except InputError as error:
+                    reasons.append(str(error))
+            if any(reasons):
+                problems.append("\n  ".join(dict.fromkeys(filter(None, reasons))))
+            else:
+                hr_good.append((hr_path, file, shape))
+                lr_good.append((partner, lr_file, lr_shape))
+        _report(problems, len(sources), skip_bad)
+        return _store(hr_place, hr_good, hr_stack), _store(lr_place, lr_good, lr_stack)
+
+
+def _listed(folder) -> list:
+    """The pictures of a folder; what else is in it is said."""
     sources = list_pictures(folder)
     left_out = passed_over(folder)
     if left_out:
         print(left_out, file=sys.stderr)
-    names = [_file_name(source) for source in sources]
-    with contextlib.ExitStack() as stack:
-        place = _place(folder, names, otherwise)
-        stack.enter_context(_held_open(place, set(names)))
-        files = [place / name for name in names]
-        good, problems = [], []
-        for source, file, found in zip(sources, files, _build(sources, files)):
-            if isinstance(found, InputError):
-                problems.append(str(found))
-                continue
-            height, width = found[:2]
-            if min(height, width) < min_side:
-                problems.append(f"{source}: {width}×{height} is smaller than the {min_side}×{min_side} crop")
-            else:
-                good.append((source.name, file, found))
-        _report(problems, len(sources), skip_bad)
-        store = Store(place, *map(list, zip(*good)))
-        weakref.finalize(store, stack.pop_all().close)
+    return sources
+
+
+def _decoded(folder, sources: list, wanted: list, otherwise, stack) -> tuple:
+    """The folder of the store, held open by `stack`, and {picture: (decoded file, its shape or an InputError)}.
+
+    sources: all pictures of the folder; wanted: those of them that are decoded.
+    """
+    names = {source: _file_name(source) for source in sources}
+    place = _place(Path(folder), [names[source] for source in wanted], otherwise)
+    stack.enter_context(_held_open(place, set(names.values())))
+    files = [place / names[source] for source in wanted]
+    return place, dict(zip(wanted, zip(files, _build(wanted, files))))
+
+
+def _problem(source: Path, shape, min_side: int) -> str:
+    """Why a picture cannot be used; "" where it can. shape: its own, or the InputError that says why it has none."""
+    if isinstance(shape, InputError):
+        return str(shape)
+    height, width = shape[:2]
+    if min(height, width) < min_side:
+        return f"{source}: {width}×{height} is smaller than the {min_side}×{min_side} crop"
+    return ""
+
+
+def _store(place: Path, good: list, stack) -> Store:
+    """The Store of (picture, decoded file, shape), held open as long as it is there."""
+    store = Store(place, *map(list, zip(*good)))
+    weakref.finalize(store, stack.pop_all().close)
     return store
 
 
@@ -158,7 +219,7 @@ def _place(folder: Path, names: list, otherwise) -> Path:
     """The folder of the store, which is there."""
     beside = folder / FOLDER
     reason = _why_not_written(beside)
-    if not reason or all(_shape(beside / name) for name in names):
+    if not reason or names and all(_shape(beside / name) for name in names):
         return beside
     place = Path(otherwise) / _digest(os.fsencode(folder.resolve()))
     try:

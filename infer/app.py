@@ -34,6 +34,7 @@ from data.prepare import sample_sources
 from infer import flags, isolated
 from infer.engines import ENGINES
 from infer.evaluate import labels
+from infer.size import Size
 from models.errors import InputError
 from models.shipped import FOLDER, NAMES, SHIPPED, weights_path
 
@@ -41,12 +42,13 @@ PYTHON, GRADIO = (3, 10), 6  # the least: Gradio's own; 6 brought the slider's a
 WAITING = 16  # requests; whoever comes then is told to try later
 KEPT_SECONDS, LOOK_SECONDS = 3600, 600
 LONGEST = 1800  # seconds for one picture: the others wait
+OUTSCALES = (4, 2)  # to choose from; the first is chosen by itself
 EXAMPLE_SIDE = 256  # pixels: upscaled in a second or two
 BYTES_PER_PIXEL, BYTES_BESIDE = 8, 2**20  # of the largest upload: RGBA of 16 bits, stored as it is; profile and EXIF
 
 TITLE = "SRGAN 4×"
 WORDS = f"""# {TITLE} 超分辨率 · super-resolution
-照片的宽和高各放大到 4 倍，逐张处理。 · Photos to 4 times their sides, one at a time.
+照片的宽和高各放大到 4 倍或 2 倍，逐张处理。 · Photos to 4 times their sides, or twice, one at a time.
 PNG, JPEG, BMP, WebP, TIFF; ≤ {{megapixels}} MP."""
 
 
@@ -124,7 +126,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list):
     """The page. weights: as `find_weights` gives them. examples: paths of pictures."""
     running = set()  # the visitors whose picture is being computed, by their sessions
 
-    def upscale(source, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
+    def upscale(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         if source is None:
             raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
         session = request.session_hash
@@ -147,7 +149,8 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list):
         }
         results = Path(os.environ["GRADIO_TEMP_DIR"], uuid.uuid4().hex)  # a name that nobody guesses
         try:
-            made = isolated.upscale(source, results, settings, arguments.max_megapixels * 10**6, show)
+            size = Size("outscale", outscale)
+            made = isolated.upscale(source, results, settings, arguments.max_megapixels * 10**6, show, size)
         except InputError as error:
             message = f"未能放大 · Not upscaled: {html.escape(str(error), quote=False)}"
             raise gr.Error(message, duration=None, print_exception=False) from error
@@ -173,6 +176,12 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list):
                         elem_id="examples",
                     )
                     shown.click(lambda index: examples[index], shown, source, queue=False, api_visibility="private")
+                outscale = gr.Radio(
+                    [(f"{factor}×", factor) for factor in OUTSCALES],
+                    value=OUTSCALES[0],
+                    label="倍数 · Scale",
+                    elem_id="outscale",
+                )
                 with gr.Row():
                     name = gr.Dropdown(list(weights), label="权重 · Weights", min_width=120, elem_id="weights")
                     engine = gr.Dropdown(
@@ -204,7 +213,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list):
                 download = gr.DownloadButton("下载 PNG · Download the PNG", interactive=False, elem_id="download")
         go.click(
             upscale,
-            [source, name, blend, alpha, engine],
+            [source, outscale, name, blend, alpha, engine],
             [compare, report, download],
             show_progress_on=compare,
             concurrency_limit=1,

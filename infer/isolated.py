@@ -21,7 +21,8 @@ from PIL import Image
 from data.images import write_rgb
 from data.picture import Picture, lost, read_picture, taken, to_8_bits, write_picture
 from infer import Upscaler, jobs
-from infer.upscale import FORMATS, SUFFIX, upscale_picture
+from infer.size import FULL, Size
+from infer.upscale import FORMATS, upscale_picture
 from models.errors import InputError
 
 LOOK_EVERY = 0.3  # seconds
@@ -38,11 +39,14 @@ class Upscaled:
     report: str
 
 
-def upscale(source, folder, settings: dict, max_pixels: int, progress=lambda share: None) -> Upscaled:
+def upscale(
+    source, folder, settings: dict, max_pixels: int, progress=lambda share: None, size: Size = FULL
+) -> Upscaled:
     """Upscale the file `source` to a PNG in `folder`, which is made: the very file that `infer/upscale.py` writes.
 
     settings: the arguments of `Upscaler`; paths in them absolute.
     progress: called at least every half second with the share that is done, 0..1. If it raises, that ends the process.
+    size: an `infer.size.Size`, that of the result.
 
     Raises InputError with a message that tells files by their names alone, not their folders. Then, and when
     `progress` raises, `folder` is removed.
@@ -54,7 +58,7 @@ def upscale(source, folder, settings: dict, max_pixels: int, progress=lambda sha
         context = multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(
-            target=_work, args=(sender, source, folder, settings, max_pixels), name="upscale", daemon=True
+            target=_work, args=(sender, source, folder, settings, max_pixels, size), name="upscale", daemon=True
         )
         with receiver:
             with sender, _without_interrupts():
@@ -104,7 +108,7 @@ def _followed(process, receiver, progress, name: str) -> Upscaled:
         progress(share)
 
 
-def _work(connection, source: Path, folder: Path, settings: dict, max_pixels: int) -> None:
+def _work(connection, source: Path, folder: Path, settings: dict, max_pixels: int, size: Size) -> None:
     """The process: sends shares of the work as floats, then an Upscaled or, as text, why there is none."""
     done = 0.0
 
@@ -114,7 +118,7 @@ def _work(connection, source: Path, folder: Path, settings: dict, max_pixels: in
         connection.send(done)
 
     try:
-        connection.send(_upscaled(source, folder, settings, max_pixels, advance))
+        connection.send(_upscaled(source, folder, settings, max_pixels, size, advance))
     except InputError as error:
         connection.send(_without_folders(str(error), [source, folder, settings["weights"], settings["blend"]]))
     except Exception:  # noqa: BLE001  a visitor is not to read what else it may say of this machine
@@ -130,12 +134,12 @@ def _without_folders(message: str, paths: list) -> str:
     return message
 
 
-def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, advance) -> Upscaled:
+def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, size: Size, advance) -> Upscaled:
     start = time.perf_counter()
     picture = read_picture(source, max_pixels)  # before the network is loaded: what is wrong here is said at once
-    (job,), _ = jobs.find_jobs([source], folder, recursive=False, suffix=SUFFIX, ending=FORMATS["png"])
+    (job,), _ = jobs.find_jobs([source], folder, recursive=False, suffix=size.suffix, ending=FORMATS["png"])
     upscaler = Upscaler(**settings)
-    sr = upscale_picture(upscaler, picture, job, advance)
+    sr = upscale_picture(upscaler, picture, job, advance, size)
     write_picture(job.target, sr)
     seconds = time.perf_counter() - start
     (height, width), (sr_height, sr_width) = picture.colour.shape[:2], sr.colour.shape[:2]

@@ -1,11 +1,15 @@
-"""Upscale pictures to 4 times their sides.
+"""Upscale pictures to 4 times their sides, or to any size below.
 
     python infer/upscale.py photo.jpg
+    python infer/upscale.py photo.jpg --outscale 2
+    python infer/upscale.py holiday --longest 3840
     python infer/upscale.py holiday more/*.png -r --weights models/g_models -o upscaled --format png
 
 Files and folders of PNG, JPEG, BMP, WebP and TIFF, in any mix. Grey stays grey, 16 bits stay 16, alpha and colour
-profile are kept. A picture that cannot be used is named and the others go on; the exit status is then 1. It is 2 where
-the weights or a setting cannot be used, before anything is written.
+profile are kept. Results are called NAME_x4.EXT, and by their size where one is given: NAME_x2.EXT with --outscale 2,
+NAME_width1920.EXT with --width 1920; for these the network computes 4 times the sides, and an antialiased filter
+reduces that. A picture that cannot be used is named and the others go on; the exit status is then 1. It is 2 where the
+weights or a setting cannot be used, before anything is written.
 """
 
 import sys
@@ -14,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
+import contextlib
 import errno
 import os
 import time
@@ -27,12 +32,12 @@ from data import command
 from data.imresize import imresize
 from data.picture import Picture, check_writable, lost, read_picture, taken, write_picture, writing_memory
 from infer import Upscaler, flags, jobs
+from infer.size import FULL, SIDES, Size
 from models.errors import InputError
 from models.files import check_apart, remove_leftovers
 from models.scale import SCALE
 
 OUTPUT = "upscaled"
-SUFFIX = "_x4"  # of a result's name
 FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # every picture after this one would fail too
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
@@ -49,7 +54,7 @@ def upscale_file(upscaler, job: jobs.Job, arguments: argparse.Namespace, progres
         tqdm.write(f"{job.target}: the format cannot hold {', '.join(missing)}", file=sys.stderr)
     if taken(picture):
         tqdm.write(f"{job.source}: {taken(picture)}", file=sys.stderr)
-    sr = upscale_picture(upscaler, picture, job, progress)
+    sr = upscale_picture(upscaler, picture, job, progress, size_of(arguments))
     write_picture(job.target, sr, arguments.quality)
     return sr.colour.shape[0] * sr.colour.shape[1]
 
@@ -71,19 +76,34 @@ def hidden_filled(picture: Picture) -> np.ndarray:
     return filled
 
 
-def upscale_picture(upscaler, picture: Picture, job: jobs.Job, progress) -> Picture:
-    """The picture that was read from the job's source at 4 times its sides, as it is to be written to the job's target.
-
-    Raises InputError naming the file where the target cannot hold it, or the memory.
-    """
-    height, width = (SCALE * side for side in picture.colour.shape[:2])
-    check_writable(job.target, width, height)
+@contextlib.contextmanager
+def naming(source):
+    """An InputError in the block says whose it is."""
     try:
-        colour = upscaler.upscale(hidden_filled(picture), progress, writing_memory(job.target, height * width))
+        yield
     except InputError as error:
-        raise InputError(f"{job.source}: {error}") from error
+        raise InputError(f"{source}: {error}") from error
+
+
+def upscale_picture(upscaler, picture: Picture, job: jobs.Job, progress, size: Size = FULL) -> Picture:
+    """The picture that was read from the job's source at the size wanted, as it is to be written to the job's target.
+
+    Raises InputError naming the file where it cannot become so large, or the target cannot hold it, or the memory.
+    """
+    with naming(job.source):
+        height, width = size.of(*picture.colour.shape[:2])
+    check_writable(job.target, width, height)
+    with naming(job.source):
+        beside = writing_memory(job.target, height * width)
+        colour = upscaler.upscale(hidden_filled(picture), progress, beside, (height, width))
     alpha = None if picture.alpha is None else imresize(picture.alpha, height, width)
     return replace(picture, colour=colour, alpha=alpha)
+
+
+def size_of(arguments: argparse.Namespace) -> Size:
+    """What the flags say of the size of the results; by itself 4 times the picture's."""
+    given = [Size(name, getattr(arguments, name)) for name in ("outscale", *SIDES) if getattr(arguments, name)]
+    return given[0] if given else FULL
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -91,8 +111,9 @@ def main(arguments: argparse.Namespace) -> None:
         check_apart(flags.weights_read(arguments), folders=[("-o", arguments.output)])
         upscaler = Upscaler(**flags.generator_settings(arguments), **flags.engine_settings(arguments))
         jobs.check_output(arguments.output)
+    suffix = size_of(arguments).suffix if arguments.suffix is None else arguments.suffix
     found, others = jobs.find_jobs(
-        arguments.inputs, arguments.output, arguments.recursive, arguments.suffix, FORMATS.get(arguments.format, "")
+        arguments.inputs, arguments.output, arguments.recursive, suffix, FORMATS.get(arguments.format, "")
     )
     for folder in {job.target.parent for job in found if not job.problem}:
         remove_leftovers(folder)
@@ -154,11 +175,36 @@ def _suffix(text: str) -> str:
     return text
 
 
+def _factor(text: str) -> float:
+    """argparse type: a number above 0 and up to 4."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= SCALE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and up to {SCALE}")
+    return value
+
+
 def _quality(text: str) -> int:
     """argparse type: a whole number from 1 to 100."""
     if not text.isdecimal() or not 1 <= int(text) <= 100:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
     return int(text)
+
+
+def _add_size_flags(parser: argparse.ArgumentParser) -> None:
+    """`--outscale`, `--width`, `--height` and `--longest`, of which one may be given."""
+    group = parser.add_argument_group(
+        "size of the results", f"one of these at most; the aspect ratio is kept, {SCALE} times the sides is the most"
+    ).add_mutually_exclusive_group()
+    group.add_argument(
+        "--outscale", metavar="S", type=_factor, help=f"times the picture's sides, up to {SCALE} (default: {SCALE})"
+    )
+    for name, side in zip(SIDES, ("width", "height", "longer side")):
+        group.add_argument(
+            f"--{name}", metavar="N", type=command.positive, help=f"pixels of the result's {side} (default: as above)"
+        )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -168,6 +214,7 @@ def parser() -> argparse.ArgumentParser:
         "-o", "--output", metavar="OUT", type=_path, default=OUTPUT, help=f"folder of the results (default: {OUTPUT})"
     )
     flags.add_generator_flags(result)
+    _add_size_flags(result)
     result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")
     result.add_argument("--format", choices=FORMATS, help="of the results (default: each picture's own)")
     result.add_argument(
@@ -177,7 +224,10 @@ def parser() -> argparse.ArgumentParser:
         help="of JPEG and WebP, 1 to 100, where WebP has no loss (default: 95; 100 for what was a WebP without loss)",
     )
     result.add_argument(
-        "--suffix", metavar="TEXT", type=_suffix, default=SUFFIX, help=f"put behind each name (default: {SUFFIX})"
+        "--suffix",
+        metavar="TEXT",
+        type=_suffix,
+        help="put behind each name (default: the size, _x4, _x2 or _width1920 for example)",
     )
     result.add_argument("--overwrite", action="store_true", help="replace results that are there (default: skip them)")
     flags.add_size_flag(result, megapixels=50)

@@ -4,9 +4,11 @@ import sys
 
 import numpy as np
 
+from data.imresize import shrink
 from infer import cache, engines, programs, tiles
 from infer.memory import working_memory
 from infer.precision import choose_precision
+from infer.size import Size
 from infer.source import Source
 from models.errors import InputError
 from models.scale import SCALE
@@ -22,7 +24,7 @@ LUMA = np.array((0.299, 0.587, 0.114), "float32")  # ITU-R BT.601: the grey of a
 
 
 class Upscaler:
-    """Pictures to 4 times their sides, by a trained generator: `Upscaler()(rgb_uint8)`.
+    """Pictures to 4 times their sides, or less, by a trained generator: `Upscaler()(rgb_uint8)`.
 
     weights: `srgan` or `srresnet`, which come with the project, a `.pdparams` file, or a folder of the article's
         (`models/g_models/`).
@@ -70,23 +72,35 @@ class Upscaler:
         self._compute = _self_ensemble(compute) if self_ensemble else compute
         self._bytes_per_pixel = module.bytes_per_pixel(self.precision)
 
-    def __call__(self, rgb_uint8: np.ndarray) -> np.ndarray:
-        """RGB uint8 [h,w,3] to [4h,4w,3], 0..255. Raises ValueError for another type or shape."""
+    def __call__(self, rgb_uint8: np.ndarray, outscale: float = SCALE) -> np.ndarray:
+        """RGB uint8 [h,w,3] to [4h,4w,3], 0..255; or to `outscale` times its sides, above 0 and up to 4, rounded.
+
+        Raises ValueError for another type, shape or outscale.
+        """
         if rgb_uint8.dtype != np.uint8 or rgb_uint8.ndim != 3 or rgb_uint8.shape[2] != 3:
             raise ValueError(f"expected uint8 [h,w,3], got {rgb_uint8.dtype} {list(rgb_uint8.shape)}")
-        return self.upscale(rgb_uint8)
+        return self.upscale(rgb_uint8, size=Size("outscale", outscale).of(*rgb_uint8.shape[:2]))
 
-    def upscale(self, lr: np.ndarray, progress=lambda share: None, beside: int = 0) -> np.ndarray:
-        """uint8 or uint16 [h,w,3] (RGB) or [h,w,1] (grey), full range, to the same at [4h,4w,…].
+    def upscale(self, lr: np.ndarray, progress=lambda share: None, beside: int = 0, size=None) -> np.ndarray:
+        """uint8 or uint16 [h,w,3] (RGB) or [h,w,1] (grey), full range, to the same at [4h,4w,…], or at `size`.
 
         A grey picture goes through the network as RGB with three equal planes; what comes out is turned to grey.
         progress: called now and then with the share of the picture done since, 0..1.
         beside: bytes of memory to leave for what is done with the result.
-        Raises ValueError for another type or shape, or no pixels; InputError where the result does not fit the memory.
+        size: (height, width), at most 4 times the picture's: what the network makes is reduced to it by
+            `data.imresize.shrink`, bicubic and antialiased.
+        Raises ValueError for another type, shape or size, or no pixels; InputError where the result does not fit the
+        memory.
         """
         if lr.dtype not in (np.uint8, np.uint16) or lr.ndim != 3 or lr.shape[2] not in (1, 3) or not lr.size:
             raise ValueError(f"expected uint8 or uint16 [h,w,3] or [h,w,1], got {lr.dtype} {list(lr.shape)}")
         height, width, planes = lr.shape
+        size = size or (SCALE * height, SCALE * width)
+        if not (1 <= size[0] <= SCALE * height and 1 <= size[1] <= SCALE * width):
+            raise ValueError(f"size {size} is not 1 to {SCALE} times {(height, width)}")
+        is_reduced = size != (SCALE * height, SCALE * width)
+        if is_reduced:
+            beside += size[0] * size[1] * planes * lr.itemsize  # both are there for a moment
         pixels = working_memory(self.device, SCALE**2 * lr.nbytes + beside) // self._bytes_per_pixel
         sr = np.empty((SCALE * height, SCALE * width, planes), lr.dtype)
         tile = self.tile or tiles.tile_for(height, width, self._reach, pixels)
@@ -100,7 +114,7 @@ class Upscaler:
                 in_picture, in_window = tiles.kept(*window)
                 sr[in_picture] = _from_network(result[(slice(None), *in_window)], sr)
             progress(len(batch) / len(windows))
-        return sr
+        return shrink(sr, *size).copy() if is_reduced else sr  # a copy: the view would hold all of the memory
 
 
 def _program(source: Source, module) -> tuple:

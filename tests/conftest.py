@@ -13,7 +13,17 @@ from tests.helpers import fluid_files, generators, golden
 from tests.helpers.file_server import Server
 from tests.helpers.skipped import pytest_addoption, pytest_sessionfinish  # noqa: F401  pytest's hooks
 
-SLOW_FIXTURES = {"browser", "classified", "executed", "exported", "onnx_file", "paddle_folder", "passes", "upscaled"}
+SLOW_FIXTURES = {
+    "browser",
+    "classified",
+    "executed",
+    "exported",
+    "halves",
+    "onnx_file",
+    "paddle_folder",
+    "passes",
+    "upscaled",
+}
 
 
 def pytest_collection_modifyitems(items):

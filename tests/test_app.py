@@ -266,7 +266,8 @@ def upscaled(path, output, *arguments) -> bytes:
     """What `infer/upscale.py` writes for that picture."""
     line = [sys.executable, ROOT / "infer" / "upscale.py", path, "-o", output, "--format", "png", "--device", "cpu"]
     subprocess.run([*line, *arguments], check=True, capture_output=True, timeout=600)
-    return (output / f"{path.stem}_x4.png").read_bytes()
+    (written,) = output.iterdir()
+    return written.read_bytes()
 
 
 def message(tab) -> str:
@@ -313,6 +314,16 @@ class TestVisit:
         tab.locator("#go").click()
         settings = ("--weights", other_weights, "--blend", weights_file, "--alpha", "0.3", "--engine", "paddle")
         assert result(tab)[1] == upscaled(photo, tmp_path / "expected", *settings)
+
+    def test_twice_the_sides(self, visit, photo, weights_file, tmp_path):
+        tab = visit()
+        upload(tab, photo)
+        tab.locator("#outscale").get_by_label("2×").check()
+        tab.locator("#go").click()
+        name, content = result(tab)
+        assert name == "照片 1_x2.png"
+        assert content == upscaled(photo, tmp_path / "expected", "--weights", weights_file, "--outscale", "2")
+        assert "20×16 → 40×32" in tab.locator("#report").inner_text()
 
     def test_an_example_is_taken(self, visit, tmp_path):
         tab = visit()

@@ -1,6 +1,9 @@
 """The crop pipeline: what is drawn, on what it depends, and what becomes of it on the device."""
 
+import collections
 import contextlib
+import functools
+import hashlib
 import itertools
 import signal
 import subprocess
@@ -16,8 +19,10 @@ import pytest
 
 from data import crops as module
 from data.crops import Crops, destandardize, standardize
+from data.degrade import DRAWS, Photo, photo
+from data.store import open_pairs
 from models.errors import InputError
-from tests.helpers import matlab
+from tests.helpers import golden, matlab
 from tests.helpers.crops import Pictures, coordinates, made
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +71,96 @@ def test_bicubic_lr_is_matlabs():
     crops = Crops(Pictures([matlab.noise(30, 40)], ["a.png"]), 24, "bicubic", 6, True, 0)
     for lr, hr in zip(*epoch_of(crops, batch_size=3)):
         np.testing.assert_array_equal(lr, matlab.imresize(hr, 6, 6))
+
+
+def test_photo_lr_is_drawn_for_each_crop_and_made_of_it_as_it_is_turned():
+    strengths = Photo(blur=2.0, noise=5.0, jpeg=50, clean=0.3)
+    crops = made(degradation="photo", strengths=strengths, crops_per_image=10, augment=True)
+    states = crops._draws(0)[:, -1].astype(np.uint64)
+    assert len(set(states.tolist())) == 30
+    for lr, hr, uniform in zip(*epoch_of(crops, batch_size=3), module._uniform(states)):
+        np.testing.assert_array_equal(lr, photo(hr, strengths.drawn(uniform)))
+    places_of = [epoch_of(made(degradation=name, crops_per_image=10), 2)[1] for name in ("photo", "bicubic")]
+    np.testing.assert_array_equal(*places_of, err_msg="the same crops as with any other degradation")
+
+
+def splitmix64(state, word):
+    """In whole numbers of Python's, see `test_the_hash_is_splitmix64`."""
+    mixed = ((state ^ word) + 0x9E3779B97F4A7C15) % 2**64
+    mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB % 2**64
+    return mixed ^ mixed >> 31
+
+
+def test_what_photo_is_drawn_from_is_a_hash_of_seed_epoch_name_and_number():
+    """A run that is resumed, by a later version too, goes on with the same."""
+    expected = set()
+    for picture, number in itertools.product(range(3), range(2)):
+        name = int.from_bytes(hashlib.blake2b(f"{picture}.png".encode(), digest_size=8).digest(), "little")
+        state = functools.reduce(splitmix64, (7, 3, name, number), 0)
+        # The words 0 to 3 are the order's, the place's and the turn's.
+        expected.add(tuple((splitmix64(state, word) >> 11) / 2**53 for word in range(4, 4 + DRAWS)))
+    draws = made(crops_per_image=2, seed=7)._draws(3)
+    assert set(map(tuple, module._uniform(draws[:, -1].astype(np.uint64)).tolist())) == expected
+
+
+def test_what_photo_is_drawn_from_is_uniform_and_independent_of_the_place():
+    crops = made(sizes=((40, 40),) * 5, crops_per_image=4000)
+    draws = crops._draws(0)
+    uniform = module._uniform(draws[:, -1].astype(np.uint64))
+    assert uniform.shape == (20000, DRAWS) and uniform.min() >= 0 and uniform.max() < 1
+    for column in uniform.T:
+        counts = np.histogram(column, 10, (0, 1))[0]
+        assert within_chance(counts, [0.1] * 10)
+    together = np.corrcoef(np.concatenate([uniform, draws[:, 1:3]], axis=1).T)
+    assert np.abs(together - np.eye(DRAWS + 2)).max() < 5 / 20000**0.5
+
+
+class TestPairs:
+    """Crops whose LR is given."""
+
+    def made(self, sizes=((40, 51), (43, 36), (24, 27)), **changes):
+        """LR of noise, and HR that shows each of its pixels 4×4 times, with some more at the right and the bottom."""
+        lr = [matlab.noise(height // 4, width // 4) for height, width in sizes]
+        hr = [
+            np.pad(one.repeat(4, 0).repeat(4, 1), ((0, height % 4), (0, width % 4), (0, 0)), mode="edge")
+            for one, (height, width) in zip(lr, sizes)
+        ]
+        names = [f"{i}.png" for i in range(len(sizes))]
+        settings = {"crops_per_image": 20, "augment": False, "seed": 0, **changes}
+        return Crops(Pictures(hr, names), 24, "bilinear", lr_pictures=Pictures(lr, names), **settings)
+
+    @pytest.mark.parametrize("augment", [False, True])
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_lr_shows_what_hr_shows_however_it_is_turned(self, augment, workers):
+        crops = self.made(augment=augment)
+        pairs = list(zip(*epoch_of(crops, batch_size=4, workers=workers)))
+        assert len(pairs) == 60
+        for lr, hr in pairs:
+            np.testing.assert_array_equal(hr, lr.repeat(4, 0).repeat(4, 1))
+        kinds = {tuple(lr[0, 0]) for lr, _ in pairs}
+        assert len(kinds) > 30, "from many places"
+
+    def test_every_place_is_taken_to_the_last_whole_one_and_none_beyond(self):
+        crops = self.made(sizes=((35, 32),), crops_per_image=300)
+        counts = collections.Counter(map(tuple, crops._draws(0)[:, 1:3].tolist()))
+        assert set(counts) == {(top, left) for top in (0, 4, 8) for left in (0, 4, 8)}
+        assert within_chance(list(counts.values()), [1 / 9] * 9)
+
+    @golden.needs_data
+    @pytest.mark.parametrize("augment, within", [(False, 0), (True, 2)])
+    def test_the_benchmarks_pairs_are_aligned(self, augment, within, tmp_path):
+        """MATLAB's LR: within a crop, away from its border, it is what the HR crop gives.
+
+        To two levels where it is turned, as one axis comes before the other.
+        """
+        folder = golden.DATA / "Set5"
+        hr, lr = open_pairs(folder / "HR", folder / "LRbicx4", 96, tmp_path)
+        assert len(hr) == 5
+        crops = Crops(hr, 96, "bilinear", 8, augment, 0, lr_pictures=lr)
+        for small, large in zip(*epoch_of(crops, batch_size=4)):
+            difference = small.astype(int) - matlab.imresize(large, 24, 24)
+            assert np.abs(difference[4:-4, 4:-4]).max() <= within
 
 
 @pytest.mark.slow
@@ -134,6 +229,8 @@ def test_what_is_drawn_does_not_depend_on_the_other_pictures():
     two = Crops(Pictures(three.pictures[1:], three.pictures.names[1:]), 24, "bilinear", 4, False, 0)
     for epoch in range(3):
         assert places(two, epoch) == [place for place in places(three, epoch) if place[0] != 0]
+        rest = three._draws(epoch)
+        np.testing.assert_array_equal(two._draws(epoch)[:, -1], rest[rest[:, 0] != 0, -1])
 
 
 def test_what_is_drawn_stays_the_same_in_later_versions():
@@ -180,17 +277,19 @@ def test_an_epoch_takes_every_picture_once_in_another_order_each_time():
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_workers_change_nothing(workers):
-    crops = made(crops_per_image=20, augment=True)
+@pytest.mark.parametrize("degradation", ["bilinear", "photo"])
+def test_workers_change_nothing(workers, degradation):
+    settings = {"crops_per_image": 20, "augment": True, "degradation": degradation}
     for with_workers, without in zip(
-        epoch_of(crops, 3, 4, workers=workers), epoch_of(made(crops_per_image=20, augment=True), 3, 4, workers=0)
+        epoch_of(made(**settings), 3, 4, workers=workers), epoch_of(made(**settings), 3, 4, workers=0)
     ):
         np.testing.assert_array_equal(with_workers, without)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_epoch_goes_on_in_its_middle_without_making_what_is_left_out(workers):
-    crops = made(crops_per_image=8, kind=Watched)
+@pytest.mark.parametrize("degradation", ["bilinear", "photo"])
+def test_an_epoch_goes_on_in_its_middle_without_making_what_is_left_out(workers, degradation):
+    crops = made(crops_per_image=8, kind=Watched, degradation=degradation)
     whole = epoch_of(crops, 2, 4)
     for start in (0, 1, 5, 6):
         crops.pictures.asked = 0
@@ -202,8 +301,9 @@ def test_an_epoch_goes_on_in_its_middle_without_making_what_is_left_out(workers)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_processes_share_each_batch_without_overlap(count):
-    crops = made(crops_per_image=8, kind=Watched)
+@pytest.mark.parametrize("degradation", ["bilinear", "photo"])
+def test_processes_share_each_batch_without_overlap(count, degradation):
+    crops = made(crops_per_image=8, kind=Watched, degradation=degradation)
     whole = list(crops.batches(1, 6))
     shares = []
     for rank in range(count):

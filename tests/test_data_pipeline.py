@@ -94,7 +94,7 @@ def test_the_articles_way_makes_its_batches():
                 np.testing.assert_array_equal(one_lr, cv2.resize(one_hr, (6, 6)))
 
 
-@pytest.mark.parametrize("degradation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("degradation", ["bilinear", "bicubic", "photo"])
 def test_a_file_a_crop_makes_the_same_from_files(degradation, tmp_path):
     pictures = [coordinates(40, 50, blue) for blue in range(4)]
     paths = [tmp_path / f"{i}.png" for i in range(4)]
@@ -107,7 +107,8 @@ def test_a_file_a_crop_makes_the_same_from_files(degradation, tmp_path):
             assert is_window(one_hr, pictures)
             drawn.add(one_hr[0, 0, 2])
             difference = one_lr.astype(int) - cv2.resize(one_hr, (6, 6))
-            assert np.abs(difference).max() <= (0 if degradation == "bilinear" else 1)  # they agree on a ramp's inside
+            # They agree on a ramp's inside; photo's noise has 5 levels on the average, and its JPEG loses some.
+            assert np.abs(difference).max() <= {"bilinear": 0, "bicubic": 1, "photo": 60}[degradation]
     assert drawn == set(range(4)), "every file once"
 
 

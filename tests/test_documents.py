@@ -72,6 +72,10 @@ ELSEWHERE = {
         "tests/test_data_pipeline.py::test_it_prints_every_way_for_every_kind_of_crop",
         "--memory writes 6.6 GB",
     ),
+    "benchmarks/photo_degradation.py": (
+        "tests/test_photo_degradation.py::test_it_draws_sixteen_different_ones",
+        "it needs larger pictures",
+    ),
     "infer/app.py": (
         "tests/test_app.py::test_a_photo_is_uploaded_compared_and_downloaded",
         "it serves until it is stopped",

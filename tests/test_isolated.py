@@ -12,6 +12,7 @@ from PIL import Image, ImageCms
 
 from data.picture import Picture
 from infer import isolated
+from infer.size import Size
 from models.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -60,6 +61,15 @@ class TestResult:
         expected = commands / f"{Path(kind).stem}_x4.png"
         assert made.target.name == expected.name
         assert made.target.read_bytes() == expected.read_bytes()
+
+    def test_a_smaller_one_is_called_by_its_size_and_has_views_of_it(self, pictures, weights_file, tmp_path):
+        half = isolated.upscale(
+            pictures / "照片.png", tmp_path / "results", settings(weights_file), LIMIT, size=Size("outscale", 2)
+        )
+        assert half.target.name == "照片_x2.png" and "15×12 → 30×24" in half.report
+        for path in (half.target, half.before, half.after):
+            with Image.open(path) as image:
+                assert image.size == (30, 24)
 
     def test_the_report_says_what_was_done_and_what_a_png_cannot_hold(self, weights_file, tmp_path):
         pages = [Image.new("RGB", (6, 4), colour) for colour in ("red", "blue")]

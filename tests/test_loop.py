@@ -104,6 +104,27 @@ def test_another_recipe_is_refused_unless_told_to(train, tmp_path, capsys, chang
 
 
 @pytest.mark.slow
+def test_the_strengths_of_photo_are_the_recipes_where_it_is_the_degradation(train):
+    train(pretrain_g, "--epochs", 0, "--degradation", "photo")
+    with pytest.raises(InputError, match="photo-noise 10.0 there, 20.0 here"):
+        train(pretrain_g, "--epochs", 1, "--resume", "--degradation", "photo", "--photo-noise", 20)
+    with pytest.raises(InputError, match="degradation photo there, bilinear here"):
+        train(pretrain_g, "--epochs", 1, "--resume")
+
+
+@pytest.mark.slow
+def test_a_checkpoint_from_before_photo_is_gone_on_from(train, tmp_path):
+    train(pretrain_g, "--epochs", 0)
+    (path,) = checkpoint.listed(checkpoint.folder_of(tmp_path, STAGE1))
+    arrays, note = checkpoint.load(path)
+    older = {name: value for name, value in note["recipe"].items() if not name.startswith("photo_")}
+    assert len(older) == len(note["recipe"]) - 4
+    checkpoint.save(path, arrays, {**note, "recipe": older})
+    train(pretrain_g, "--epochs", 1, "--resume")
+    assert max(checkpoint_epochs(tmp_path)) == 2
+
+
+@pytest.mark.slow
 def test_where_the_rate_follows_the_runs_length_its_length_is_the_recipes(train):
     train(pretrain_g, "--epochs", 1, "--schedule", "cosine")
     with pytest.raises(InputError, match="pretrain-epochs 1 there, 3 here"):
@@ -123,6 +144,71 @@ def test_other_pictures_are_refused_unless_told_to(train, photographs, tmp_path)
     assert "added: xa.png, xb.jpg, xc.bmp, x照片 d.png; removed: a.png, b.jpg, c.bmp, 照片 d.png." in said
     train(pretrain_g, *others, "--new-recipe")
     assert max(checkpoint_epochs(tmp_path)) == 2
+
+
+@pytest.fixture
+def pairs(photographs, tmp_path):
+    """The flags for the photographs and LR of theirs, in folders of the test's own."""
+    for name in ("hr", "lr"):
+        (tmp_path / name).mkdir()
+    for path in photographs.glob("[!.]*"):
+        (tmp_path / "hr" / path.name).write_bytes(path.read_bytes())
+        bgr = cv2.imdecode(np.fromfile(path, "uint8"), cv2.IMREAD_COLOR)
+        lr = cv2.resize(bgr, (bgr.shape[1] // 4, bgr.shape[0] // 4), interpolation=cv2.INTER_AREA)
+        (tmp_path / "lr" / f"{path.stem}x4.png").write_bytes(cv2.imencode(".png", lr)[1].tobytes())
+    return ["--data", tmp_path / "hr", "--lr-data", tmp_path / "lr"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, said", [("hr/a.png", r"a.png and ax4.png \("), ("lr/cx4.png", r"c.bmp and cx4.png \(")])
+def test_pairs_of_which_one_was_changed_are_refused(train, pairs, tmp_path, name, said):
+    """Of the same name and size in pixels."""
+    train(pretrain_g, "--epochs", 0, *pairs)
+    train(pretrain_g, "--epochs", 1, "--resume", *pairs)
+    bgr = cv2.imread(str(tmp_path / name))
+    cv2.imwrite(str(tmp_path / name), bgr[::-1] // 2)
+    with pytest.raises(InputError, match=rf"the pairs: changed: {said}\w+\+\w+ there, \w+\+\w+ here\)\. Give"):
+        train(pretrain_g, "--epochs", 2, "--resume", *pairs)
+    assert max(checkpoint_epochs(tmp_path)) == 2
+
+
+@pytest.mark.slow
+def test_given_lr_and_lr_that_is_made_are_not_taken_for_each_other(train, pairs, tmp_path):
+    made = pairs[:2]
+    train(pretrain_g, "--epochs", 0, *pairs)
+    with pytest.raises(InputError, match="LR pictures given by --lr-data there, made of HR here"):
+        train(pretrain_g, "--epochs", 1, "--resume", *made)
+    train(pretrain_g, "--epochs", 1, "--resume", "--new-recipe", *made)
+    with pytest.raises(InputError, match="LR pictures made of HR there, given by --lr-data here"):
+        train(pretrain_g, "--epochs", 2, "--resume", *pairs)
+
+
+@pytest.mark.slow
+def test_what_is_trained_on_is_the_lr_that_is_given(train, pairs, tmp_path, capsys):
+    results = []
+    for epoch, change in enumerate((lambda bgr: bgr, lambda bgr: bgr, lambda bgr: 255 - bgr)):
+        for path in (tmp_path / "lr").glob("*.png"):
+            bgr = cv2.imdecode(np.fromfile(path, "uint8"), cv2.IMREAD_COLOR)
+            path.write_bytes(cv2.imencode(".png", change(bgr))[1].tobytes())
+        output = tmp_path / f"output {epoch}"
+        train(pretrain_g, "--epochs", 0, *pairs, "--augment", "--output", output)
+        results.append(weights.read_pdparams(output / "pretrain_g.pdparams")["out_conv.weight"])
+    np.testing.assert_array_equal(results[0], results[1])
+    assert np.abs(results[0] - results[2]).max() > 1e-6
+    assert f"4 pictures of {tmp_path / 'hr'}, LR of {tmp_path / 'lr'}: " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_pairs_that_do_not_match_are_named_before_the_first_step(train, pairs, tmp_path):
+    (tmp_path / "lr" / "ax4.png").unlink()
+    cv2.imwrite(str(tmp_path / "lr" / "bx4.png"), np.zeros((9, 9, 3), "uint8"))
+    with pytest.raises(
+        InputError, match=r"(?s)2 of 4 .*lacks the LR picture of .*a\.png.*bx4\.png has 9x9.*--skip-bad"
+    ):
+        train(pretrain_g, "--epochs", 0, *pairs)
+    assert not (tmp_path / "pretrain_g.pdparams").exists()
+    train(pretrain_g, "--epochs", 0, *pairs, "--skip-bad")
+    assert (tmp_path / "pretrain_g.pdparams").exists()
 
 
 @pytest.mark.slow

@@ -42,6 +42,11 @@ def test_the_articles_numbers():
         "d_rate": 1.0,
         "d_warmup": 0,
         "label_smoothing": 0.0,
+        # Of another degradation than its own.
+        "photo_blur": 3.0,
+        "photo_noise": 10.0,
+        "photo_jpeg": 40,
+        "photo_clean": 0.2,
     }
     assert dataclasses.asdict(RECIPES["article"]) == published
 
@@ -82,6 +87,12 @@ def test_stage_2_has_the_same_article_and_paper():
         {"vgg_weight": -1.0},
         {"adv_weight": float("inf")},
         {"degradation": "nearest"},
+        {"photo_blur": -0.1},
+        {"photo_blur": float("nan")},
+        {"photo_noise": 256.0},
+        {"photo_jpeg": 0},
+        {"photo_jpeg": 101},
+        {"photo_clean": 1.1},
         {"vgg_layer": "fc6"},
         {"pretrain_schedule": "linear"},
         {"gan_schedule": ""},

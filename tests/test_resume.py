@@ -38,9 +38,21 @@ def init(photographs, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def flags(photographs, init):
-    """{command: its flags}; stage 2 with a moving average and a schedule, so that these are resumed too."""
+    """{command: its flags}; stage 2 with a moving average, a schedule and random LR, so that these are resumed too."""
     common = ["--data", photographs, *RUN]
-    extra = ["--init", init, "--no-vgg", "--ema", 0.9, "--schedule", "cosine", "--d-warmup", 3]
+    extra = [
+        "--init",
+        init,
+        "--no-vgg",
+        "--ema",
+        0.9,
+        "--schedule",
+        "cosine",
+        "--d-warmup",
+        3,
+        "--degradation",
+        "photo",
+    ]
     return {"pretrain_g.py": common, "train_gan.py": [*common, *extra]}
 
 

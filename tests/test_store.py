@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from data import store
-from data.store import open_store
+from data.store import open_pairs, open_store
 from models.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -412,3 +412,110 @@ def test_a_file_that_goes_away_while_it_is_in_use_is_named(photographs, damage):
             os.truncate(path, 300 if damage == "cut" else 0)
     with pytest.raises(InputError, match=r"\.npy, decoded from 04\.png, was removed or changed: start again"):
         pictures[4]
+
+
+# -------------------------------------------------------------------------------------------------------------- pairs
+
+
+@pytest.fixture
+def paired(tmp_path):
+    """{HR path: its LR path} of five pictures that belong together, and their folders; LR is called in several ways."""
+    names = {
+        "a.png": "a.png",
+        "b.png": "bx4.png",
+        "c_HR.png": "c_LR.png",
+        "d.png": "d_x4.png",
+        "照片 e.png": "照片 e.png",
+    }
+    for folder in ("hr", "lr"):
+        (tmp_path / folder).mkdir()
+    for i, (hr, lr) in enumerate(names.items()):
+        write_png(tmp_path / "hr" / hr, noise(i, 40 + i, 51 - i))  # few are multiples of 4
+        write_png(tmp_path / "lr" / lr, noise(100 + i, (40 + i) // 4, (51 - i) // 4))
+    return {tmp_path / "hr" / hr: tmp_path / "lr" / lr for hr, lr in names.items()}
+
+
+def open_both(paired, hr_size=24, **settings):
+    hr_path, lr_path = next(iter(paired.items()))
+    return open_pairs(hr_path.parent, lr_path.parent, hr_size, **settings)
+
+
+def test_pairs_are_in_the_same_order_whatever_they_are_called(paired, tmp_path, capsys):
+    write_png(tmp_path / "lr" / "aa.png", noise(9, 10, 10))
+    hr, lr = open_both(paired)
+    assert hr.sources == list(paired) and lr.sources == list(paired.values())
+    assert lr.names[1] == "bx4.png" and len(hr) == len(lr) == 5
+    for i in range(5):
+        np.testing.assert_array_equal(hr[i], noise(i, 40 + i, 51 - i))
+        np.testing.assert_array_equal(lr[i], noise(100 + i, (40 + i) // 4, (51 - i) // 4))
+    assert "LR pictures without HR, passed over: aa.png" in capsys.readouterr().err
+    assert hr.folder == tmp_path / "hr" / ".decoded" and lr.folder == tmp_path / "lr" / ".decoded"
+    assert len(decoded(tmp_path / "lr")) == 5, "what belongs to none is not decoded"
+
+
+def test_pairs_are_decoded_once(paired, tmp_path):
+    open_both(paired)
+    before = decoded(tmp_path / "hr"), decoded(tmp_path / "lr")
+    open_both(paired)
+    assert (decoded(tmp_path / "hr"), decoded(tmp_path / "lr")) == before
+
+
+def spoil_pairs(paired):
+    """Each pair but the last in another way; what is to be said of them."""
+    (a, b, c, d, _), (lr_a, lr_b, _, lr_d, _) = paired.keys(), paired.values()
+    lr_a.unlink()
+    write_png(lr_b, noise(3, 10, 11))
+    c.write_bytes(b"not a picture")
+    lr_d.write_bytes(lr_d.read_bytes()[:60])
+    return {
+        a: f"{lr_a.parent} lacks the LR picture of {a}: expected a.png or ax4.png, 12x10 pixels",
+        b: f"{lr_b} has 11x10 pixels; expected 12x10, a quarter of {b}",
+        c: f"{c} cannot be read as a picture",
+        d: f"{lr_d} cannot be read as a picture",
+    }
+
+
+def test_all_that_does_not_match_is_named_at_once(paired):
+    reasons = spoil_pairs(paired)
+    with pytest.raises(InputError) as raised:
+        open_both(paired)
+    lines = str(raised.value).splitlines()
+    assert lines[0] == "4 of 5 pictures cannot be used:" and "--skip-bad" in lines[-1] and len(lines) == 6
+    for line, reason in zip(lines[1:], reasons.values()):
+        assert line.strip().startswith(reason)
+
+
+def test_of_one_pair_all_that_is_wrong_is_named(paired):
+    hr_path, lr_path = next(iter(paired.items()))
+    write_png(hr_path, noise(1, 20, 30))
+    with pytest.raises(InputError) as raised:
+        open_both(paired)
+    assert "1 of 5" in str(raised.value)
+    assert f"{hr_path}: 30×20 is smaller than the 24×24 crop" in str(raised.value)
+    assert f"{lr_path} has 12x10 pixels; expected 7x5" in str(raised.value)
+
+
+def test_pairs_that_cannot_be_used_are_left_out_as_pairs(paired, capsys):
+    reasons = spoil_pairs(paired)
+    hr, lr = open_both(paired, skip_bad=True)
+    last = list(paired)[-1]
+    assert hr.sources == [last] and lr.sources == [paired[last]]
+    printed = capsys.readouterr().out
+    assert all(reason in printed for reason in reasons.values())
+
+
+def test_without_any_lr_none_is_left(paired, tmp_path):
+    for path in paired.values():
+        path.unlink()
+    write_png(tmp_path / "lr" / "another.png", noise(9, 10, 10))
+    (tmp_path / "lr").chmod(0o555)
+    try:
+        with pytest.raises(InputError, match="5 of 5 .*(?s:.)*none is left"):
+            open_both(paired, skip_bad=True, otherwise=tmp_path / "decoded")
+    finally:
+        (tmp_path / "lr").chmod(0o755)
+
+
+def test_a_folder_is_not_its_own_lr(paired, tmp_path):
+    with pytest.raises(InputError, match=r"5 of 5(?s:.)*a.png has 51x40 pixels; expected 12x10"):
+        open_pairs(tmp_path / "hr", tmp_path / "hr", 24)

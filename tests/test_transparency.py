@@ -7,15 +7,16 @@ from PIL import Image
 from data.imresize import enlarge, imresize
 from data.picture import Picture, read_picture
 from infer.jobs import Job
+from infer.size import Size
 from infer.upscale import hidden_filled, upscale_picture
+from tests.helpers import matlab
 
 
 class Bicubic:
     """In place of an upscaler: bicubic enlargement, in which dark pixels darken their neighbours as in a network."""
 
-    def upscale(self, lr, progress, beside):
-        planes = [imresize(np.ascontiguousarray(lr[..., i]), 4 * len(lr), 4 * lr.shape[1]) for i in range(lr.shape[2])]
-        return np.stack(planes, axis=2)
+    def upscale(self, lr, progress, beside, size):
+        return imresize(lr, *size)
 
 
 def disc(dtype, planes: int, softness: float) -> Picture:
@@ -37,7 +38,15 @@ def test_a_light_disc_has_no_dark_rim(tmp_path, dtype, planes, softness):
     seen = sr.colour[sr.alpha > 0]
     assert seen.size and (seen == picture.colour[20, 24]).all()
     # The same kernel on the colours as they are does give a rim: this test can fail.
-    assert (Bicubic().upscale(picture.colour, None, 0)[sr.alpha > 0] < 0.95 * picture.colour[20, 24]).any()
+    assert (Bicubic().upscale(picture.colour, None, 0, (160, 192))[sr.alpha > 0] < 0.95 * picture.colour[20, 24]).any()
+
+
+def test_a_smaller_result_has_no_rim_and_a_smooth_alpha(tmp_path):
+    picture = disc(np.uint8, 3, 3)
+    sr = upscale_picture(Bicubic(), picture, Job(tmp_path / "a.png", tmp_path / "b.png"), None, Size("outscale", 1.5))
+    assert (sr.colour[sr.alpha > 0] == picture.colour[20, 24]).all()
+    difference = sr.alpha - matlab.imresize(picture.alpha, 60, 72).astype(int)
+    assert np.abs(difference).max() <= 1
 
 
 def test_on_white_it_is_what_premultiplied_colours_give(tmp_path):

@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 from infer import Upscaler
 from models import weights
 from models.generator import Generator
+from tests.helpers import matlab
 
 ROOT = Path(__file__).resolve().parents[1]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -300,6 +301,104 @@ class TestFlags:
         result = run(pictures, "-o", tmp_path / "o", "--weights", trained, *flags)
         assert result.returncode == 2 and flags[0] in result.stderr
         assert not (tmp_path / "o").exists()
+
+
+HALVED = ("alpha.png", "deep.png", "grey and alpha.png", "photo.JPG", "scan.tif", "turned.png", "web.webp")
+
+
+@pytest.fixture(scope="module")
+def halves(pictures, trained, cache, tmp_path_factory):
+    output = tmp_path_factory.mktemp("halves")
+    files = [pictures / kind for kind in HALVED]
+    flags = ["--weights", trained, "--precision", "fp32", "--outscale", 2]
+    result = run(*files, "-o", output, *flags, env=cache)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("7 pictures, 0.0 megapixels")
+    return output
+
+
+class TestSize:
+    @pytest.mark.slow
+    def test_twice_is_called_x2(self, halves):
+        assert sorted(os.listdir(halves)) == sorted(kind.replace(".", "_x2.") for kind in HALVED)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        "name", ["alpha{}.png", "grey and alpha{}.png", "scan{}.tif", "turned{}.png", "web{}.webp"]
+    )
+    def test_twice_is_matlabs_reduction_of_4_times(self, upscaled, halves, name):
+        """Colour to a bit; the alpha is enlarged from the picture's own, which differs by less than it is smoothed."""
+        large, half = pixels(upscaled[0] / name.format("_x4")), pixels(halves / name.format("_x2"))
+        large, half = (one if one.ndim == 3 else one[..., None] for one in (large, half))
+        planes = half.shape[2] - ("alpha" in name)
+        reduced = matlab.imresize(large, half.shape[0], half.shape[1])
+        assert (2 * half.shape[0], 2 * half.shape[1], half.shape[2]) == large.shape
+        np.testing.assert_array_equal(half[..., :planes], reduced[..., :planes])
+        assert np.abs(half[..., planes:] - reduced[..., planes:].astype(int)).max(initial=0) < 8
+
+    @pytest.mark.slow
+    def test_16_bits_and_the_profile_are_kept(self, upscaled, halves):
+        large, half = (
+            cv2.imdecode(np.fromfile(folder / name, "uint8"), cv2.IMREAD_UNCHANGED)
+            for folder, name in ((upscaled[0], "deep_x4.png"), (halves, "deep_x2.png"))
+        )
+        assert half.dtype == np.uint16
+        np.testing.assert_array_equal(half, matlab.imresize(large, 24, 30))
+        with Image.open(halves / "photo_x2.JPG") as image:
+            assert image.info["icc_profile"] == SRGB and image.size == (30, 24)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        "flags, name, size",
+        [
+            (["--width", 50], "colour_width50.png", (50, 40)),
+            (["--height", 9], "colour_height9.png", (11, 9)),
+            (["--longest", 60], "colour_longest60.png", (60, 48)),
+            (["--longest", 31, "--suffix", ""], "colour.png", (31, 25)),
+            (["--outscale", 1.5, "--format", "jpg"], "colour_x1.5.jpg", (23, 18)),
+        ],
+    )
+    def test_pixels_and_other_factors(self, pictures, trained, cache, tmp_path, flags, name, size):
+        result = run(pictures / "colour.png", "-o", tmp_path, "--weights", trained, *flags, env=cache)
+        assert result.returncode == 0, result.stderr
+        assert os.listdir(tmp_path) == [name]
+        with Image.open(tmp_path / name) as image:
+            assert image.size == size
+
+    @pytest.mark.slow
+    def test_a_picture_too_small_for_the_size_is_named_and_the_others_go_on(self, pictures, trained, cache, tmp_path):
+        Image.new("RGB", (20, 10), "teal").save(tmp_path / "larger.png")
+        files = [pictures / "colour.png", tmp_path / "larger.png"]
+        result = run(*files, "-o", tmp_path / "o", "--weights", trained, "--width", 61, env=cache)
+        assert result.returncode == 1
+        assert f"error: {files[0]}: its 15x12 pixels can become 60x48 at most" in result.stderr
+        assert "give --width 60 or less" in result.stderr and "1 of 2 could not be upscaled" in result.stderr
+        assert os.listdir(tmp_path / "o") == ["larger_width61.png"]
+
+    @pytest.mark.slow
+    def test_results_of_that_size_are_not_upscaled_again(self, pictures, trained, cache, tmp_path):
+        Image.new("RGB", (20, 10), "teal").save(tmp_path / "a.png")
+        for said in ("1 picture,", "0 pictures,"):
+            result = run(tmp_path, "-o", tmp_path, "--weights", trained, "--outscale", 2, env=cache)
+            assert result.returncode == 0 and result.stdout.startswith(said)
+        assert sorted(os.listdir(tmp_path)) == ["a.png", "a_x2.png"]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        "flags, words",
+        [
+            (["--outscale", "0"], "above 0 and up to 4"),
+            (["--outscale", "4.1"], "above 0 and up to 4"),
+            (["--outscale", "nan"], "above 0 and up to 4"),
+            (["--width", "0"], "1 or more"),
+            (["--longest", "1.5"], "1 or more"),
+            (["--width", "10", "--height", "10"], "not allowed with"),
+            (["--outscale", "4", "--longest", "10"], "not allowed with"),
+        ],
+    )
+    def test_sizes_that_cannot_be_are_exit_status_2(self, flags, words, pictures, tmp_path):
+        result = run(pictures, "-o", tmp_path / "o", "--weights", "none.pdparams", *flags)
+        assert result.returncode == 2 and words in result.stderr and flags[-2] in result.stderr
 
 
 @pytest.mark.slow

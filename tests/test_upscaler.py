@@ -15,7 +15,7 @@ from infer.precision import cpu_bf16
 from infer.upscaler import CHECKED
 from models import weights
 from models.errors import InputError
-from tests.helpers import generators, golden
+from tests.helpers import generators, golden, matlab
 from tests.helpers.generators import REACH, levels
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -317,6 +317,56 @@ def test_called_with_what_is_no_rgb_uint8_picture(any_upscaler, bad):
 def test_upscale_with_what_is_no_picture(any_upscaler, bad):
     with pytest.raises(ValueError):
         any_upscaler.upscale(bad)
+
+
+# ---------------------------------------------------------------------------------------------------- smaller results
+
+
+def halved(sr):
+    """The same at half the sides, by MATLAB's arithmetic."""
+    return matlab.imresize(sr, sr.shape[0] // 2, sr.shape[1] // 2)
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("tile", [None, 20])
+def test_half_of_4_times_is_matlabs_reduction_of_the_whole(repeating, planes, dtype, tile):
+    lr = noise(30, 50, planes, dtype)
+    upscale = repeating(10**6, tile=tile).upscale
+    found = upscale(lr, size=(60, 100))
+    np.testing.assert_array_equal(found, halved(lr.repeat(4, 0).repeat(4, 1)))
+    assert found.dtype == dtype and found.flags.owndata and found.flags.c_contiguous
+
+
+def test_a_factor_is_given_to_the_function(repeating):
+    upscale, lr = repeating(10**6), noise(14, 9)
+    large = lr.repeat(4, 0).repeat(4, 1)
+    np.testing.assert_array_equal(upscale(lr, outscale=4), large)
+    np.testing.assert_array_equal(upscale(lr, 2), halved(large))
+    assert upscale(lr, outscale=1.5).shape == (21, 14, 3)  # of 13.5 columns
+    # A network that repeats pixels: a quarter of its result is the picture, smoothed by no more than bicubic does.
+    np.testing.assert_array_equal(upscale(lr, outscale=1), matlab.imresize(large, 14, 9))
+
+
+@pytest.mark.parametrize("outscale", [0, -1, 4.5, float("nan")])
+def test_a_factor_that_cannot_be(repeating, outscale):
+    with pytest.raises(ValueError, match="outscale"):
+        repeating(10**6)(noise(4, 4), outscale)
+
+
+@pytest.mark.parametrize("size", [(0, 4), (17, 16), (16, 17)])
+def test_a_size_that_cannot_be(repeating, size):
+    with pytest.raises(ValueError, match="size"):
+        repeating(10**6).upscale(noise(4, 4), size=size)
+
+
+def test_room_is_left_for_both_pictures(repeating, monkeypatch):
+    asked = []
+    upscale = repeating(10**6).upscale
+    monkeypatch.setattr(upscaler, "working_memory", lambda device, result: asked.append(result) or 10**9)
+    upscale(noise(10, 20, dtype="uint16"), beside=7)
+    upscale(noise(10, 20, dtype="uint16"), beside=7, size=(15, 30))
+    assert asked == [40 * 80 * 6 + 7, 40 * 80 * 6 + 15 * 30 * 6 + 7]
 
 
 # --------------------------------------------------------------------------------------------------- self-ensemble

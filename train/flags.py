@@ -11,7 +11,7 @@ import paddle
 
 from data import command, lpips
 from data.crops import DEFAULT_WORKERS, Crops
-from data.store import open_store
+from data.store import open_pairs, open_store
 from models.errors import InputError
 from models.files import check_apart
 from models.shipped import NAMES, weights_path
@@ -39,6 +39,12 @@ def parser(description: str, stage: str) -> argparse.ArgumentParser:
     """The flags of both training commands. stage: `pretrain` or `gan`, whose epochs `--epochs` sets."""
     result = command.parser(description)
     result.add_argument("--data", metavar="DIR", help=f"folder of photographs (default: {' or '.join(DATA_FOLDERS)})")
+    result.add_argument(
+        "--lr-data",
+        metavar="DIR",
+        help="folder of their LR pictures, at a quarter of the sides and called the same or NAMEx4.EXT (default: LR is "
+        "made as --degradation says)",
+    )
     result.add_argument("--output", metavar="DIR", default=OUTPUT, help=f"folder of the results (default: {OUTPUT})")
     result.add_argument(
         "--init",
@@ -154,13 +160,19 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
     if arguments.new_recipe and not arguments.resume:
         parser.error("--new-recipe requires --resume")
     given = {field.name: getattr(arguments, field.name, None) for field in dataclasses.fields(Recipe)}
+    if arguments.lr_data and given["degradation"]:
+        parser.error("--degradation is how LR is made, and --lr-data brings LR: give one of them")
     try:
-        return dataclasses.replace(
+        recipe = dataclasses.replace(
             RECIPES_OF[arguments.stage][arguments.recipe],
             **{name: value for name, value in given.items() if value is not None},
         )
     except ValueError as error:
         parser.error("--" + re.sub(f"^({'|'.join(INIT)})-", "", str(error)))
+    strengths = [name for name, value in given.items() if name.startswith("photo_") and value is not None]
+    if strengths and recipe.degradation != "photo":
+        parser.error(f"--{strengths[0].replace('_', '-')} is of --degradation photo: give both, or neither")
+    return recipe
 
 
 def start(arguments: argparse.Namespace, recipe: Recipe, result: str) -> None:
@@ -170,7 +182,12 @@ def start(arguments: argparse.Namespace, recipe: Recipe, result: str) -> None:
     Raises InputError if that device is not there, the batch cannot be divided among the processes, or `--output`
     cannot be used or is read.
     """
-    folders = [("--data", arguments.data), ("--valid", arguments.valid), ("--vgg19", arguments.vgg19)]
+    folders = [
+        ("--data", arguments.data),
+        ("--lr-data", arguments.lr_data),
+        ("--valid", arguments.valid),
+        ("--vgg19", arguments.vgg19),
+    ]
     init = [] if arguments.resume else [("--init", arguments.init)]
     written = Path(arguments.output)
     check_apart(folders + init, folders=[("--output", written)])
@@ -199,7 +216,11 @@ def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
     # Process 0 decodes what is not decoded yet, the others then find it.
     if not parallel.is_main():
         parallel.meet()
-    pictures = open_store(folder, recipe.hr_size, Path(arguments.output) / "decoded", arguments.skip_bad)
+    settings = (recipe.hr_size, Path(arguments.output) / "decoded", arguments.skip_bad)
+    if arguments.lr_data:
+        pictures, lr_pictures = open_pairs(folder, arguments.lr_data, *settings)
+    else:
+        pictures, lr_pictures = open_store(folder, *settings), None
     if parallel.is_main():
         parallel.meet()
     crops = Crops(
@@ -209,10 +230,14 @@ def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
         crops_per_image=recipe.crops_per_image,
         augment=recipe.augment,
         seed=recipe.seed,
+        strengths=recipe.photo,
+        lr_pictures=lr_pictures,
     )
+    lr = f", LR of {arguments.lr_data}" if arguments.lr_data else ""
     steps = crops.steps(recipe.batch_size)
     print(
-        f"{len(pictures)} pictures of {folder}: {steps} steps of {recipe.batch_size} an epoch, on {paddle.get_device()}"
+        f"{len(pictures)} pictures of {folder}{lr}: {steps} steps of {recipe.batch_size} an epoch, "
+        f"on {paddle.get_device()}"
     )
     return crops
 

@@ -2,6 +2,7 @@
 
     python train/pretrain_g.py                                    the article's recipe on DIV2K
     python train/pretrain_g.py --data photos --batch-size 4       on pictures of your own
+    python train/pretrain_g.py --data hr --lr-data lr             on pairs of HR and LR pictures
     python train/pretrain_g.py --recipe paper                     the paper's recipe
     python train/pretrain_g.py --resume                           continue where the last run stopped
 

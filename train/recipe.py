@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from data.degrade import DEGRADATIONS
+from data.degrade import NAMES, Photo
 from models.vgg19 import LAYERS
 from train.schedule import SCHEDULES
 
@@ -29,7 +29,18 @@ class Recipe:
     gan_schedule: str = _field("constant", "stage 2's learning rate over the run: constant, step or cosine")
     beta1: float = _field(0.9, "Adam's decay of the first moment, 0 to 1")
     hr_size: int = _field(384, "side of the HR crop in pixels, a multiple of 4; the LR crop is a quarter of it")
-    degradation: str = _field("bilinear", "how LR is made: bilinear (cv2.resize) or bicubic (MATLAB's imresize)")
+    degradation: str = _field(
+        "bilinear",
+        "how LR is made: bilinear (cv2.resize), bicubic (MATLAB's imresize) or photo (blur, noise and JPEG too)",
+    )
+    photo_blur: float = _field(
+        Photo().blur, "degradation photo: largest standard deviation of its blur in HR pixels; 0: none"
+    )
+    photo_noise: float = _field(
+        Photo().noise, "degradation photo: largest standard deviation of its noise in grey levels; 0: none"
+    )
+    photo_jpeg: int = _field(Photo().jpeg, "degradation photo: lowest quality of its JPEG, 1 to 100; 100: none")
+    photo_clean: float = _field(Photo().clean, "degradation photo: share of the crops left bicubic, 0 to 1")
     crops_per_image: int = _field(1, "random crops per picture and epoch")
     augment: bool = _field(False, "random flips and quarter turns of the crops")
     icnr: bool = _field(False, "stage 1 starts with equal sub-pixels (ICNR), so there is no checkerboard to unlearn")
@@ -82,8 +93,17 @@ class Recipe:
             "grad_accumulate", self.batch_size % self.grad_accumulate == 0, f"a divisor of batch-size {self.batch_size}"
         )
         self._demand("hr_size", self.hr_size >= 4 and self.hr_size % 4 == 0, "a multiple of 4, 4 or more")
-        self._demand("degradation", self.degradation in DEGRADATIONS, f"one of {', '.join(DEGRADATIONS)}")
+        self._demand("degradation", self.degradation in NAMES, f"one of {', '.join(NAMES)}")
+        self._demand("photo_blur", 0 <= self.photo_blur <= 20, "0 to 20")
+        self._demand("photo_noise", 0 <= self.photo_noise <= 255, "0 to 255")
+        self._demand("photo_jpeg", 1 <= self.photo_jpeg <= 100, "1 to 100")
+        self._demand("photo_clean", 0 <= self.photo_clean <= 1, "0 to 1")
         self._demand("vgg_layer", self.vgg_layer in LAYERS, f"one of {', '.join(LAYERS)}")
+
+    @property
+    def photo(self) -> Photo:
+        """The strengths of the degradation `photo`."""
+        return Photo(self.photo_blur, self.photo_noise, self.photo_jpeg, self.photo_clean)
 
     def _demand(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:

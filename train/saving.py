@@ -13,6 +13,7 @@ from train.recipe import Recipe
 SHARE = 0.1  # of the time may go into the checkpoints at the ends of epochs
 SHOWN = 4  # how many pictures that came, went or changed a message names
 NAMES_AND_SIZES = "names and sizes"  # of the pictures: their checksum, by which a checkpoint's are compared
+MADE = "made of HR there, given by --lr-data here", "given by --lr-data there, made of HR here"
 
 
 class Saver:
@@ -33,6 +34,7 @@ class Saver:
         # What the steps are computed from, besides the recipe.
         self.data = {**stage.inputs, "pictures": len(self.pictures), NAMES_AND_SIZES: _crc(self.pictures)}
         self.steps = crops.steps(recipe.batch_size)
+        self.pairs = _pairs(crops) if crops.lr_pictures else []
         self.valid_pictures = [f"{path.name} {path.stat().st_size}" for path in valid]
         self.valid = _crc(self.valid_pictures) if valid else 0
         # Paddle gives an optimizer its moments at its first step: until then those of the checkpoint are here.
@@ -93,6 +95,11 @@ class Saver:
         ]
         if note["data"].get(NAMES_AND_SIZES) != self.data[NAMES_AND_SIZES]:
             changes.append(f"the pictures: {_differences(note.get('pictures'), self.pictures)}")
+        pairs = note.get("pairs", [])
+        if bool(pairs) != bool(self.pairs):
+            changes.append(f"LR pictures {MADE[bool(pairs)]}")
+        elif pairs != self.pairs:
+            changes.append(f"the pairs: {_differences(pairs, self.pairs)}")
         if not changes:
             return
         if not self.arguments.new_recipe:
@@ -107,6 +114,8 @@ class Saver:
         stage = self.stage.recipe_prefix
         if name == f"{stage}_epochs":
             return getattr(self.recipe, f"{stage}_schedule") == "constant"
+        if name.startswith("photo_") and self.recipe.degradation != "photo":
+            return True
         if name == "sample_every" or name.startswith(tuple({"pretrain_", "gan_"} - {f"{stage}_"})):
             return True
         (field,) = (field for field in dataclasses.fields(Recipe) if field.name == name)
@@ -170,6 +179,7 @@ class Saver:
             "recipe": dataclasses.asdict(self.recipe),
             "data": self.data,
             "pictures": self.pictures,
+            "pairs": self.pairs,
             "valid": self.valid,
             "valid pictures": self.valid_pictures,
             "ema": self.ema.updates if self.ema else 0,
@@ -183,6 +193,15 @@ class Saver:
     def is_due_after_epoch(self) -> bool:
         """Whether the checkpoints of the ends of epochs take no more than SHARE of the time, or one is due anyway."""
         return self.took <= SHARE * (time.monotonic() - self.saved_at) or self.is_due_within_epoch()
+
+
+def _pairs(crops) -> list:
+    """ "HR and LR BYTES+CHECKSUM" of each pair: the bytes of HR's file, and the checksum of LR's pixels.
+
+    LR's sides say nothing that HR's do not, and another LR of the same HR is another task.
+    """
+    files = zip(crops.pictures.sources, crops.lr_pictures.sources, crops.lr_pictures)
+    return [f"{hr.name} and {lr.name} {hr.stat().st_size}+{zlib.crc32(rgb):08x}" for hr, lr, rgb in files]
 
 
 def _crc(texts) -> int:

@@ -1,0 +1,83 @@
+"""Draw 16 examples of the degradation `photo`: LR crops, enlarged pixel by pixel, and what was done to each.
+
+    python data/prepare.py --sample samples
+    python benchmarks/photo_degradation.py --data samples --to photo-degradation.png
+
+Each is made of a crop from a random place, of the pictures in turn, with the recipes' strengths. Under it stand the
+standard deviations of the blur across and down in HR pixels, how it was shrunk, the standard deviation of the noise in
+grey levels and JPEG's quality.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from data import command
+from data.degrade import DRAWS, Drawn, Photo, photo
+from data.images import list_pictures, read_rgb, write_rgb
+from models.errors import InputError
+from models.files import check_apart
+from models.scale import SCALE
+
+ROWS, COLUMNS = 4, 4
+HR_SIZE = 192  # of a crop; on the sheet its LR has this side again
+CAPTION, MARGIN = 34, 8  # pixels
+
+
+def caption(drawn: Drawn) -> str:
+    """Two lines."""
+    if drawn.clean:
+        return "clean: MATLAB's bicubic"
+    compression = f"JPEG {drawn.jpeg}" if drawn.jpeg < 100 else "no JPEG"
+    return "blur {:.1f} × {:.1f}, {}\nnoise {:.1f}, {}".format(*drawn.blur, drawn.shrinking, drawn.noise, compression)
+
+
+def examples(pictures: list, seed: int):
+    """Yield (LR uint8 [h,w,3], Drawn) of ROWS × COLUMNS random crops. pictures: uint8 [h,w,3] of HR_SIZE or more."""
+    luck = np.random.default_rng(seed)
+    for i in range(ROWS * COLUMNS):
+        rgb = pictures[i % len(pictures)]
+        top, left = (luck.integers(side - HR_SIZE + 1) for side in rgb.shape[:2])
+        drawn = Photo().drawn(luck.random(DRAWS))
+        yield photo(rgb[top : top + HR_SIZE, left : left + HR_SIZE], drawn, SCALE), drawn
+
+
+def sheet(shown) -> np.ndarray:
+    """The examples in rows with their captions, RGB uint8."""
+    across, down = HR_SIZE + MARGIN, HR_SIZE + CAPTION + MARGIN
+    image = Image.new("RGB", (COLUMNS * across + MARGIN, ROWS * down + MARGIN), "white")
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), 12)
+    for i, (lr, drawn) in enumerate(shown):
+        left, top = MARGIN + i % COLUMNS * across, MARGIN + i // COLUMNS * down
+        image.paste(Image.fromarray(lr.repeat(SCALE, 0).repeat(SCALE, 1)), (left, top))
+        draw.text((left, top + HR_SIZE + 2), caption(drawn), fill="black", font=font)
+    return np.asarray(image)
+
+
+def main(arguments) -> None:
+    paths = list_pictures(arguments.data)
+    check_apart([("--data", arguments.data)], files=[("--to", arguments.to)])
+    pictures = [read_rgb(path) for path in paths[: ROWS * COLUMNS]]
+    for path, rgb in zip(paths, pictures):
+        if min(rgb.shape[:2]) < HR_SIZE:
+            found = f"{rgb.shape[1]}x{rgb.shape[0]} pixels"
+            raise InputError(
+                f"{path} is too small: {found}; expected {HR_SIZE} or more a side. Remove it from the folder"
+            )
+    write_rgb(arguments.to, sheet(examples(pictures, arguments.seed)))
+
+
+if __name__ == "__main__":
+    parser = command.parser(__doc__)
+    parser.add_argument(
+        "--data", metavar="DIR", required=True, help="folder of photographs, of 192 pixels a side or more"
+    )
+    parser.add_argument("--to", metavar="FILE", required=True, help="the PNG or JPEG to draw")
+    parser.add_argument("--seed", metavar="N", type=command.count, default=0, help="of what is drawn (default: 0)")
+    command.run(parser.parse_args(), main)

@@ -1,0 +1,53 @@
+"""How large results are to be: what the network makes at 4 times a picture's sides is reduced to that."""
+
+from dataclasses import dataclass
+
+from models.errors import InputError
+from models.scale import SCALE
+
+SIDES = ("width", "height", "longest")  # which side is given in pixels
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size that is asked of every result; the aspect ratio is kept.
+
+    name: `outscale`, and value is by what the picture's sides are multiplied, above 0 and up to 4; or one of SIDES, and
+    value is what that side of the result has in pixels, 1 or more. Raises ValueError for another value.
+    """
+
+    name: str = "outscale"
+    value: float = SCALE
+
+    def __post_init__(self):
+        if self.name == "outscale":
+            if not 0 < self.value <= SCALE:
+                raise ValueError(f"outscale {self.value} is not above 0 and up to {SCALE}")
+        elif self.name not in SIDES or self.value < 1:
+            raise ValueError(f"{self.name} {self.value} is no size of a result")
+
+    @property
+    def suffix(self) -> str:
+        """What is put behind a result's name: `_x4`, `_x2`, `_x1.5`, `_width1920`, …
+
+        It is the same for all pictures of a command, so that a result of an earlier one is known by its name.
+        """
+        return f"_x{self.value:g}" if self.name == "outscale" else f"_{self.name}{self.value}"
+
+    def of(self, height: int, width: int) -> tuple:
+        """(height, width) of the result for a picture of these sides, rounded, halves up; 1 or more each.
+
+        Raises InputError, with what would do, for more than 4 times the sides.
+        """
+        if self.name == "outscale":
+            return tuple(max(1, int(self.value * side + 0.5)) for side in (height, width))
+        given = {"width": width, "height": height, "longest": max(height, width)}[self.name]
+        if self.value > SCALE * given:
+            raise InputError(
+                f"its {width}x{height} pixels can become {SCALE * width}x{SCALE * height} at most, {SCALE} times as "
+                f"many each way: give --{self.name} {SCALE * given} or less"
+            )
+        return tuple(max(1, (2 * side * self.value + given) // (2 * given)) for side in (height, width))
+
+
+FULL = Size()  # what the network makes
