@@ -8,9 +8,9 @@ from models.vgg19 import LAYERS
 from train.schedule import SCHEDULES
 
 
-def _field(default, help: str):
-    """A hyper-parameter and what it is in words."""
-    return dataclasses.field(default=default, metadata={"help": help})
+def _field(default, help: str, stage=None):
+    """A hyper-parameter and what it is in words. stage: `pretrain` or `gan` if only that stage reads it."""
+    return dataclasses.field(default=default, metadata={"help": help, "stage": stage})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,13 +20,15 @@ class Recipe:
     Raises ValueError for a number that cannot be trained with.
     """
 
-    pretrain_epochs: int = _field(50, "stage 1 runs epochs 0 to N, as the article counts")
-    gan_epochs: int = _field(2000, "stage 2 runs epochs 0 to N, as the article counts")
+    pretrain_epochs: int = _field(50, "stage 1 runs epochs 0 to N, as the article counts", "pretrain")
+    gan_epochs: int = _field(2000, "stage 2 runs epochs 0 to N, as the article counts", "gan")
     batch_size: int = _field(32, "crops per step, over all devices")
     grad_accumulate: int = _field(1, "micro-batches per step, computed one after the other to save memory")
     learning_rate: float = _field(1e-3, "Adam's step size")
-    pretrain_schedule: str = _field("constant", "stage 1's learning rate over the run: constant, step or cosine")
-    gan_schedule: str = _field("constant", "stage 2's learning rate over the run: constant, step or cosine")
+    pretrain_schedule: str = _field(
+        "constant", "stage 1's learning rate over the run: constant, step or cosine", "pretrain"
+    )
+    gan_schedule: str = _field("constant", "stage 2's learning rate over the run: constant, step or cosine", "gan")
     beta1: float = _field(0.9, "Adam's decay of the first moment, 0 to 1")
     hr_size: int = _field(384, "side of the HR crop in pixels, a multiple of 4; the LR crop is a quarter of it")
     degradation: str = _field(
@@ -43,28 +45,38 @@ class Recipe:
     photo_clean: float = _field(Photo().clean, "degradation photo: share of the crops left bicubic, 0 to 1")
     crops_per_image: int = _field(1, "random crops per picture and epoch")
     augment: bool = _field(False, "random flips and quarter turns of the crops")
-    icnr: bool = _field(False, "stage 1 starts with equal sub-pixels (ICNR), so there is no checkerboard to unlearn")
-    small_init: bool = _field(False, "stage 1 starts with smaller weights and with residual blocks that change nothing")
+    icnr: bool = _field(
+        False, "stage 1 starts with equal sub-pixels (ICNR), so there is no checkerboard to unlearn", "pretrain"
+    )
+    small_init: bool = _field(
+        False, "stage 1 starts with smaller weights and with residual blocks that change nothing", "pretrain"
+    )
     ema: float = _field(0.0, "decay of the generator's moving average per step, 0.999 say; 0: no average")
     amp: bool = _field(False, "mixed precision: fp16 on a GPU, bf16 on a CPU where Paddle has it")
     sample_every: int = _field(10, "epochs between sample pictures")
     seed: int = _field(0, "seed of the initial weights and of every crop")
-    mse_weight: float = _field(1.0, "stage 2: weight of the mean squared error in the generator's loss")
-    vgg_weight: float = _field(2e-6, "stage 2: weight of the VGG loss")
-    adv_weight: float = _field(1e-3, "stage 2: weight of the adversarial loss")
-    vgg_layer: str = _field("pool5", "stage 2: VGG19's layer, pool5, conv5_4 (VGG54), conv2_2 (VGG22) or another")
-    vgg_normalize: bool = _field(False, "stage 2: ImageNet normalization of what VGG19 sees, instead of [-1,1]")
-    vgg_resize: bool = _field(True, "stage 2: VGG19 sees the crops enlarged or shrunk to 224 pixels, as in the article")
-    vgg_before_relu: bool = _field(False, "stage 2: feature maps before the layer's ReLU")
-    vgg_shift: bool = _field(
-        False, "stage 2: VGG19 sees SR and HR shifted by one of the 16 sub-pixel offsets, at random"
+    mse_weight: float = _field(1.0, "stage 2: weight of the mean squared error in the generator's loss", "gan")
+    vgg_weight: float = _field(2e-6, "stage 2: weight of the VGG loss", "gan")
+    adv_weight: float = _field(1e-3, "stage 2: weight of the adversarial loss", "gan")
+    vgg_layer: str = _field(
+        "pool5", "stage 2: VGG19's layer, pool5, conv5_4 (VGG54), conv2_2 (VGG22) or another", "gan"
     )
-    l1: bool = _field(False, "stage 2: absolute instead of squared differences of pixels and feature maps")
-    adv_ramp: int = _field(0, "stage 2: steps over which the adversarial loss grows to its weight")
-    freeze_bn: bool = _field(False, "stage 2: frozen batch norm: stage 1's statistics in G, those of the start in D")
-    d_rate: float = _field(1.0, "stage 2: the discriminator's learning rate, as a multiple of the generator's")
-    d_warmup: int = _field(0, "stage 2: steps at its start in which only the discriminator learns")
-    label_smoothing: float = _field(0.0, "stage 2: D's target for HR is 1 - X instead of 1 (0.1, say)")
+    vgg_normalize: bool = _field(False, "stage 2: ImageNet normalization of what VGG19 sees, instead of [-1,1]", "gan")
+    vgg_resize: bool = _field(
+        True, "stage 2: VGG19 sees the crops enlarged or shrunk to 224 pixels, as in the article", "gan"
+    )
+    vgg_before_relu: bool = _field(False, "stage 2: feature maps before the layer's ReLU", "gan")
+    vgg_shift: bool = _field(
+        False, "stage 2: VGG19 sees SR and HR shifted by one of the 16 sub-pixel offsets, at random", "gan"
+    )
+    l1: bool = _field(False, "stage 2: absolute instead of squared differences of pixels and feature maps", "gan")
+    adv_ramp: int = _field(0, "stage 2: steps over which the adversarial loss grows to its weight", "gan")
+    freeze_bn: bool = _field(
+        False, "stage 2: frozen batch norm: stage 1's statistics in G, those of the start in D", "gan"
+    )
+    d_rate: float = _field(1.0, "stage 2: the discriminator's learning rate, as a multiple of the generator's", "gan")
+    d_warmup: int = _field(0, "stage 2: steps at its start in which only the discriminator learns", "gan")
+    label_smoothing: float = _field(0.0, "stage 2: D's target for HR is 1 - X instead of 1 (0.1, say)", "gan")
 
     def __post_init__(self):
         for name in (

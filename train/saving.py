@@ -116,10 +116,8 @@ class Saver:
             return getattr(self.recipe, f"{stage}_schedule") == "constant"
         if name.startswith("photo_") and self.recipe.degradation != "photo":
             return True
-        if name == "sample_every" or name.startswith(tuple({"pretrain_", "gan_"} - {f"{stage}_"})):
-            return True
         (field,) = (field for field in dataclasses.fields(Recipe) if field.name == name)
-        return stage == "pretrain" and field.metadata["help"].startswith("stage 2")
+        return name == "sample_every" or field.metadata["stage"] not in (None, stage)
 
     def _restore(self, path, arrays: dict, note: dict) -> None:
         for name, network in self.stage.networks.items():
