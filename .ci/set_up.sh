@@ -45,7 +45,7 @@ else
     if "$venv/bin/python" - <<'CHECK'
 import sys
 
-import models  # before Paddle: see there
+import common  # before Paddle: see there
 import paddle
 
 if paddle.device.cuda.device_count() == 0:

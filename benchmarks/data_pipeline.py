@@ -43,13 +43,13 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.side_by_side import cpu_name, rounds, table
-from data import command
+from common import command
+from common.errors import InputError
+from common.scale import SCALE
 from data.crops import Crops
 from data.degrade import DEGRADATIONS, DRAWS, Photo, photo
 from data.images import list_pictures, read_rgb, write_rgb
 from data.store import open_store
-from models.errors import InputError
-from models.scale import SCALE
 
 # (HR side, degradation, augmentation): the article's, the same at the paper's size, the paper's, that at the article's,
 # and photographs' at both.

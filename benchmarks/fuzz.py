@@ -32,10 +32,10 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from data import command
+from common import command
+from common.errors import InputError
 from data.images import read_rgb
 from data.picture import MAX_PIXELS, pixels_of, read_picture
-from models.errors import InputError
 from models.weights import read_pdparams
 from train import checkpoint
 

@@ -19,11 +19,11 @@ import time
 
 import numpy as np
 
-from data import command
+from common import command
+from common.errors import InputError
 from data.images import read_rgb, write_rgb
 from data.prepare import sample_sources
 from infer import flags
-from models.errors import InputError
 
 PHOTOGRAPH = "coffee"
 LOOK_EVERY = 0.05  # seconds

@@ -17,12 +17,12 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from data import command
+from common import command
+from common.errors import InputError
+from common.files import check_apart
+from common.scale import SCALE
 from data.degrade import DRAWS, Drawn, Photo, photo
 from data.images import list_pictures, read_rgb, write_rgb
-from models.errors import InputError
-from models.files import check_apart
-from models.scale import SCALE
 
 ROWS, COLUMNS = 4, 4
 HR_SIZE = 192  # of a crop; on the sheet its LR has this side again

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 
-from models.errors import InputError
+from common.errors import InputError
 
 SETTLE = 0.3  # seconds between two ways: the threads of Paddle's OpenMP keep spinning for 0.2 s after a call
 PACKAGES = {"Paddle": ("paddlepaddle", "paddlepaddle-gpu"), "OpenVINO": ("openvino",), "PyTorch": ("torch",)}

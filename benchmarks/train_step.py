@@ -37,11 +37,11 @@ from statistics import median
 from tqdm import tqdm
 
 from benchmarks.side_by_side import SETTLE, TRAINING_PARTS, cpu_name, rounds, table, versions, workers
-from data import command
+from common import command
+from common.device import add_device_flag, choose_device
+from common.errors import InputError
 from data.images import read_rgb
 from data.prepare import sample_sources
-from models.errors import InputError
-from train.device import add_device_flag, choose_device
 
 # Nothing here loads Paddle: the processes that compute begin by importing this file, and PyTorch's is to be without it.
 

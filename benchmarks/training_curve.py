@@ -14,15 +14,10 @@ sys.path.insert(0, str(ROOT))
 
 import csv
 
-import matplotlib
-
-matplotlib.use("Agg")  # no screen is needed
-from matplotlib import pyplot as plt
-
-from data import command
-from models.errors import InputError
+from common import command
+from common.errors import InputError
+from common.plots import plt, write_plot
 from train import log_csv
-from train.samples import write_plot
 
 
 def points(path, steps: int) -> list:

@@ -36,14 +36,14 @@ import psutil
 from tqdm import tqdm
 
 from benchmarks.side_by_side import SETTLE, cpu_name, rounds, table, versions, workers
-from data import command
+from common import command
+from common.errors import InputError
+from common.scale import SCALE
 from data.images import read_rgb, write_rgb
 from data.prepare import sample_sources
 from infer import Upscaler, engines, flags, programs, tiles
 from infer.precision import choose_precision, cpu_bf16
 from infer.source import Source
-from models.errors import InputError
-from models.scale import SCALE
 
 CPU = "cpu"
 PYTORCH = "pytorch"

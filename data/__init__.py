@@ -1,3 +1,3 @@
 """Pictures: from files and archives to the crops a training step sees."""
 
-import models  # noqa: F401  before Paddle: see there
+import common  # noqa: F401  before Paddle: see there

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import paddle
 
+from common.errors import InputError
+from common.scale import SCALE
 from data.degrade import DEGRADATIONS, DRAWS, Photo, photo
-from models.errors import InputError
-from models.scale import SCALE
 
 # One thread that makes batches ahead leaves an accelerator nothing to wait for: benchmarks/data_pipeline.py.
 DEFAULT_WORKERS = 1

@@ -49,9 +49,10 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data import command, package_index
-from models.errors import InputError
-from models.files import _is_writer
+from common import command
+from common.errors import InputError
+from common.files import is_writer
+from data import package_index
 
 VGG19_URL = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph/legendary_models/VGG19_pretrained.pdparams"
 
@@ -444,7 +445,7 @@ def _remove_leftovers(folder):
     for path in folder.glob(".*.unpacking"):
         found = _UNPACKING.fullmatch(path.name)
         with contextlib.suppress(FileNotFoundError):  # another process removes it too
-            if found and not _is_writer(int(found[1]), path.stat().st_mtime):
+            if found and not is_writer(int(found[1]), path.stat().st_mtime):
                 shutil.rmtree(path)
 
 

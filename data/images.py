@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from common.errors import InputError
 from data.picture import FORMATS, MAX_PIXELS, check_writable, read_picture, save_image, to_8_bits
-from models.errors import InputError
 
 EXTENSIONS = tuple(FORMATS)
 SHOWN = 5  # how many files that were passed over are named

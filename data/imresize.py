@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from models.scale import SCALE
+from common.scale import SCALE
 
 KERNEL_REACH = 2  # of the cubic kernel to either side, in pixels of the smaller picture
 BAND = 512  # lines resized at once: Pillow and its way to NumPy hold a picture several times over

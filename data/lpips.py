@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import InputError
+from common.files import replacing
 from data.metrics import check_pair
-from models.errors import InputError
-from models.files import replacing
 from models.variables import select
 
 FILE = "lpips_alex.npz"

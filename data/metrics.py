@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from models.errors import InputError
-from models.scale import SCALE
+from common.errors import InputError
+from common.scale import SCALE
 
 WINDOW = 11  # side of SSIM's Gaussian window
 GRID_BORDER = 8  # pixels along each border that `grid` leaves out

@@ -14,9 +14,9 @@ import re
 import shutil
 from pathlib import Path, PurePosixPath
 
+from common.errors import InputError
 from data import download
 from data.images import EXTENSIONS
-from models.errors import InputError
 
 MOUNT = "/home/aistudio/data"
 UNPACKED = "data/mounted"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import InputError
+from common.scale import SCALE
 from data.degrade import bicubic
 from data.images import all_of, list_pictures, passed_over, read_rgb, some_of
 from data.metrics import WINDOW
-from models.errors import InputError
-from models.scale import SCALE
 
 # What data sets put behind a name to tell HR, LR and SR: as DIV2K, Set5 of SelfExSR, BasicSR's scripts and others do.
 _TAIL = re.compile(

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
+from common.errors import InputError
+from common.files import check_name, replacing
 from data import containers
 from data.containers import PNG_SIGNATURE, check_layout, describe_picture, orientation, pages
-from models.errors import InputError
-from models.files import check_name, replacing
 
 MAX_PIXELS = 50_000_000
 DEFAULT_QUALITY = 95

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from common.errors import InputError
+from common.files import replacing
 from data.images import list_pictures, passed_over, read_rgb
 from data.pairs import check_quarter, lr_files
 from data.picture import pixels_of
-from models.errors import InputError
-from models.files import replacing
 
 try:
     import fcntl

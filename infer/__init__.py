@@ -10,7 +10,7 @@ import os
 # Before Paddle is loaded: its notes on how it runs and optimises a program are not for users.
 os.environ.setdefault("GLOG_minloglevel", "2")
 
-import models  # noqa: F401  before Paddle: see there
+import common  # noqa: F401  before Paddle: see there
 from infer.upscaler import Upscaler
 
 __all__ = ["Upscaler"]

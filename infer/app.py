@@ -28,14 +28,14 @@ import uuid
 import numpy as np
 from PIL import Image
 
-from data import command
+from common import command
+from common.errors import InputError
 from data.images import EXTENSIONS, read_rgb, write_rgb
 from data.prepare import sample_sources
 from infer import flags, isolated
 from infer.engines import ENGINES
 from infer.evaluate import labels
 from infer.size import Size
-from models.errors import InputError
 from models.shipped import FOLDER, NAMES, SHIPPED, weights_path
 
 PYTHON, GRADIO = (3, 10), 6  # the least: Gradio's own; 6 brought the slider's and the server's settings used here

@@ -32,7 +32,11 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 from tqdm import tqdm
 
-from data import command, lpips
+from common import command
+from common.errors import InputError
+from common.files import check_apart, check_name, remove_leftovers, replacing
+from common.scale import SCALE
+from data import lpips
 from data.images import all_of
 from data.imresize import enlarge
 from data.metrics import grid, psnr_rgb, psnr_y, ssim_y
@@ -41,9 +45,6 @@ from infer import flags
 from infer.figure import write_figure
 from infer.tradeoff import write_tradeoff
 from infer.upscaler import Upscaler
-from models.errors import InputError
-from models.files import check_apart, check_name, remove_leftovers, replacing
-from models.scale import SCALE
 from models.shipped import DEFAULT, SHIPPED, weights_path
 
 BICUBIC = "bicubic"

@@ -5,10 +5,10 @@ import warnings
 import cv2
 import numpy as np
 
+from common.scale import SCALE
 from data.degrade import bicubic
 from data.imresize import enlarge
 from data.metrics import luma
-from models.scale import SCALE
 
 DETAIL = 6  # the figure's detail has a sixth of the picture's shorter side
 FRAME = "#ff2a2a"  # around the detail in the whole picture
@@ -35,10 +35,7 @@ def draw(shown: list):
     shown: what `measure` yields. Below each result stand its PSNR and SSIM on Y, those of the whole picture.
     """
     # Here and not above: it takes a second to load, and most calls draw nothing.
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from common.plots import plt
 
     panels = 2 + len(shown[0][3])
     widths = [1.4] + [1] * panels
@@ -79,7 +76,7 @@ def _panel(axis, rgb: np.ndarray, text: str) -> None:
 
 def write_figure(path, shown: list) -> None:
     """Write what `draw` draws as PNG, whole or not at all."""
-    from train.samples import write_plot  # here: it loads Paddle
+    from common.plots import write_plot  # here: it loads Matplotlib
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+")  # of a name in a script that the font lacks: drawn as boxes

@@ -2,12 +2,12 @@
 
 import argparse
 
-from data import command
+from common import command
+from common.device import add_device_flag
+from common.errors import InputError
 from infer.engines import ENGINES
 from infer.precision import PRECISIONS
-from models.errors import InputError
 from models.shipped import DEFAULT, NAMES, weights_path
-from train.device import add_device_flag
 
 WEIGHTS = f"{NAMES}, which come with the project, a .pdparams file, or a folder of the article's (models/g_models)"
 METAVAR = "NAME|FILE|FOLDER"

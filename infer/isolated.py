@@ -18,12 +18,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from common.errors import InputError
 from data.images import write_rgb
 from data.picture import Picture, lost, read_picture, taken, to_8_bits, write_picture
 from infer import Upscaler, jobs
 from infer.size import FULL, Size
 from infer.upscale import FORMATS, upscale_picture
-from models.errors import InputError
 
 LOOK_EVERY = 0.3  # seconds
 LONGEST_VIEW = 4096  # pixels a side: what browsers and their users bear

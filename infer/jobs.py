@@ -4,9 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import InputError
+from common.files import remove_leftovers
 from data.images import EXTENSIONS, some_of
-from models.errors import InputError
-from models.files import remove_leftovers
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import psutil
 
-from models.errors import InputError
+from common.errors import InputError
 
 MOST_ON_CPU = 2_200_000_000  # bytes, with the result: so upscaling 4000×3000 stays under 3 GB, with the libraries
 LEAST_ON_CPU = 300_000_000  # a window that holds a tile of a useful size

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from models.errors import InputError
+from common.errors import InputError
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 BF16_FLAGS = ("amx_bf16", "avx512_bf16")  # Linux's names for Intel's AMX and AVX512-BF16, which AMD has too

@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from pathlib import Path
 
+from common.errors import InputError
 from infer.native_output import native_output
-from models.errors import InputError
 
 NAME = "generator"  # of the files: generator.pdmodel and generator.pdiparams, or generator.onnx
 INPUT = "lr"

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from models.errors import InputError
-from models.scale import SCALE
+from common.errors import InputError
+from common.scale import SCALE
 
 SIDES = ("width", "height", "longest")  # which side is given in pixels
 

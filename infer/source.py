@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.errors import InputError
+from common.errors import InputError
 
 
 @dataclass(frozen=True)

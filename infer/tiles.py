@@ -8,7 +8,7 @@ a picture have one size: at the picture's borders, where there is nothing to add
 import math
 from dataclasses import dataclass
 
-from models.scale import SCALE
+from common.scale import SCALE
 
 SMALLEST_TILE = 16
 

@@ -10,10 +10,7 @@ def draw(blends: dict, others: dict, second: str):
     tradeoff", 2018).
     """
     # Here and not above: it takes a second to load, and most calls draw nothing.
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from common.plots import plt
 
     figure, axis = plt.subplots(figsize=(7, 5))
     points = [(figures["psnr_y"], figures["lpips"]) for figures in blends.values()]
@@ -33,6 +30,6 @@ def draw(blends: dict, others: dict, second: str):
 
 def write_tradeoff(path, blends: dict, others: dict, second: str) -> None:
     """Write what `draw` draws as PNG, whole or not at all."""
-    from train.samples import write_plot  # here: it loads Paddle
+    from common.plots import write_plot  # here: it loads Matplotlib
 
     write_plot(draw(blends, others, second), path)

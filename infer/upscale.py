@@ -28,14 +28,14 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data import command
+from common import command
+from common.errors import InputError
+from common.files import check_apart, remove_leftovers
+from common.scale import SCALE
 from data.imresize import imresize
 from data.picture import Picture, check_writable, lost, read_picture, taken, write_picture, writing_memory
 from infer import Upscaler, flags, jobs
 from infer.size import FULL, SIDES, Size
-from models.errors import InputError
-from models.files import check_apart, remove_leftovers
-from models.scale import SCALE
 
 OUTPUT = "upscaled"
 FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}

@@ -4,16 +4,16 @@ import sys
 
 import numpy as np
 
+from common.device import choose_device
+from common.errors import InputError
+from common.scale import SCALE
 from data.imresize import shrink
 from infer import cache, engines, programs, tiles
 from infer.memory import working_memory
 from infer.precision import choose_precision
 from infer.size import Size
 from infer.source import Source
-from models.errors import InputError
-from models.scale import SCALE
 from models.shipped import DEFAULT, weights_path
-from train.device import choose_device
 
 BATCH_ON_CPU = 64 * 64  # LR pixels: on a CPU, computing more windows at once takes memory and saves nothing
 CHECKED, TOLERANCE = (

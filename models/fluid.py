@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import InputError
 from models.discriminator import CHANNELS, final_side
-from models.errors import InputError
 from models.generator import FEATURES, RESIDUAL_BLOCKS
 from models.variables import select
 from models.vgg19 import CONVS, FCS

@@ -13,7 +13,7 @@ import struct
 
 import numpy as np
 
-from models.errors import InputError
+from common.errors import InputError
 
 OPERATIONS = 300_000  # at most, each of some 100 bytes of memory; 210 arrays, the generator's, take 9,000
 LONGEST_NAME = 1000  # characters, of a key

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.errors import InputError
+from common.errors import InputError
 
 SHOWN = 4  # how many wrong variables one message lists
 # Adam moves a weight by about its learning rate a step (arXiv 1412.6980, section 2.1): a million steps of 1e-4 make

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-from models.errors import InputError
+from common.errors import InputError
 from models.fluid import read_persistables, vgg19_table
 from models.variables import select
 from models.vgg19 import CONVS, FCS, LAYERS, VGG19, convolutions_to

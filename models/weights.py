@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import paddle
 
+from common.errors import InputError
+from common.files import replacing
 from models import fluid, pickles
 from models.discriminator import Discriminator
-from models.errors import InputError
-from models.files import replacing
 from models.foreign import describe_file, describe_folder
 from models.generator import Generator
 from models.shipped import SHIPPED

@@ -18,8 +18,8 @@ import time
 import nbformat
 from nbclient import NotebookClient
 
-from data import command
-from models.errors import InputError
+from common import command
+from common.errors import InputError
 
 NOTEBOOK = Path(__file__).with_name("srgan.ipynb")
 RESULT = "result"  # the tag of a cell whose picture is stored

@@ -26,9 +26,9 @@ class SetUpError(Exception):
     """The notebook cannot go on; the message says why and what to do."""
 
 
-# `models` before Paddle: see there.
+# `common` before Paddle: see there.
 CHECK = """
-import models, paddle
+import common, paddle
 print("Paddle", paddle.__version__, "on", paddle.get_device(), flush=True)
 if {is_gpu}:
     assert paddle.device.cuda.device_count(), "Paddle sees no GPU"

@@ -18,11 +18,11 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
 from PIL import Image as Pictures
 
+from common.errors import InputError
+from common.scale import SCALE
 from data.images import read_rgb
 from data.imresize import enlarge
 from infer.figure import detail as most_detailed
-from models.errors import InputError
-from models.scale import SCALE
 
 ROOT = Path(__file__).resolve().parents[1]
 DPI = 100

@@ -4,10 +4,10 @@ import math
 import shutil
 from pathlib import Path
 
+from common.errors import InputError
 from data import mounted
 from data.images import list_pictures
 from data.prepare import write_sample
-from models.errors import InputError
 from notebooks.show import run
 from train.flags import DATA_FOLDERS, VGG19_PATHS
 from train.recipe import Recipe

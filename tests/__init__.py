@@ -6,4 +6,4 @@ import os
 # are not repeatable to the bit.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
-import models  # noqa: F401  before Paddle: see there
+import common  # noqa: F401  before Paddle: see there

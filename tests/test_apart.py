@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from models.errors import InputError
-from models.files import check_apart
+from common.errors import InputError
+from common.files import check_apart
 
 ROOT = Path(__file__).resolve().parents[1]
 

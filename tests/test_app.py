@@ -18,9 +18,9 @@ import psutil
 import pytest
 from PIL import Image
 
+from common.errors import InputError
 from infer import app
 from models import weights
-from models.errors import InputError
 from models.shipped import SHIPPED
 from tests.helpers import generators
 

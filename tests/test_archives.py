@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import InputError
 from data import download
-from models.errors import InputError
 from tests.helpers.file_server import CONTENT, names
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,7 +18,7 @@ FOUND = ROOT.parent / "shared" / "cases" / "archives"
 LIMITED = """
 import resource, sys
 from data.download import members, unpack
-from models.errors import InputError
+from common.errors import InputError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for read in (members, lambda path: unpack(path, path + "-unpacked", one_folder=False)):
     try:

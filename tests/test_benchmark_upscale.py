@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks import upscale
+from common.errors import InputError
 from infer.engines import ENGINES, module
-from models.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 

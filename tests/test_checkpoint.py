@@ -16,7 +16,7 @@ import paddle
 import pytest
 from paddle import nn
 
-from models.errors import InputError
+from common.errors import InputError
 from train import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from data import command
-from models.errors import InputError
+from common import command
+from common.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,7 +49,7 @@ def test_a_defect_of_the_program_keeps_its_traceback():
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_ends_it_with_its_status_and_removes_what_is_half_written(name, status, tmp_path):
     code = (
-        "import argparse, os, signal, sys; from data import command; from models.files import replacing\n"
+        "import argparse, os, signal, sys; from common import command; from common.files import replacing\n"
         "def main(arguments):\n"
         "    with replacing(sys.argv[1]) as path:\n"
         "        path.write_text('half')\n"
@@ -66,7 +66,7 @@ def test_a_signal_ends_it_with_its_status_and_removes_what_is_half_written(name,
 def test_a_signal_that_comes_while_python_ends_shows_no_traceback(name):
     """Paddle's launcher sends SIGTERM three times in a row."""
     code = (
-        "import argparse, atexit, os, signal, sys; from data import command\n"
+        "import argparse, atexit, os, signal, sys; from common import command\n"
         f"atexit.register(lambda: os.kill(os.getpid(), signal.{name}))\n"
         f"command.run(argparse.Namespace(debug=False), lambda _: os.kill(os.getpid(), signal.{name}))"
     )
@@ -99,7 +99,7 @@ def test_every_command_shows_its_flags(name):
     assert "--debug" in result.stdout
 
 
-WORK = "import argparse, sys; from data import command; from tqdm import tqdm\n"
+WORK = "import argparse, sys; from common import command; from tqdm import tqdm\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes the streams")

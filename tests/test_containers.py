@@ -13,10 +13,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from common.errors import InputError
 from data.containers import MOST_PAGES, pages
 from data.images import read_rgb
 from data.picture import read_picture
-from models.errors import InputError
 from tests.helpers.pictures import chunk, png_bytes
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -17,11 +17,11 @@ import numpy as np
 import paddle
 import pytest
 
+from common.errors import InputError
 from data import crops as module
 from data.crops import Crops, destandardize, standardize
 from data.degrade import DRAWS, Photo, photo
 from data.store import open_pairs
-from models.errors import InputError
 from tests.helpers import golden, matlab
 from tests.helpers.crops import Pictures, coordinates, made
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import paddle
 import pytest
 
-from models.errors import InputError
-from train import device
-from train.device import choose_device
+from common import device
+from common.device import choose_device
+from common.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -74,7 +74,7 @@ def test_on_a_cpu_build_paddle_is_not_loaded_to_find_out(name):
         device.distribution("paddlepaddle-gpu")
     except PackageNotFoundError:
         code = (
-            "import sys; from train.device import choose_device; "
+            "import sys; from common.device import choose_device; "
             f"print(choose_device({name!r}), 'paddle' in sys.modules)"
         )
         result = subprocess.run(

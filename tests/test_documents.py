@@ -40,7 +40,7 @@ from tests.helpers.lpips_weights import random_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 IGNORED = [line.rstrip("*") for line in (ROOT / ".gitignore").read_text().splitlines() if line and line[0] not in "#!"]
-ROOMS = ("models", "data", "train", "infer", "notebooks", "benchmarks", "tests", "docs", ".ci")
+ROOMS = ("common", "models", "data", "train", "infer", "notebooks", "benchmarks", "tests", "docs", ".ci")
 LANGUAGES = {"": "shell", "sh": "shell", "bash": "shell", "python": "python", "mermaid": "names", "text": "nothing"}
 COMMAND = re.compile(r"(python3?|pip3?|make|git|visualdl|jupyter|sh|bash|curl|wget|conda|apt-get) \S")
 

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from data import command, download
-from models.errors import InputError
+from common import command
+from common.errors import InputError
+from data import download
 from tests.helpers.file_server import CONTENT, names
 
 ROOT = Path(__file__).resolve().parents[1]

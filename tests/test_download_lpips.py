@@ -9,7 +9,8 @@ import tarfile
 import numpy as np
 import pytest
 
-from data import command, download, lpips, package_index
+from common import command
+from data import download, lpips, package_index
 from tests.helpers.file_server import names
 from tests.helpers.lpips_weights import random_weights
 

@@ -7,10 +7,10 @@ import numpy as np
 import paddle
 import pytest
 
+from common.errors import InputError
 from infer import engines, programs
 from infer.engines import openvino_cpu
 from infer.precision import cpu_bf16
-from models.errors import InputError
 from tests.helpers import generators, golden
 
 HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]

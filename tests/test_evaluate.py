@@ -17,13 +17,13 @@ import pytest
 from matplotlib import pyplot as plt
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from common.errors import InputError
 from data import lpips
 from data.imresize import enlarge
 from data.pairs import pairs, sr_files
 from infer import Upscaler, evaluate, tradeoff
 from infer import figure as comparison
 from models import weights
-from models.errors import InputError
 from tests.helpers import generators, golden, matlab
 from tests.helpers.lpips_weights import random_weights
 

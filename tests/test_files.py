@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import InputError
-from models.files import check_name, remove_leftovers, replacing
+from common.errors import InputError
+from common.files import check_name, remove_leftovers, replacing
 
 ROOT = Path(__file__).resolve().parents[1]
 FULL_DISK = """
 import resource, sys
-from models.files import replacing
+from common.files import replacing
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     with replacing(sys.argv[1]) as temporary:
@@ -119,7 +119,7 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(tmp_path):
 
 def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
     code = (
-        "import os, signal, sys; from models.files import replacing\n"
+        "import os, signal, sys; from common.files import replacing\n"
         "with replacing(sys.argv[1]) as path:\n"
         "    path.write_text('half')\n"
         "    print('written', flush=True)\n"

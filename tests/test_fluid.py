@@ -7,9 +7,9 @@ import numpy as np
 import paddle
 import pytest
 
+from common.errors import InputError
 from models import fluid
 from models.discriminator import Discriminator
-from models.errors import InputError
 from models.generator import Generator
 from models.vgg19 import VGG19
 from tests.helpers import golden

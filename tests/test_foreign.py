@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import InputError
+from common.errors import InputError
 from models.vgg19_weights import load_vgg19
 from models.weights import load_discriminator, load_generator, read_pdparams
 from tests.helpers.fluid_files import variable, write_folder

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("resource")
 
 from benchmarks import fuzz
-from models.errors import InputError
+from common.errors import InputError
 
 pytestmark = pytest.mark.slow
 

@@ -2,9 +2,9 @@ import numpy as np
 import paddle
 import pytest
 
+from common.scale import SCALE
 from models import fluid
 from models.generator import Generator, initialize_icnr, initialize_small
-from models.scale import SCALE
 from tests.helpers import golden
 
 TRAINABLE = 1_520_387  # the article's count

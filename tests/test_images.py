@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from common.errors import InputError
 from data.images import EXTENSIONS, list_pictures, read_rgb, write_rgb
-from models.errors import InputError
 from tests.helpers.pictures import STORED, chunk, picture, png_bytes, samples_of_16_bits
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from common.errors import InputError
 from data.picture import Picture
 from infer import isolated
 from infer.size import Size
-from models.errors import InputError
 
 pytestmark = pytest.mark.slow
 

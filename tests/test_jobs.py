@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import InputError
 from data.images import SHOWN
 from infer.jobs import check_output, find_jobs, passed_over
-from models.errors import InputError
 
 
 @pytest.fixture

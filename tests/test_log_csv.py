@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from models.errors import InputError
+from common.errors import InputError
 from train import log_csv
 
 HEADER = (

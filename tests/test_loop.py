@@ -9,10 +9,10 @@ import pytest
 
 import models.discriminator
 import models.generator
+from common.errors import InputError
 from data import lpips
 from infer import evaluate
 from models import weights
-from models.errors import InputError
 from models.vgg19 import VGG19
 from tests.helpers import training
 from tests.helpers.lpips_weights import random_weights

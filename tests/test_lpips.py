@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.signal import correlate
 
+from common.errors import InputError
 from data import lpips
 from data.lpips import Lpips
-from models.errors import InputError
 from tests.helpers import golden, matlab
 from tests.helpers.lpips_weights import random_weights
 

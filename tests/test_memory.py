@@ -6,8 +6,8 @@ import paddle
 import psutil
 import pytest
 
+from common.errors import InputError
 from infer.memory import LEAST_ON_CPU, working_memory
-from models.errors import InputError
 
 GB = 10**9
 

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from common.errors import InputError
 from data.degrade import bicubic
 from data.imresize import imresize
 from data.metrics import grid, luma, psnr_rgb, psnr_y, ssim_y
-from models.errors import InputError
 from tests.helpers import golden
 
 ROOT = Path(__file__).resolve().parents[1]

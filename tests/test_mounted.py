@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
+from common.errors import InputError
 from data import mounted
-from models.errors import InputError
 from models.weights import load_generator
 from tests.helpers import golden
 

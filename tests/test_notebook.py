@@ -421,7 +421,7 @@ def test_nothing_is_written_into_the_repository_but_what_git_ignores(executed):
 def test_a_setting_is_changed_and_keeps_its_comment():
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("nbclient")
-    from models.errors import InputError
+    from common.errors import InputError
     from notebooks import run
 
     notebook = nbformat.read(ROOT / "notebooks" / "srgan.ipynb", as_version=4)

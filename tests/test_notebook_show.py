@@ -19,8 +19,8 @@ from PIL import Image
 
 pytest.importorskip("IPython")
 
+from common.errors import InputError
 from models.discriminator import Discriminator
-from models.errors import InputError
 from models.generator import Generator
 from notebooks import show
 

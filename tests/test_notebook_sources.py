@@ -8,7 +8,7 @@ from PIL import Image
 
 pytest.importorskip("IPython")
 
-from models.errors import InputError
+from common.errors import InputError
 from notebooks import sources
 
 NOWHERE = ("no/such/path",)

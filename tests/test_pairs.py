@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from common.errors import InputError
 from data.pairs import pairs, read_pair
-from models.errors import InputError
 from tests.helpers import matlab
 
 NAMES = ["a.png", "b.bmp", "照片 c.png"]

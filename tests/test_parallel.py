@@ -17,7 +17,7 @@ import paddle
 import pytest
 from paddle import nn
 
-from models.errors import InputError
+from common.errors import InputError
 from train import losses, parallel
 from train.precision import Precision
 

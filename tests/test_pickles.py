@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.errors import InputError
 from models import pickles
-from models.errors import InputError
 from models.weights import read_pdparams
 from tests.helpers.golden import SHARED
 from tests.helpers.pickles import EMPTY, FALSE, ONE, PLAIN, a_dict, array, call, global_, state, text
@@ -139,7 +139,7 @@ def hostile() -> dict:
 MEASURE = """
 import json, resource, sys, time
 from pathlib import Path
-from models.errors import InputError
+from common.errors import InputError
 from models.weights import read_pdparams
 
 read_pdparams(sys.argv[1])

@@ -13,8 +13,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
+from common.errors import InputError
 from data.picture import FORMATS, Picture, check_writable, lost, read_picture, save_image, to_8_bits, write_picture
-from models.errors import InputError
 from tests.helpers.pictures import STORED, chunk, picture, png_bytes, samples_of_16_bits
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,8 +11,8 @@ import pytest
 import skimage
 from matplotlib import cbook
 
+from common.errors import InputError
 from data import prepare
-from models.errors import InputError
 
 SCRIPT = Path(prepare.__file__)
 SIZES = {

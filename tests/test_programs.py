@@ -8,8 +8,8 @@ import numpy as np
 import paddle
 import pytest
 
+from common.errors import InputError
 from infer import programs
-from models.errors import InputError
 from tests.helpers import generators, golden
 
 needs_onnx_export = pytest.mark.skipif(bool(programs.onnx_missing()), reason=programs.onnx_missing() or "-")

@@ -110,7 +110,7 @@ def test_two_epochs_and_two_more_are_four(flags, straight, tmp_path):
 
 
 def is_saving(folder) -> bool:
-    """Whether there is what `models.files.replacing` writes to before it renames."""
+    """Whether there is what `common.files.replacing` writes to before it renames."""
     return any(path.name.startswith(".") and path.suffix == ".npz" for path in folder.glob(".*"))
 
 

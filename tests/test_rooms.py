@@ -8,12 +8,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BELOW = {  # what a room may import of the project besides itself
-    "models": set(),
-    "data": {"models"},
-    "train": {"data", "models"},
-    "infer": {"train", "data", "models"},
-    "notebooks": {"infer", "train", "data", "models"},
-    "benchmarks": {"infer", "train", "data", "models"},
+    "common": set(),
+    "models": {"common"},
+    "data": {"models", "common"},
+    "train": {"data", "models", "common"},
+    "infer": {"data", "models", "common"},
+    "notebooks": {"infer", "train", "data", "models", "common"},
+    "benchmarks": {"infer", "train", "data", "models", "common"},
 }
 ROOMS = {*BELOW, "tests"}
 

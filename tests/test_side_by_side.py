@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import side_by_side
-from models.errors import InputError
+from common.errors import InputError
 
 
 def test_the_first_round_is_not_counted_and_calls_take_turns():

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
+from common.errors import InputError
 from infer.size import FULL, Size
-from models.errors import InputError
 
 
 @pytest.mark.parametrize(

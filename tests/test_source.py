@@ -8,9 +8,9 @@ import numpy as np
 import paddle
 import pytest
 
+from common.errors import InputError
 from infer.source import Source
 from models import weights
-from models.errors import InputError
 from tests.helpers import generators, golden
 from tests.helpers.fluid_files import write_folder
 

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
+from common.errors import InputError
 from data import store
 from data.store import open_pairs, open_store
-from models.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNT = 40

@@ -6,8 +6,8 @@ import numpy as np
 import paddle
 import pytest
 
+from common.scale import SCALE
 from infer import tiles
-from models.scale import SCALE
 from tests.helpers import generators
 from tests.helpers.generators import REACH
 

@@ -15,9 +15,9 @@ import numpy as np
 import paddle
 import pytest
 
+from common.errors import InputError
 from data.crops import standardize
 from models import weights
-from models.errors import InputError
 from models.generator import Generator
 from tests.helpers import golden
 from tests.helpers.training import SMALL, command_line, run, write_photographs

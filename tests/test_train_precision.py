@@ -11,7 +11,7 @@ import paddle.nn.functional as F
 import pytest
 from paddle import nn
 
-from models.errors import InputError
+from common.errors import InputError
 from train import precision
 from train.precision import FP32, Precision
 

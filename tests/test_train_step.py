@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import train_step
 from benchmarks.side_by_side import TRAINING_PARTS, workers
-from models.errors import InputError
+from common.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANNELS = (4, 8, 8, 8, 16, 16, 8, 8)  # of a smaller discriminator

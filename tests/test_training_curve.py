@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import training_curve
-from models.errors import InputError
+from common.errors import InputError
 from train import log_csv
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import paddle
 import pytest
 
+from common.errors import InputError
 from infer import Upscaler, cache, engines, programs, tiles, upscaler
 from infer.precision import cpu_bf16
 from infer.upscaler import CHECKED
 from models import weights
-from models.errors import InputError
 from tests.helpers import generators, golden, matlab
 from tests.helpers.generators import REACH, levels
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from common.errors import InputError
 from data import lpips
 from infer import evaluate
 from models import weights
-from models.errors import InputError
 from tests.helpers import generators, matlab
 from tests.helpers.lpips_weights import random_weights
 from train import validation

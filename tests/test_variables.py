@@ -2,7 +2,7 @@ import numpy as np
 import paddle
 import pytest
 
-from models.errors import InputError
+from common.errors import InputError
 from models.variables import select, shapes
 
 TABLE = {"conv.weight": ("c.w_0", (2, 3)), "conv.bias": ("c.b_0", (2,))}

@@ -4,8 +4,8 @@ import numpy as np
 import paddle
 import pytest
 
+from common.errors import InputError
 from models import vgg19_weights
-from models.errors import InputError
 from models.generator import Generator
 from models.vgg19_weights import load_vgg19
 from models.weights import save

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import InputError
+from common.errors import InputError
 from tests.helpers import matlab
 from train import log_csv
 from train.visualdl_log import VisualDL

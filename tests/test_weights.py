@@ -10,9 +10,9 @@ import numpy as np
 import paddle
 import pytest
 
+from common.errors import InputError
 from models import fluid, pickles
 from models.discriminator import Discriminator
-from models.errors import InputError
 from models.generator import Generator
 from models.weights import load_discriminator, load_generator, read_pdparams, save
 from tests.helpers import golden
@@ -495,7 +495,7 @@ class TestHostilePickles:
 DAMAGE = """
 import pickle, random, resource, sys
 import numpy as np
-from models.errors import InputError
+from common.errors import InputError
 from models.weights import read_pdparams
 
 GIGABYTE = 1 << 30

@@ -1,3 +1,3 @@
 """The two training commands and what they are made of."""
 
-import models  # noqa: F401  before Paddle: see there
+import common  # noqa: F401  before Paddle: see there

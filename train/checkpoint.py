@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.errors import InputError
-from models.files import replacing
+from common.errors import InputError
+from common.files import replacing
 
 try:
     import fcntl

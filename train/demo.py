@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data import command
+from common import command
+from common.errors import InputError
 from data.prepare import write_sample
-from models.errors import InputError
 from train import checkpoint
 from train.flags import VGG19_PATHS
 

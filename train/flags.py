@@ -9,14 +9,15 @@ from pathlib import Path
 
 import paddle
 
-from data import command, lpips
+from common import command
+from common.device import add_device_flag
+from common.errors import InputError
+from common.files import check_apart
+from data import lpips
 from data.crops import DEFAULT_WORKERS, Crops
 from data.store import open_pairs, open_store
-from models.errors import InputError
-from models.files import check_apart
 from models.shipped import NAMES, weights_path
 from train import parallel
-from train.device import add_device_flag
 from train.recipe import GAN_RECIPES, RECIPES, Recipe
 from train.saving import SHARE
 

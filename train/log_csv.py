@@ -3,8 +3,8 @@
 import csv
 from pathlib import Path
 
-from models.errors import InputError
-from models.files import replacing
+from common.errors import InputError
+from common.files import replacing
 
 COLUMNS = (
     "stage",

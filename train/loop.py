@@ -11,10 +11,10 @@ from typing import Callable
 
 from tqdm import tqdm
 
+from common.errors import InputError
 from data import lpips
 from data.crops import Crops, standardize
 from models import weights
-from models.errors import InputError
 from models.generator import Generator
 from train import checkpoint, cpu, health, log_csv, parallel, run_json, samples, validation
 from train.bn_statistics import re_estimate

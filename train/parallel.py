@@ -20,8 +20,8 @@ from multiprocessing.connection import Client, Listener
 import paddle
 import paddle.distributed as dist
 
-from models.errors import InputError
-from train.device import choose_device
+from common.device import choose_device
+from common.errors import InputError
 
 BACKENDS = ("nccl", "gloo")
 BUCKET = 2**23  # float32 values (32 MB): so much of small arrays is joined to go over at once

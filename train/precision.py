@@ -18,7 +18,7 @@ import warnings
 import paddle
 import paddle.nn.functional as F
 
-from models.errors import InputError
+from common.errors import InputError
 
 # The loss is scaled as Paddle's GradScaler does by default. It is not used itself: with Paddle 3.3 and NumPy 2.4 it
 # fails at the first overflow, and it remembers one overflow for all optimizers.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data import command
+from common import command
 from models.generator import Generator, initialize_icnr, initialize_small
 from models.weights import load_generator
 from train import cpu, flags

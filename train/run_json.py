@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import paddle
 
-from models.files import replacing
+from common.files import replacing
 from train.recipe import Recipe
 
 STAGES = ("pretrain_g", "train_gan")

@@ -3,18 +3,14 @@
 import itertools
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import paddle
+from matplotlib.ticker import MaxNLocator
 from skimage.metrics import peak_signal_noise_ratio
 
+from common.plots import plt, write_plot
 from data.crops import destandardize, standardize
 from data.images import write_rgb
-from models.files import replacing
-
-matplotlib.use("Agg")  # no screen is needed
-from matplotlib import pyplot as plt
-from matplotlib.ticker import MaxNLocator
 
 NO_CURVES = ("epoch", "seconds", "learning_rate")
 
@@ -69,11 +65,3 @@ def write_curves(path, history: list) -> None:
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     write_plot(figure, path)
-
-
-def write_plot(figure, path) -> None:
-    """Write a Matplotlib figure as PNG, whole or not at all, and close it."""
-    figure.tight_layout()
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, format="png")
-    plt.close(figure)

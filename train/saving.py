@@ -4,8 +4,8 @@ import dataclasses
 import time
 import zlib
 
-from models.errors import InputError
-from models.files import remove_leftovers
+from common.errors import InputError
+from common.files import remove_leftovers
 from train import checkpoint, parallel, run_json
 from train.checkpoint import Progress
 from train.recipe import Recipe

@@ -7,7 +7,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle.optimizer import Adam
 
-from models.scale import SCALE
+from common.scale import SCALE
 from train import losses, parallel
 from train.precision import FP32
 

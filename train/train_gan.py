@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data import command
+from common import command
+from common.errors import InputError
 from models.discriminator import Discriminator
-from models.errors import InputError
 from models.generator import Generator
 from models.vgg19_weights import load_vgg19
 from models.weights import load_generator

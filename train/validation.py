@@ -3,11 +3,11 @@
 import numpy as np
 from tqdm import tqdm
 
+from common.errors import InputError
 from data import lpips
 from data.images import all_of
 from data.metrics import grid, psnr_y, ssim_y
 from data.pairs import SHAVE, pairs, read_pair
-from models.errors import InputError
 from train import samples
 
 

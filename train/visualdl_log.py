@@ -4,7 +4,7 @@ import os
 import struct
 from pathlib import Path
 
-from models.errors import InputError
+from common.errors import InputError
 
 # VisualDL shows one file of a folder, the last by name, so a resumed run goes on in the same one. It knows its files
 # by the first part of this name.

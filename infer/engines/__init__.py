@@ -9,7 +9,7 @@ bytes_per_pixel(precision) -> int    the memory that it takes for an LR pixel (`
 
 from importlib import import_module
 
-from models.errors import InputError
+from common.errors import InputError
 
 ENGINES = ("openvino", "paddle", "eager")  # from the fastest to the slowest (benchmarks/upscale.py)
 _MODULES = {"openvino": "openvino_cpu", "paddle": "paddle_inference", "eager": "eager"}

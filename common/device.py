@@ -6,7 +6,7 @@ import re
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 
-from models.errors import InputError
+from common.errors import InputError
 
 
 def add_device_flag(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from models.errors import InputError
+from common.errors import InputError
 
 # See `replacing`. A process's number has at most seven digits (Linux: 2^22): a date in a name is none.
 _TEMPORARY = re.compile(r"\.(\d{1,7})-[0-9a-f]{8}(\.[^.]+)?")
@@ -86,11 +86,11 @@ def remove_leftovers(folder) -> None:
     for path in Path(folder).glob(".*-*"):
         found = _TEMPORARY.fullmatch(path.name)
         with contextlib.suppress(OSError):
-            if found and not _is_writer(int(found.group(1)), path.stat().st_mtime):
+            if found and not is_writer(int(found.group(1)), path.stat().st_mtime):
                 path.unlink()
 
 
-def _is_writer(pid: int, modified: float) -> bool:
+def is_writer(pid: int, modified: float) -> bool:
     """Whether another process of that number runs since before the file was written (numbers are used again)."""
     try:
         return pid != os.getpid() and psutil.Process(pid).create_time() <= modified

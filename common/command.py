@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from models.errors import InputError
+from common.errors import InputError
 
 INTERRUPTED = 128 + signal.SIGINT  # the shell's convention for a command stopped by Ctrl-C
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
