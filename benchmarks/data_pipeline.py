@@ -48,7 +48,7 @@ from common.errors import InputError
 from common.scale import SCALE
 from data.crops import Crops
 from data.degrade import DEGRADATIONS, DRAWS, Photo, photo
-from data.images import list_pictures, read_rgb, write_rgb
+from data.pictures.images import list_pictures, read_rgb, write_rgb
 from data.store import open_store
 
 # (HR side, degradation, augmentation): the article's, the same at the paper's size, the paper's, that at the article's,

@@ -34,10 +34,10 @@ from PIL import Image
 
 from common import command
 from common.errors import InputError
-from data.images import read_rgb
-from data.picture import MAX_PIXELS, pixels_of, read_picture
-from models.weights import read_pdparams
-from train import checkpoint
+from data.pictures.images import read_rgb
+from data.pictures.picture import MAX_PIXELS, pixels_of, read_picture
+from models.weight_files.weights import read_pdparams
+from train.run import checkpoint
 
 MEMORY, MEMORY_PER_BYTE = 64 * 2**20, 8
 PICTURE_MEMORY, MEMORY_PER_PIXEL = 300 * 2**20, 24

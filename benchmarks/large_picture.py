@@ -21,7 +21,7 @@ import numpy as np
 
 from common import command
 from common.errors import InputError
-from data.images import read_rgb, write_rgb
+from data.pictures.images import read_rgb, write_rgb
 from data.prepare import sample_sources
 from infer import flags
 

@@ -8,9 +8,10 @@ from data.crops import Crops, standardize
 from models.discriminator import Discriminator
 from models.generator import Generator
 from models.vgg19 import VGG19
-from train import cpu, losses
-from train.precision import Precision
+from train import losses
 from train.recipe import Recipe
+from train.run import cpu
+from train.run.mixed_precision import Precision
 from train.steps import adam, gan_step, pretrain_step
 
 
@@ -51,7 +52,7 @@ def write_start(folder, photographs: list, stage: int, hr_size: int, batch_size:
 def load(photographs: list, stage: int, hr_size: int, batch_size: int, steps: int, device: str, eager: bool):
     """A function that takes the next training step: ({part: seconds}, {loss: number}). It can be called `steps` times.
 
-    eager: without what `train.cpu` sets.
+    eager: without what `train.run.cpu` sets.
     """
     paddle.set_device(device)
     recipe, precision = Recipe(hr_size=hr_size), Precision(amp=False)

@@ -22,7 +22,7 @@ from common.errors import InputError
 from common.files import check_apart
 from common.scale import SCALE
 from data.degrade import DRAWS, Drawn, Photo, photo
-from data.images import list_pictures, read_rgb, write_rgb
+from data.pictures.images import list_pictures, read_rgb, write_rgb
 
 ROWS, COLUMNS = 4, 4
 HR_SIZE = 192  # of a crop; on the sheet its LR has this side again

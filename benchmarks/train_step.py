@@ -5,8 +5,8 @@
 
 For each stage and crop size, on the CPU, the same step from the same weights with
 
-- Paddle as the commands run it: with the settings of `train/cpu.py`, batches prefetched by a thread, norms for the log;
-- Paddle, eager: without the settings of `train/cpu.py`;
+- Paddle as the commands run it: with the settings of `train/run/cpu.py`, batches prefetched by a thread, norms for the
+log; - Paddle, eager: without the settings of `train/run/cpu.py`;
 - PyTorch, in its usual memory format and channels-last, on batches that are in memory already.
 
 A step goes from the next batch to losses as numbers. VGG19 has random weights. Each way runs in its own process, since
@@ -40,7 +40,7 @@ from benchmarks.side_by_side import SETTLE, TRAINING_PARTS, cpu_name, rounds, ta
 from common import command
 from common.device import add_device_flag, choose_device
 from common.errors import InputError
-from data.images import read_rgb
+from data.pictures.images import read_rgb
 from data.prepare import sample_sources
 
 # Nothing here loads Paddle: the processes that compute begin by importing this file, and PyTorch's is to be without it.

@@ -17,7 +17,7 @@ import csv
 from common import command
 from common.errors import InputError
 from common.plots import plt, write_plot
-from train import log_csv
+from train.report import log_csv
 
 
 def points(path, steps: int) -> list:

@@ -39,11 +39,12 @@ from benchmarks.side_by_side import SETTLE, cpu_name, rounds, table, versions, w
 from common import command
 from common.errors import InputError
 from common.scale import SCALE
-from data.images import read_rgb, write_rgb
+from data.pictures.images import read_rgb, write_rgb
 from data.prepare import sample_sources
-from infer import Upscaler, engines, flags, programs, tiles
-from infer.precision import choose_precision, cpu_bf16
-from infer.source import Source
+from infer import Upscaler, engines, flags, tiles
+from infer.blending import Source
+from infer.engines import programs
+from infer.engines.precision import choose_precision, cpu_bf16
 
 CPU = "cpu"
 PYTORCH = "pytorch"

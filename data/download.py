@@ -687,7 +687,7 @@ def fetch_vgg19(folder):
 
 def _check_vgg19(path):
     # Here, as it brings in Paddle, which takes seconds that the other command and --help need not wait for.
-    from models.vgg19_weights import load_vgg19
+    from models.weight_files.vgg19_weights import load_vgg19
 
     load_vgg19(path)
 
@@ -747,7 +747,7 @@ def _check_lpips(path):
 
 def _lpips_arrays(package):
     """{name of data.lpips.SHAPES: array} out of the package, which has JAX's order: convolutions are [h,w,in,out]."""
-    from models import pickles
+    from models.weight_files import pickles
 
     with tarfile.open(package) as archive, tempfile.TemporaryFile() as file:
         shutil.copyfileobj(archive.extractfile(LPIPS_MEMBER), file)

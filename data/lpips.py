@@ -13,7 +13,7 @@ import numpy as np
 from common.errors import InputError
 from common.files import replacing
 from data.metrics import check_pair
-from models.variables import select
+from models.weight_files.variables import select
 
 FILE = "lpips_alex.npz"
 WEIGHTS = f"weights/{FILE}"

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import command
 from common.errors import InputError
-from data.images import read_rgb, write_rgb
+from data.pictures.images import read_rgb, write_rgb
 from data.store import open_store
 
 # In every wheel of scikit-image 0.21 to 0.26 and of Matplotlib 3.7 to 3.11.

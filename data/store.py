@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import replacing
-from data.images import list_pictures, passed_over, read_rgb
-from data.pairs import check_quarter, lr_files
-from data.picture import pixels_of
+from data.hr_lr_pairs import check_quarter, lr_files
+from data.pictures.images import list_pictures, passed_over, read_rgb
+from data.pictures.picture import pixels_of
 
 try:
     import fcntl
@@ -130,9 +130,9 @@ def open_pairs(hr_folder, lr_folder, hr_size: int, otherwise=OTHERWISE, skip_bad
     """(HR, LR), the Stores of two folders: picture i of LR is that of picture i of HR, at a quarter of its sides.
 
     Each folder is decoded as `open_store` does it; which LR picture belongs to which HR picture follows from the names
-    as in `data.pairs.pairs`, and sides of HR that are no multiples of 4 count as cut. hr_size: the smallest side of HR.
-    Raises InputError that lists every picture that cannot be decoded, is too small, has no partner or one of another
-    size; with skip_bad these pairs are left out, by name. Raises OSError as `open_store` does.
+    as in `data.hr_lr_pairs.pairs`, and sides of HR that are no multiples of 4 count as cut. hr_size: the smallest side
+    of HR. Raises InputError that lists every picture that cannot be decoded, is too small, has no partner or one of
+    another size; with skip_bad these pairs are left out, by name. Raises OSError as `open_store` does.
     """
     sources = _listed(hr_folder)
     partners = lr_files(sources, lr_folder)

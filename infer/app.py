@@ -30,13 +30,13 @@ from PIL import Image
 
 from common import command
 from common.errors import InputError
-from data.images import EXTENSIONS, read_rgb, write_rgb
+from data.pictures.images import EXTENSIONS, read_rgb, write_rgb
 from data.prepare import sample_sources
-from infer import flags, isolated
+from infer import app_worker, flags
 from infer.engines import ENGINES
 from infer.evaluate import labels
 from infer.size import Size
-from models.shipped import FOLDER, NAMES, SHIPPED, weights_path
+from models.weight_files.shipped import FOLDER, NAMES, SHIPPED, weights_path
 
 PYTHON, GRADIO = (3, 10), 6  # the least: Gradio's own; 6 brought the slider's and the server's settings used here
 WAITING = 16  # requests; whoever comes then is told to try later
@@ -150,7 +150,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list):
         results = Path(os.environ["GRADIO_TEMP_DIR"], uuid.uuid4().hex)  # a name that nobody guesses
         try:
             size = Size("outscale", outscale)
-            made = isolated.upscale(source, results, settings, arguments.max_megapixels * 10**6, show, size)
+            made = app_worker.upscale(source, results, settings, arguments.max_megapixels * 10**6, show, size)
         except InputError as error:
             message = f"未能放大 · Not upscaled: {html.escape(str(error), quote=False)}"
             raise gr.Error(message, duration=None, print_exception=False) from error

@@ -37,15 +37,15 @@ from common.errors import InputError
 from common.files import check_apart, check_name, remove_leftovers, replacing
 from common.scale import SCALE
 from data import lpips
-from data.images import all_of
+from data.hr_lr_pairs import SHAVE, pairs, read_pair, read_sr, sr_files
 from data.imresize import enlarge
 from data.metrics import grid, psnr_rgb, psnr_y, ssim_y
-from data.pairs import SHAVE, pairs, read_pair, read_sr, sr_files
+from data.pictures.images import all_of
 from infer import flags
-from infer.figure import write_figure
+from infer.comparison import write_figure
 from infer.tradeoff import write_tradeoff
 from infer.upscaler import Upscaler
-from models.shipped import DEFAULT, SHIPPED, weights_path
+from models.weight_files.shipped import DEFAULT, SHIPPED, weights_path
 
 BICUBIC = "bicubic"
 

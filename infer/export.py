@@ -23,10 +23,10 @@ import numpy as np
 from common import command
 from common.errors import InputError
 from common.files import check_apart, replacing
-from infer import flags, programs, tiles
-from infer.engines import eager, paddle_inference
-from infer.jobs import check_output
-from infer.source import Source
+from infer import flags, tiles
+from infer.batch_jobs import check_output
+from infer.blending import Source
+from infer.engines import eager, paddle_inference, programs
 
 CHECKED_SIZES = ((2, 3, 24, 17), (1, 3, 9, 40))  # [N,3,h,w]
 TOLERANCE = 1e-3  # of values in [-1,1]: an eighth of a grey level

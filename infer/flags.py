@@ -6,8 +6,8 @@ from common import command
 from common.device import add_device_flag
 from common.errors import InputError
 from infer.engines import ENGINES
-from infer.precision import PRECISIONS
-from models.shipped import DEFAULT, NAMES, weights_path
+from infer.engines.precision import PRECISIONS
+from models.weight_files.shipped import DEFAULT, NAMES, weights_path
 
 WEIGHTS = f"{NAMES}, which come with the project, a .pdparams file, or a folder of the article's (models/g_models)"
 METAVAR = "NAME|FILE|FOLDER"

@@ -33,8 +33,8 @@ from common.errors import InputError
 from common.files import check_apart, remove_leftovers
 from common.scale import SCALE
 from data.imresize import imresize
-from data.picture import Picture, check_writable, lost, read_picture, taken, write_picture, writing_memory
-from infer import Upscaler, flags, jobs
+from data.pictures.picture import Picture, check_writable, lost, read_picture, taken, write_picture, writing_memory
+from infer import Upscaler, batch_jobs, flags
 from infer.size import FULL, SIDES, Size
 
 OUTPUT = "upscaled"
@@ -43,7 +43,7 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # every picture after this one
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
 
 
-def upscale_file(upscaler, job: jobs.Job, arguments: argparse.Namespace, progress) -> int:
+def upscale_file(upscaler, job: batch_jobs.Job, arguments: argparse.Namespace, progress) -> int:
     """Read, upscale and write one picture; the result's pixels. Raises InputError or OSError naming the file."""
     if job.problem:
         raise InputError(job.problem)
@@ -85,7 +85,7 @@ def naming(source):
         raise InputError(f"{source}: {error}") from error
 
 
-def upscale_picture(upscaler, picture: Picture, job: jobs.Job, progress, size: Size = FULL) -> Picture:
+def upscale_picture(upscaler, picture: Picture, job: batch_jobs.Job, progress, size: Size = FULL) -> Picture:
     """The picture that was read from the job's source at the size wanted, as it is to be written to the job's target.
 
     Raises InputError naming the file where it cannot become so large, or the target cannot hold it, or the memory.
@@ -110,15 +110,15 @@ def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
         check_apart(flags.weights_read(arguments), folders=[("-o", arguments.output)])
         upscaler = Upscaler(**flags.generator_settings(arguments), **flags.engine_settings(arguments))
-        jobs.check_output(arguments.output)
+        batch_jobs.check_output(arguments.output)
     suffix = size_of(arguments).suffix if arguments.suffix is None else arguments.suffix
-    found, others = jobs.find_jobs(
+    found, others = batch_jobs.find_jobs(
         arguments.inputs, arguments.output, arguments.recursive, suffix, FORMATS.get(arguments.format, "")
     )
     for folder in {job.target.parent for job in found if not job.problem}:
         remove_leftovers(folder)
     if others:
-        print(jobs.passed_over(others), file=sys.stderr)
+        print(batch_jobs.passed_over(others), file=sys.stderr)
     print(f"{arguments.weights}: {upscaler.engine} in {upscaler.precision} on {upscaler.device}", file=sys.stderr)
     start = time.perf_counter()
     done, skipped, pixels = upscale_all(upscaler, found, arguments)

@@ -8,12 +8,13 @@ from common.device import choose_device
 from common.errors import InputError
 from common.scale import SCALE
 from data.imresize import shrink
-from infer import cache, engines, programs, tiles
+from infer import engines, tiles
+from infer.blending import Source
+from infer.engines import cache, programs
+from infer.engines.precision import choose_precision
 from infer.memory import working_memory
-from infer.precision import choose_precision
 from infer.size import Size
-from infer.source import Source
-from models.shipped import DEFAULT, weights_path
+from models.weight_files.shipped import DEFAULT, weights_path
 
 BATCH_ON_CPU = 64 * 64  # LR pixels: on a CPU, computing more windows at once takes memory and saves nothing
 CHECKED, TOLERANCE = (
@@ -33,7 +34,7 @@ class Upscaler:
     device: `cpu`, `gpu` or `gpu:N`; None takes a GPU where there is one.
     tile: the side in LR pixels of the tiles that a picture is computed in; None: as fits the memory. It changes the
         memory and the time, not the result.
-    blend, alpha: a second generator's weights and their share of the mixture, 0..1 (see `infer/source.py`).
+    blend, alpha: a second generator's weights and their share of the mixture, 0..1 (see `infer/blending.py`).
     self_ensemble: the mean over the 8 flips and quarter turns of the picture; 8 times the time.
 
     Raises InputError, naming the file or the setting, for weights that cannot be used and for what is not there.

@@ -20,9 +20,9 @@ from PIL import Image as Pictures
 
 from common.errors import InputError
 from common.scale import SCALE
-from data.images import read_rgb
 from data.imresize import enlarge
-from infer.figure import detail as most_detailed
+from data.pictures.images import read_rgb
+from infer.comparison import detail as most_detailed
 
 ROOT = Path(__file__).resolve().parents[1]
 DPI = 100

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 from common.errors import InputError
-from data import mounted
-from data.images import list_pictures
+from data.pictures.images import list_pictures
 from data.prepare import write_sample
+from notebooks import mounted
 from notebooks.show import run
 from train.flags import DATA_FOLDERS, VGG19_PATHS
 from train.recipe import Recipe
@@ -33,8 +33,8 @@ def sample() -> tuple:
 def training(named, mount, quick: bool, output: Path) -> tuple:
     """(the folder of pictures to train on, the flags of the training commands that this choice needs).
 
-    named, mount: as in `data.mounted`. quick: take a few of the pictures, and download nothing. output: where these are
-    put.
+    named, mount: as in `notebooks.mounted`. quick: take a few of the pictures, and download nothing. output: where
+    these are put.
     """
     folder = mounted.training_pictures(named, mount) or _first_there(DATA_FOLDERS)
     if not folder and not quick:

@@ -8,7 +8,7 @@ import paddle
 import pytest
 
 from data import download
-from models import weights
+from models.weight_files import weights
 from tests.helpers import fluid_files, generators, golden
 from tests.helpers.file_server import Server
 from tests.helpers.skipped import pytest_addoption, pytest_sessionfinish  # noqa: F401  pytest's hooks

@@ -20,8 +20,8 @@ from PIL import Image
 
 from common.errors import InputError
 from infer import app
-from models import weights
-from models.shipped import SHIPPED
+from models.weight_files import weights
+from models.weight_files.shipped import SHIPPED
 from tests.helpers import generators
 
 ROOT = Path(__file__).resolve().parents[1]

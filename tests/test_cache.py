@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from infer import cache
+from infer.engines import cache
 
 ROOT = Path(__file__).resolve().parents[1]
 FACTS = {"reach": 36, "text": "é"}
@@ -179,7 +179,7 @@ def test_damage_to_the_list_of_contents_never_gives_other_facts(monkeypatch):
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from infer import cache
+from infer.engines import cache
 
 def build(folder):
     global built
@@ -300,7 +300,7 @@ def test_it_is_not_moved_away_at_whatever_moment_it_came(home, monkeypatch):
 def test_a_builder_that_is_killed_leaves_the_next_one_working(home):
     code = """
 import os, signal
-from infer import cache
+from infer.engines import cache
 
 def build(folder):
     (folder / "program.bin").write_bytes(b"half")
@@ -324,7 +324,7 @@ cache.entry("a", build)
 
 UNKEPT = """
 import os
-from infer import cache
+from infer.engines import cache
 
 def build(folder):
     (folder / "program.bin").write_bytes(b"program")

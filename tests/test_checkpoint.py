@@ -17,7 +17,7 @@ import pytest
 from paddle import nn
 
 from common.errors import InputError
-from train import checkpoint
+from train.run import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 ARRAYS = {
@@ -108,7 +108,7 @@ def test_a_newer_projects_checkpoint_ends_the_command_and_stays(tmp_path, monkey
 
 def test_a_folder_is_one_runs(tmp_path):
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from train import checkpoint\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); from train.run import checkpoint\n"
         "with checkpoint.locked(sys.argv[2]):\n"
         "    print('inside', flush=True); sys.stdin.read()"
     )
@@ -361,7 +361,7 @@ def test_a_full_disk_is_an_error_and_the_checkpoint_before_stays(tmp_path):
     save_at(tmp_path, (1, 0))
     # A limit on the size of files stands in for the disk: the kernel refuses the write just so.
     code = (
-        "import resource, sys; sys.path.insert(0, sys.argv[1]); from train import checkpoint; import numpy as np;"
+        "import resource, sys; sys.path.insert(0, sys.argv[1]); from train.run import checkpoint; import numpy as np;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
         "checkpoint.save(checkpoint.path_of(sys.argv[2], 2, 0), {'x': np.zeros(100000, 'float32')}, {})"
     )

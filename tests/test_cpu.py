@@ -1,4 +1,4 @@
-"""What `train/cpu.py` sets is the whole process's, and stays: its tests run in a process of their own.
+"""What `train/run/cpu.py` sets is the whole process's, and stays: its tests run in a process of their own.
 
 Beside OpenVINO and Paddle Inference, which other tests use, training with oneDNN's programs has ended Python with a
 segmentation fault. No command has both.

@@ -2,9 +2,9 @@ import numpy as np
 import paddle
 import pytest
 
-from models import fluid
 from models.discriminator import Discriminator
 from models.layers import same_conv
+from models.weight_files import fluid
 from tests.helpers import golden
 
 pytestmark = pytest.mark.usefixtures("constant_initial_weights")

@@ -32,8 +32,8 @@ import paddle
 import pytest
 
 from data import lpips
-from infer.programs import onnx_missing
-from models.vgg19_weights import FORMS
+from infer.engines.programs import onnx_missing
+from models.weight_files.vgg19_weights import FORMS
 from tests.helpers import golden, training
 from tests.helpers.fluid_files import write_folder
 from tests.helpers.lpips_weights import random_weights

@@ -861,9 +861,9 @@ def vgg19(server, monkeypatch, tmp_path):
         if path.read_bytes() != CONTENT:
             raise InputError(f"{path}: no VGG19 weights")
 
-    module = types.ModuleType("models.vgg19_weights")
+    module = types.ModuleType("models.weight_files.vgg19_weights")
     module.load_vgg19 = load_vgg19
-    monkeypatch.setitem(sys.modules, "models.vgg19_weights", module)
+    monkeypatch.setitem(sys.modules, "models.weight_files.vgg19_weights", module)
     server.files["/VGG19_pretrained.pdparams"] = CONTENT
     monkeypatch.setattr(download, "VGG19_URL", server.url("/VGG19_pretrained.pdparams"))
     monkeypatch.chdir(tmp_path)

@@ -8,9 +8,9 @@ import paddle
 import pytest
 
 from common.errors import InputError
-from infer import engines, programs
-from infer.engines import openvino_cpu
-from infer.precision import cpu_bf16
+from infer import engines
+from infer.engines import openvino_cpu, programs
+from infer.engines.precision import cpu_bf16
 from tests.helpers import generators, golden
 
 HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]

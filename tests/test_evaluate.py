@@ -19,11 +19,10 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from common.errors import InputError
 from data import lpips
+from data.hr_lr_pairs import pairs, sr_files
 from data.imresize import enlarge
-from data.pairs import pairs, sr_files
-from infer import Upscaler, evaluate, tradeoff
-from infer import figure as comparison
-from models import weights
+from infer import Upscaler, comparison, evaluate, tradeoff
+from models.weight_files import weights
 from tests.helpers import generators, golden, matlab
 from tests.helpers.lpips_weights import random_weights
 

@@ -13,8 +13,9 @@ import paddle
 import pytest
 from PIL import Image
 
-from infer import Upscaler, export, programs
-from models import weights
+from infer import Upscaler, export
+from infer.engines import programs
+from models.weight_files import weights
 from tests.helpers import generators
 
 ROOT = Path(__file__).resolve().parents[1]

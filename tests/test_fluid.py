@@ -8,10 +8,10 @@ import paddle
 import pytest
 
 from common.errors import InputError
-from models import fluid
 from models.discriminator import Discriminator
 from models.generator import Generator
 from models.vgg19 import VGG19
+from models.weight_files import fluid
 from tests.helpers import golden
 from tests.helpers.fluid_files import CODES, stream, tensor_desc, variable, write_folder
 

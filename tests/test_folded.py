@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
-from infer.folded import FoldedGenerator
+from infer.engines.folded import FoldedGenerator
 from models.generator import Generator
 from tests.helpers import generators, golden
 

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from common.errors import InputError
-from models.vgg19_weights import load_vgg19
-from models.weights import load_discriminator, load_generator, read_pdparams
+from models.weight_files.vgg19_weights import load_vgg19
+from models.weight_files.weights import load_discriminator, load_generator, read_pdparams
 from tests.helpers.fluid_files import variable, write_folder
-from train import checkpoint
+from train.run import checkpoint
 
 
 def zip_of(names) -> bytes:

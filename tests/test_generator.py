@@ -3,8 +3,8 @@ import paddle
 import pytest
 
 from common.scale import SCALE
-from models import fluid
 from models.generator import Generator, initialize_icnr, initialize_small
+from models.weight_files import fluid
 from tests.helpers import golden
 
 TRAINABLE = 1_520_387  # the article's count

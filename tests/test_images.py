@@ -11,12 +11,13 @@ import tifffile
 from PIL import Image
 
 from common.errors import InputError
-from data.images import EXTENSIONS, list_pictures, read_rgb, write_rgb
+from data.pictures.images import EXTENSIONS, list_pictures, read_rgb, write_rgb
 from tests.helpers.pictures import STORED, chunk, picture, png_bytes, samples_of_16_bits
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# pytest sets aside the filter that data.images installs; what a command prints is tested in a process of its own.
+# pytest sets aside the filter that data.pictures.images installs; what a command prints is tested in a process of its
+# own.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:PIL.Image"),
     pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin"),
@@ -330,7 +331,7 @@ def test_nothing_is_printed_on_the_way(tmp_path):
     path.write_bytes(png_bytes(2, 1, 8, 3, [bytes([0, 1])], extra))
     with pytest.warns(UserWarning), Image.open(path) as image:  # what Pillow says of it by itself
         image.convert("RGB")
-    program = "import sys; from data.images import read_rgb; print(read_rgb(sys.argv[1]).tolist())"
+    program = "import sys; from data.pictures.images import read_rgb; print(read_rgb(sys.argv[1]).tolist())"
     done = run_python(program, path, flags=["-W", "always"])
     assert (done.stdout, done.stderr) == ("[[[10, 20, 30], [200, 100, 50]]]\n", "")
 
@@ -402,7 +403,7 @@ class TestWriteRgb:
         write_rgb(tmp_path / "a.png", picture())
         before = (tmp_path / "a.png").read_bytes()
         program = (
-            "import resource, sys, numpy as np; from data.images import write_rgb\n"
+            "import resource, sys, numpy as np; from data.pictures.images import write_rgb\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
             "noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)\n"
             "try:\n    write_rgb(sys.argv[1], noise)\nexcept OSError as error:\n    print(error)\n"

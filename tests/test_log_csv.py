@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from common.errors import InputError
-from train import log_csv
+from train.report import log_csv
 
 HEADER = (
     "stage,epoch,seconds,learning_rate,mse,vgg,adv,g_loss,d_loss,d_hr,d_sr,g_gradient,d_gradient,"

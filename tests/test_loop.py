@@ -12,11 +12,13 @@ import models.generator
 from common.errors import InputError
 from data import lpips
 from infer import evaluate
-from models import weights
 from models.vgg19 import VGG19
+from models.weight_files import weights
 from tests.helpers import training
 from tests.helpers.lpips_weights import random_weights
-from train import checkpoint, cpu, health, loop, pretrain_g, train_gan, validation
+from train import loop, pretrain_g, train_gan
+from train.report import gan_health, validation
+from train.run import checkpoint, cpu
 
 RUN = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "100"]
 STAGE1 = "pretrain_g"
@@ -519,8 +521,8 @@ def test_the_weights_for_users_are_the_moving_average(train, tmp_path):
 @pytest.mark.slow
 def test_stage_2_begins_with_what_stage_1_reached_and_its_warnings_are_said_once(train, tmp_path, capsys, monkeypatch):
     train(pretrain_g, "--epochs", 3)
-    monkeypatch.setattr(health, "D_HR", -1.0)  # every D has won
-    monkeypatch.setattr(health, "D_SR", 2.0)
+    monkeypatch.setattr(gan_health, "D_HR", -1.0)  # every D has won
+    monkeypatch.setattr(gan_health, "D_SR", 2.0)
     capsys.readouterr()
     train(train_gan, "--epochs", 2, "--no-vgg")
     said = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""`data/mounted.py`: what a fake AI Studio mounts is found, and unpacked once."""
+"""`notebooks/mounted.py`: what a fake AI Studio mounts is found, and unpacked once."""
 
 import gzip
 import io
@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from data import mounted
-from models.weights import load_generator
+from models.weight_files.weights import load_generator
+from notebooks import mounted
 from tests.helpers import golden
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -351,7 +351,7 @@ def test_two_processes_unpack_the_same_archive_at_once(mount, to, tmp_path, pack
     """Each has written all files, and neither has given them their place, when both go on."""
     write(mount / "data1", {"a.zip": packed})
     code = (
-        "import sys, time; from pathlib import Path; from data import download, mounted\n"
+        "import sys, time; from pathlib import Path; from data import download; from notebooks import mounted\n"
         "extract, folder, name, other = download._extract, *map(str, sys.argv[1:])\n"
         "def extract_together(opened, members, archive, *arguments):\n"
         "    extract(opened, members, archive, *arguments)\n"

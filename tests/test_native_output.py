@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infer.native_output import native_output
+from infer.engines.native_output import native_output
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -54,7 +54,7 @@ def test_a_block_in_a_block(capfd):
 def test_what_python_prints_comes_out_before_and_after_the_block_and_not_from_inside():
     """Into a pipe, where Python's own output waits in a buffer."""
     code = (
-        "import os, sys; from infer.native_output import native_output\n"
+        "import os, sys; from infer.engines.native_output import native_output\n"
         "print('before'); print('before', file=sys.stderr)\n"
         "with native_output() as said:\n"
         "    print('inside'); print('inside', file=sys.stderr); os.write(1, b'native')\n"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models import weights
+from models.weight_files import weights
 from tests.helpers import generators
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -162,7 +162,7 @@ def mount(folder: Path) -> None:
 
 
 def variable(array: np.ndarray) -> bytes:
-    """A file of `fluid.io.save_persistables`, written by the format's description in models/fluid.py."""
+    """A file of `fluid.io.save_persistables`, written by the format's description in models/weight_files/fluid.py."""
     described = b"\x08\x05" + b"".join(b"\x10" + varint(dim) for dim in array.shape)
     sizes = (0).to_bytes(4, "little") + (0).to_bytes(8, "little") + (0).to_bytes(4, "little")
     return sizes + len(described).to_bytes(4, "little") + described + array.astype("<f4").tobytes()

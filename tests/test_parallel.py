@@ -18,8 +18,9 @@ import pytest
 from paddle import nn
 
 from common.errors import InputError
-from train import losses, parallel
-from train.precision import Precision
+from train import losses
+from train.run import parallel
+from train.run.mixed_precision import Precision
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +129,7 @@ def collectives(folder: str) -> None:
         out["difference"] = str(error)
 
     out["overflow"] = overflow(network, rank)
-    parallel.meet()
+    parallel.barrier()
     np.save(Path(folder) / f"{rank}.npy", out, allow_pickle=True)
 
 
@@ -286,7 +287,7 @@ def test_alone_nothing_changes_and_nobody_is_waited_for():
     parallel.average_gradients(network.parameters())
     parallel.average_statistics(network)
     parallel.check_identical({"network": network})
-    parallel.meet()
+    parallel.barrier()
     for name, parameter in network[0].named_parameters():
         np.testing.assert_array_equal(parameter.grad.numpy(), before[name])
     assert network.unused.weight.grad is None

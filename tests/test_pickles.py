@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from models import pickles
-from models.weights import read_pdparams
+from models.weight_files import pickles
+from models.weight_files.weights import read_pdparams
 from tests.helpers.golden import SHARED
 from tests.helpers.pickles import EMPTY, FALSE, ONE, PLAIN, a_dict, array, call, global_, state, text
 
@@ -140,7 +140,7 @@ MEASURE = """
 import json, resource, sys, time
 from pathlib import Path
 from common.errors import InputError
-from models.weights import read_pdparams
+from models.weight_files.weights import read_pdparams
 
 read_pdparams(sys.argv[1])
 results = {}

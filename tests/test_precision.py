@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from infer import precision
-from infer.precision import choose_precision
+from infer.engines import precision
+from infer.engines.precision import choose_precision
 
 CPUINFO = "processor\t: 0\nmodel name\t: {name}\nflags\t\t: fpu sse2 avx2 avx512f {flags} arat\nbugs\t\t: spectre_v1\n"
 

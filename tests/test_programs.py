@@ -9,7 +9,7 @@ import paddle
 import pytest
 
 from common.errors import InputError
-from infer import programs
+from infer.engines import programs
 from tests.helpers import generators, golden
 
 needs_onnx_export = pytest.mark.skipif(bool(programs.onnx_missing()), reason=programs.onnx_missing() or "-")

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from models import weights
+from models.weight_files import weights
 from tests.helpers import training
-from train import checkpoint
+from train.run import checkpoint
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from paddle import nn
 
-from train import samples
+from train.report import samples
 
 RED, GREEN, BLUE = (200, 30, 20), (20, 180, 40), (30, 40, 190)
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from train.stop import Stop, Stopped
+from train.run.stop import Stop, Stopped
 
 
 def send(signum):

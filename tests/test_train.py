@@ -17,12 +17,13 @@ import pytest
 
 from common.errors import InputError
 from data.crops import standardize
-from models import weights
 from models.generator import Generator
+from models.weight_files import weights
 from tests.helpers import golden
 from tests.helpers.training import SMALL, command_line, run, write_photographs
-from train import flags, parallel, pretrain_g, run_json, train_gan
+from train import flags, pretrain_g, train_gan
 from train.recipe import RECIPES
+from train.run import parallel, run_json
 
 pytestmark = pytest.mark.slow
 

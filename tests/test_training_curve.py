@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import training_curve
 from common.errors import InputError
-from train import log_csv
+from train.report import log_csv
 
 
 def test_points_are_at_the_ends_of_the_epochs_that_were_measured(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from data.imresize import enlarge, imresize
-from data.picture import Picture, read_picture
-from infer.jobs import Job
+from data.pictures.picture import Picture, read_picture
+from infer.batch_jobs import Job
 from infer.size import Size
 from infer.upscale import hidden_filled, upscale_picture
 from tests.helpers import matlab

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from infer import Upscaler
-from models import weights
 from models.generator import Generator
+from models.weight_files import weights
 from tests.helpers import matlab
 
 ROOT = Path(__file__).resolve().parents[1]

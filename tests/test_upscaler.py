@@ -11,10 +11,11 @@ import paddle
 import pytest
 
 from common.errors import InputError
-from infer import Upscaler, cache, engines, programs, tiles, upscaler
-from infer.precision import cpu_bf16
+from infer import Upscaler, engines, tiles, upscaler
+from infer.engines import cache, programs
+from infer.engines.precision import cpu_bf16
 from infer.upscaler import CHECKED
-from models import weights
+from models.weight_files import weights
 from tests.helpers import generators, golden, matlab
 from tests.helpers.generators import REACH, levels
 

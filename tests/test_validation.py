@@ -9,10 +9,10 @@ import pytest
 from common.errors import InputError
 from data import lpips
 from infer import evaluate
-from models import weights
+from models.weight_files import weights
 from tests.helpers import generators, matlab
 from tests.helpers.lpips_weights import random_weights
-from train import validation
+from train.report import validation
 
 
 def write(path, rgb):

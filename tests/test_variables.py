@@ -3,7 +3,7 @@ import paddle
 import pytest
 
 from common.errors import InputError
-from models.variables import select, shapes
+from models.weight_files.variables import select, shapes
 
 TABLE = {"conv.weight": ("c.w_0", (2, 3)), "conv.bias": ("c.b_0", (2,))}
 

@@ -5,10 +5,10 @@ import paddle
 import pytest
 
 from common.errors import InputError
-from models import vgg19_weights
 from models.generator import Generator
-from models.vgg19_weights import load_vgg19
-from models.weights import save
+from models.weight_files import vgg19_weights
+from models.weight_files.vgg19_weights import load_vgg19
+from models.weight_files.weights import save
 from tests.helpers import golden
 from tests.helpers.fluid_files import write_folder
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from common.errors import InputError
 from tests.helpers import matlab
-from train import log_csv
-from train.visualdl_log import VisualDL
+from train.report import log_csv
+from train.report.visualdl_log import VisualDL
 
 SHOWN = {
     "seconds": ("run/seconds", 12.5),

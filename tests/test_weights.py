@@ -11,10 +11,10 @@ import paddle
 import pytest
 
 from common.errors import InputError
-from models import fluid, pickles
 from models.discriminator import Discriminator
 from models.generator import Generator
-from models.weights import load_discriminator, load_generator, read_pdparams, save
+from models.weight_files import fluid, pickles
+from models.weight_files.weights import load_discriminator, load_generator, read_pdparams, save
 from tests.helpers import golden
 from tests.helpers.fluid_files import write_folder
 from tests.helpers.pickles import (
@@ -415,8 +415,8 @@ class TestHostilePickles:
             ("paddle", "save"),
             ("paddle.framework.io", "load"),
             ("torch._utils", "_rebuild_tensor_v2"),
-            ("models.weights", "load_generator"),
-            ("models.pickles", "_ALLOWED"),
+            ("models.weight_files.weights", "load_generator"),
+            ("models.weight_files.pickles", "_ALLOWED"),
         ],
     )
     def test_names_what_it_was_asked_for(self, tmp_path, module, name):
@@ -496,7 +496,7 @@ DAMAGE = """
 import pickle, random, resource, sys
 import numpy as np
 from common.errors import InputError
-from models.weights import read_pdparams
+from models.weight_files.weights import read_pdparams
 
 GIGABYTE = 1 << 30
 with open("/proc/self/statm") as file:

@@ -16,10 +16,10 @@ from common.files import check_apart
 from data import lpips
 from data.crops import DEFAULT_WORKERS, Crops
 from data.store import open_pairs, open_store
-from models.shipped import NAMES, weights_path
-from train import parallel
+from models.weight_files.shipped import NAMES, weights_path
 from train.recipe import GAN_RECIPES, RECIPES, Recipe
-from train.saving import SHARE
+from train.run import parallel
+from train.run.resume import SHARE
 
 DATA_FOLDERS = ("data/DIV2K/DIV2K_train_HR", "/home/aistudio/srdata/DIV2K_train_HR")  # the second is the article's
 VGG19_PATHS = ("VGG19_pretrained", "weights/VGG19_pretrained.pdparams")  # the first is the article's
@@ -216,14 +216,14 @@ def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
     folder = arguments.data or first_existing(DATA_FOLDERS, "the training pictures", "python data/download.py div2k")
     # Process 0 decodes what is not decoded yet, the others then find it.
     if not parallel.is_main():
-        parallel.meet()
+        parallel.barrier()
     settings = (recipe.hr_size, Path(arguments.output) / "decoded", arguments.skip_bad)
     if arguments.lr_data:
         pictures, lr_pictures = open_pairs(folder, arguments.lr_data, *settings)
     else:
         pictures, lr_pictures = open_store(folder, *settings), None
     if parallel.is_main():
-        parallel.meet()
+        parallel.barrier()
     crops = Crops(
         pictures,
         hr_size=recipe.hr_size,

@@ -14,15 +14,16 @@ from tqdm import tqdm
 from common.errors import InputError
 from data import lpips
 from data.crops import Crops, standardize
-from models import weights
 from models.generator import Generator
-from train import checkpoint, cpu, health, log_csv, parallel, run_json, samples, validation
+from models.weight_files import weights
 from train.bn_statistics import re_estimate
 from train.ema import Ema
 from train.recipe import Recipe
-from train.saving import Saver
+from train.report import gan_health, log_csv, samples, validation
+from train.run import checkpoint, cpu, parallel, run_json
+from train.run.resume import Saver
+from train.run.stop import Stop, Stopped
 from train.schedule import learning_rate
-from train.stop import Stop, Stopped
 
 LOG = "log.csv"
 BEST_BY = {"psnr": ("valid_psnr", 1), "lpips": ("valid_lpips", -1)}  # of --best-by: a column, and the better direction
@@ -57,10 +58,11 @@ class Stage:
 def train(stage: Stage, crops: Crops, recipe: Recipe, precision, arguments) -> None:
     """Run a stage to its end: from its beginning or, with `--resume`, from where it was.
 
-    precision: a `train.precision.Precision`, that of `stage.step`. arguments: what `train.flags.parser` parsed.
-    Writes into `--output`: weights, a row of log.csv and mostly a checkpoint every epoch, samples, at the end figure
-    and curves. Raises InputError at a loss or weights that are not finite numbers; what was saved before stays. SIGINT,
-    SIGTERM and SIGHUP end the process after the step under way, with a checkpoint and exit status 130, 143 or 129.
+    precision: a `train.run.mixed_precision.Precision`, that of `stage.step`. arguments: what `train.flags.parser`
+    parsed. Writes into `--output`: weights, a row of log.csv and mostly a checkpoint every epoch, samples, at the end
+    figure and curves. Raises InputError at a loss or weights that are not finite numbers; what was saved before stays.
+    SIGINT, SIGTERM and SIGHUP end the process after the step under way, with a checkpoint and exit status 130, 143 or
+    129.
     """
     folder = checkpoint.folder_of(arguments.output, stage.name)
     with checkpoint.locked(folder) if parallel.is_main() else contextlib.nullcontext():
@@ -75,7 +77,7 @@ def train(stage: Stage, crops: Crops, recipe: Recipe, precision, arguments) -> N
                 run.to_the_end(stop)
             except Stopped as stopped:
                 run.saver.save(run.progress)
-                parallel.meet()  # the launcher ends all of them when one has ended
+                parallel.barrier()  # the launcher ends all of them when one has ended
                 by = "Ctrl-C" if stopped.signum == signal.SIGINT else signal.Signals(stopped.signum).name
                 print(f"stopped by {by} {run.where()}; saved in {folder}: continue with --resume", file=sys.stderr)
                 sys.exit(128 + stopped.signum)
@@ -137,7 +139,7 @@ class _Run:
     def _open_visualdl(self):
         if not (self.arguments.visualdl and parallel.is_main()):
             return None
-        from train.visualdl_log import VisualDL  # an optional package
+        from train.report.visualdl_log import VisualDL  # an optional package
 
         return VisualDL(self.output / "visualdl" / self.stage.name, self.progress.epoch)
 
@@ -317,7 +319,7 @@ class _Run:
         history = self.progress.history
         self._write_log(is_last)
         warmed_up = history[-(-self.recipe.d_warmup // self.steps) :]  # until then D is to win
-        for text in health.warnings(warmed_up, self.progress.start):
+        for text in gan_health.warnings(warmed_up, self.progress.start):
             _warn(text)
         if self.visualdl:
             self.visualdl.scalars(history[-1], history[-1]["epoch"])

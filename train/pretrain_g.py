@@ -18,10 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import command
 from models.generator import Generator, initialize_icnr, initialize_small
-from models.weights import load_generator
-from train import cpu, flags
+from models.weight_files.weights import load_generator
+from train import flags
 from train.loop import Stage, train
-from train.precision import Precision
+from train.run import cpu
+from train.run.mixed_precision import Precision
 from train.steps import adam, pretrain_step
 
 

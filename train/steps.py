@@ -8,8 +8,9 @@ import paddle.nn.functional as F
 from paddle.optimizer import Adam
 
 from common.scale import SCALE
-from train import losses, parallel
-from train.precision import FP32
+from train import losses
+from train.run import parallel
+from train.run.mixed_precision import FP32
 
 
 def adam(network, recipe) -> Adam:
@@ -34,7 +35,7 @@ def pretrain_step(generator, optimizer, lr, hr, parts: int = 1, precision=FP32, 
     """Stage 1: one update of G on the content loss.
 
     lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]. parts: the N crops are computed in so many parts, which changes what
-    batch norm sees and saves memory. precision: a `train.precision.Precision`.
+    batch norm sees and saves memory. precision: a `train.run.mixed_precision.Precision`.
     Returns {'mse'}, a scalar tensor; with `health` also {'g_gradient'}, the norm of G's gradient.
     """
     terms = []
@@ -63,8 +64,8 @@ def gan_step(
 
     lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]; vgg19 may be None (its loss is then left out and 0); recipe: a
     `train.recipe.Recipe`, of which what concerns the losses and `grad_accumulate` are read; precision: a
-    `train.precision.Precision`; number: that of the step in the run, from 0 on. In the first `d_warmup` steps G's
-    weights stay as they are; in the `adv_ramp` steps after those the weight of the adversarial loss rises from 0.
+    `train.run.mixed_precision.Precision`; number: that of the step in the run, from 0 on. In the first `d_warmup` steps
+    G's weights stay as they are; in the `adv_ramp` steps after those the weight of the adversarial loss rises from 0.
     SR is computed once and serves both, except where the crops are computed in parts (`grad_accumulate`): keeping the
     graph of every part's SR would take the memory that the parts save.
     Returns {'d_loss', 'g_loss', 'mse', 'vgg', 'adv'}, scalar tensors; g_loss is the weighted sum of the last three

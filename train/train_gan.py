@@ -19,12 +19,13 @@ from common import command
 from common.errors import InputError
 from models.discriminator import Discriminator
 from models.generator import Generator
-from models.vgg19_weights import load_vgg19
-from models.weights import load_generator
-from train import checkpoint, cpu, flags
+from models.weight_files.vgg19_weights import load_vgg19
+from models.weight_files.weights import load_generator
+from train import flags
 from train.bn_statistics import estimate_discriminators, freeze_statistics
 from train.loop import Stage, train
-from train.precision import Precision
+from train.run import checkpoint, cpu
+from train.run.mixed_precision import Precision
 from train.steps import adam, gan_step
 
 NAME = "srgan_g"

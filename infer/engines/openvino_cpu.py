@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from infer.programs import NAME, onnx_missing
+from infer.engines.programs import NAME, onnx_missing
 
 PROGRAM = "onnx"
 

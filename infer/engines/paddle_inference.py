@@ -2,8 +2,8 @@
 
 import os
 
-from infer.native_output import native_output
-from infer.programs import paddle_files
+from infer.engines.native_output import native_output
+from infer.engines.programs import paddle_files
 
 PROGRAM = "paddle"
 GPU_MEMORY_MB = 256  # what is reserved at the start; more is taken when it is needed

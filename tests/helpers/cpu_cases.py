@@ -13,7 +13,7 @@ from paddle import nn
 from models.generator import Generator
 from models.layers import same_conv
 from tests.helpers import trajectory
-from train import cpu
+from train.run import cpu
 
 
 def pair(make):

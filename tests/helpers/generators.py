@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from models import fluid
 from models.generator import RESIDUAL_BLOCKS, Generator
 from models.layers import BN_EPSILON
+from models.weight_files import fluid
 from tests.helpers import golden
 
 REACH = (

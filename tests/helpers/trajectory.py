@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import paddle
 
-from models import fluid
 from models.discriminator import Discriminator
 from models.generator import Generator
 from models.vgg19 import VGG19
+from models.weight_files import fluid
 from tests.helpers import golden
 from train.recipe import RECIPES
 from train.steps import adam, gan_step

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from data.images import SHOWN
-from infer.jobs import check_output, find_jobs, passed_over
+from data.pictures.images import SHOWN
+from infer.batch_jobs import check_output, find_jobs, passed_over
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ GRID_TIMES, GRID_LEAST = 3.0, 0.3
 def warnings(history: list, stage1: dict) -> list:
     """The texts that the last epoch makes due and none before it did: each comes once in a run, a resumed one too.
 
-    history: a dict {figure: number} for each epoch from the first, named as in `train.log_csv`. Besides `epoch` those
-    read are `d_hr` and `d_sr`, the means of D's probabilities, 0..1; `valid_psnr`, in its absence `sample_psnr`, in dB;
-    and `valid_grid`, in grey levels; where they are missing nothing is due. stage1: the last three as stage 1's
+    history: a dict {figure: number} for each epoch from the first, named as in `train.report.log_csv`. Besides `epoch`
+    those read are `d_hr` and `d_sr`, the means of D's probabilities, 0..1; `valid_psnr`, in its absence `sample_psnr`,
+    in dB; and `valid_grid`, in grey levels; where they are missing nothing is due. stage1: the last three as stage 1's
     generator has them.
     """
     texts = []

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 
 from common.errors import InputError
-from models.fluid import read_persistables, vgg19_table
-from models.variables import select
 from models.vgg19 import CONVS, FCS, LAYERS, VGG19, convolutions_to
-from models.weights import read_pdparams
+from models.weight_files.fluid import read_persistables, vgg19_table
+from models.weight_files.variables import select
+from models.weight_files.weights import read_pdparams
 
 
 class Form(NamedTuple):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from data.pairs import pairs, read_pair
+from data.hr_lr_pairs import pairs, read_pair
 from tests.helpers import matlab
 
 NAMES = ["a.png", "b.bmp", "照片 c.png"]

@@ -9,7 +9,7 @@ O1 computes convolutions and matrix products in 16 bits, from float32 weights an
     precision.unscale(optimizer)                    from here on the gradients can be measured
     precision.step(optimizer)                       not where a gradient has overflowed
 
-(`infer/precision.py` is about computing a trained network.)
+(`infer/engines/precision.py` is about computing a trained network.)
 """
 
 import contextlib

@@ -12,8 +12,8 @@ import pytest
 from paddle import nn
 
 from common.errors import InputError
-from train import precision
-from train.precision import FP32, Precision
+from train.run import mixed_precision
+from train.run.mixed_precision import FP32, Precision
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_after_an_overflow_weights_stay_and_the_scale_is_halved(gpu, trained, ba
 
 
 def test_the_scale_grows_after_steps_without_overflow(gpu, trained, monkeypatch):
-    monkeypatch.setattr(precision, "GROWS_AFTER", 3)
+    monkeypatch.setattr(mixed_precision, "GROWS_AFTER", 3)
     on_gpu = Precision(amp=True)
     scales = []
     for x in (0.0, 0.0, math.nan, 0.0, 0.0, 0.0, 0.0):

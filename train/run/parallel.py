@@ -152,7 +152,7 @@ def any_of(flag: bool) -> bool:
     return _exchange(b"1" if flag else b"", b"".join) != b""
 
 
-def meet() -> None:
+def barrier() -> None:
     """Wait until every process has come here.
 
     After process 0 has saved, say: the launcher ends what still runs some 4 seconds after one process has failed,
@@ -233,7 +233,7 @@ def average_statistics(network) -> None:
     """
     if count() == 1:
         return
-    meet()
+    barrier()
     variables = network.state_dict().items()
     _average([tensor for name, tensor in variables if name.rpartition(".")[2] in ("_mean", "_variance")])
 

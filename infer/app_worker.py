@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 
 from common.errors import InputError
-from data.images import write_rgb
-from data.picture import Picture, lost, read_picture, taken, to_8_bits, write_picture
-from infer import Upscaler, jobs
+from data.pictures.images import write_rgb
+from data.pictures.picture import Picture, lost, read_picture, taken, to_8_bits, write_picture
+from infer import Upscaler, batch_jobs
 from infer.size import FULL, Size
 from infer.upscale import FORMATS, upscale_picture
 
@@ -137,7 +137,7 @@ def _without_folders(message: str, paths: list) -> str:
 def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, size: Size, advance) -> Upscaled:
     start = time.perf_counter()
     picture = read_picture(source, max_pixels)  # before the network is loaded: what is wrong here is said at once
-    (job,), _ = jobs.find_jobs([source], folder, recursive=False, suffix=size.suffix, ending=FORMATS["png"])
+    (job,), _ = batch_jobs.find_jobs([source], folder, recursive=False, suffix=size.suffix, ending=FORMATS["png"])
     upscaler = Upscaler(**settings)
     sr = upscale_picture(upscaler, picture, job, advance, size)
     write_picture(job.target, sr)

@@ -8,7 +8,7 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 
 from common.errors import InputError
-from infer.native_output import native_output
+from infer.engines.native_output import native_output
 
 NAME = "generator"  # of the files: generator.pdmodel and generator.pdiparams, or generator.onnx
 INPUT = "lr"
@@ -34,7 +34,7 @@ def write_paddle(generator, folder) -> None:
     """Write `generator` as a Paddle Inference program of any batch, height and width, to an existing folder."""
     import paddle
 
-    from infer.folded import FoldedGenerator
+    from infer.engines.folded import FoldedGenerator
 
     network = FoldedGenerator(generator)
     network.eval()

@@ -1,6 +1,6 @@
 """When a GAN's warnings come: by histories written out by hand."""
 
-from train.health import warnings
+from train.report.gan_health import warnings
 
 NONE = {}
 

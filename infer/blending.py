@@ -26,7 +26,7 @@ class Source:
 
     def generator(self):
         """The generator, in eval mode. Raises InputError naming the file that cannot be used."""
-        from models.weights import load_generator
+        from models.weight_files.weights import load_generator
 
         network = load_generator(self.weights)
         if self.blend:

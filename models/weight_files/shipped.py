@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[1] / "weights"
+FOLDER = Path(__file__).resolve().parents[2] / "weights"
 DEFAULT = "srgan"  # what a photograph is upscaled with where nothing else is asked for
 SHIPPED = {name: FOLDER / f"{name}.pdparams" for name in (DEFAULT, "srresnet")}
 NAMES = " or ".join(SHIPPED)

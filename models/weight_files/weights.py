@@ -7,12 +7,12 @@ import paddle
 
 from common.errors import InputError
 from common.files import replacing
-from models import fluid, pickles
 from models.discriminator import Discriminator
-from models.foreign import describe_file, describe_folder
 from models.generator import Generator
-from models.shipped import SHIPPED
-from models.variables import is_plausible, select, shapes
+from models.weight_files import fluid, pickles
+from models.weight_files.foreign import describe_file, describe_folder
+from models.weight_files.shipped import SHIPPED
+from models.weight_files.variables import is_plausible, select, shapes
 
 # paddle.save notes the parameters' internal names under this key; loading does not need them.
 NAMES_KEY = "StructuredToParameterName@@"
@@ -24,9 +24,9 @@ _FIRST_FOLDERS = {"generator": "n64s1", "discriminator": "h0"}
 def read_pdparams(path) -> dict:
     """Read a `.pdparams` file as {name: read-only array}, for any Paddle 1.8 to 3.x that wrote it.
 
-    The file is a pickle and untrusted: see `models.pickles`. Raises InputError naming the file if it is not there, is
-    another kind of file (named too), asks for anything that weights do not need, is damaged, or holds no dict of
-    arrays.
+    The file is a pickle and untrusted: see `models.weight_files.pickles`. Raises InputError naming the file if it is
+    not there, is another kind of file (named too), asks for anything that weights do not need, is damaged, or holds no
+    dict of arrays.
     """
     if Path(path).exists() and not Path(path).is_file():
         raise InputError(f"{path}: not a file; expected a .pdparams file")
@@ -58,7 +58,7 @@ def save(network, path) -> None:
     """Write a network's weights and statistics as a `.pdparams` file that `paddle.load` also reads.
 
     The file is replaced at once; on an OSError (a full disk) the one before it is kept. So it is when a weight is one
-    that loading refuses (see `models.variables.is_plausible`), which is an InputError.
+    that loading refuses (see `models.weight_files.variables.is_plausible`), which is an InputError.
     """
     state = network.state_dict()
     spoilt = [name for name, value in state.items() if not is_plausible(name, value.numpy())]

@@ -21,8 +21,8 @@ from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
 from common.errors import InputError
 from common.files import check_name, replacing
-from data import containers
-from data.containers import PNG_SIGNATURE, check_layout, describe_picture, orientation, pages
+from data.pictures import containers
+from data.pictures.containers import PNG_SIGNATURE, check_layout, describe_picture, orientation, pages
 
 MAX_PIXELS = 50_000_000
 DEFAULT_QUALITY = 95

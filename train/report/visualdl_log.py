@@ -11,7 +11,7 @@ from common.errors import InputError
 FILE = "vdlrecords.log"
 LENGTH = struct.Struct("<Q")  # what stands before each of its records
 
-# Where VisualDL shows which column of `train.log_csv`.
+# Where VisualDL shows which column of `train.report.log_csv`.
 TAGS = {
     **{name: f"loss/{name}" for name in ("mse", "vgg", "adv", "g_loss", "d_loss")},
     **{name: f"discriminator/{name}" for name in ("d_hr", "d_sr")},
@@ -47,7 +47,7 @@ class VisualDL:
         self._writer = LogWriter(logdir=str(folder), file_name=FILE)
 
     def scalars(self, row: dict, epoch: int) -> None:
-        """The figures of an epoch, named as in `train.log_csv`; what is missing or None is left out."""
+        """The figures of an epoch, named as in `train.report.log_csv`; what is missing or None is left out."""
         for name, tag in TAGS.items():
             if row.get(name) is not None:
                 self._writer.add_scalar(tag=tag, value=row[name], step=epoch)

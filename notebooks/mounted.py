@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from common.errors import InputError
 from data import download
-from data.images import EXTENSIONS
+from data.pictures.images import EXTENSIONS
 
 MOUNT = "/home/aistudio/data"
 UNPACKED = "data/mounted"
@@ -58,7 +58,7 @@ def training_pictures(named="", mount=MOUNT, to=UNPACKED):
 
 
 def vgg19(named="", mount=MOUNT, to=UNPACKED):
-    """VGG19's weights for `models.vgg19_weights.load_vgg19`, a Path: `*vgg19*.pdparams` or a folder of fluid variables.
+    """VGG19's weights, a Path for `load_vgg19`: `*vgg19*.pdparams` or a folder of fluid variables.
 
     named: a file, whatever it is called, a folder or an archive. The rest is as for `training_pictures`.
     """
@@ -77,7 +77,7 @@ def vgg19(named="", mount=MOUNT, to=UNPACKED):
 
 
 def g_models(named="", mount=MOUNT, to=UNPACKED):
-    """The article's checkpoint folder for `models.weights.load_generator`, a Path: the one with `n64s1/c.w_0` in it.
+    """The article's checkpoint folder, a Path for `load_generator`: the one with `n64s1/c.w_0` in it.
 
     The article's `d_models` has the same variables; `g_models` comes first. The rest is as for `training_pictures`.
     """

@@ -48,7 +48,7 @@ class Progress:
     """How far a run is, and what it has measured.
 
     epoch: the one under way, counted from 0. step: how many of its steps are done. totals: {loss: sum over them}.
-    seconds: what they took. history: a dict of the figures of each finished epoch (see `train.log_csv`).
+    seconds: what they took. history: a dict of the figures of each finished epoch (see `train.report.log_csv`).
     best: the row of `history` that was the best, by `--best-by`. start: the figures of the generator before the first
     step.
     """

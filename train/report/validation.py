@@ -5,10 +5,10 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from data import lpips
-from data.images import all_of
+from data.hr_lr_pairs import SHAVE, pairs, read_pair
 from data.metrics import grid, psnr_y, ssim_y
-from data.pairs import SHAVE, pairs, read_pair
-from train import samples
+from data.pictures.images import all_of
+from train.report import samples
 
 
 def pictures(folder, with_lpips: bool = False) -> list:
@@ -32,7 +32,7 @@ def pictures(folder, with_lpips: bool = False) -> list:
 
 
 def measure(generator, pictures: list, between=lambda: None, distance=None) -> dict:
-    """The means over the pictures of PSNR in dB and SSIM on Y, of the grid and of LPIPS, named as in `train.log_csv`.
+    """The mean PSNR in dB and SSIM on Y, grid and LPIPS of the pictures, named as in `train.report.log_csv`.
 
     generator: a `models.generator.Generator` in eval mode. pictures: what `pictures` gives; each is cut to multiples of
     4, shrunk bicubically and upscaled whole, which on a CPU takes 1 kB of memory for each pixel of HR; 4 pixels along

@@ -6,9 +6,9 @@ import zlib
 
 from common.errors import InputError
 from common.files import remove_leftovers
-from train import checkpoint, parallel, run_json
-from train.checkpoint import Progress
 from train.recipe import Recipe
+from train.run import checkpoint, parallel, run_json
+from train.run.checkpoint import Progress
 
 SHARE = 0.1  # of the time may go into the checkpoints at the ends of epochs
 SHOWN = 4  # how many pictures that came, went or changed a message names
@@ -20,7 +20,7 @@ class Saver:
     """The checkpoints of one run of a stage.
 
     stage: a `train.loop.Stage`, whose networks and optimizers are saved and restored. ema: a `train.ema.Ema` or None.
-    precision: a `train.precision.Precision`. crops, recipe: the run's; valid: the validation pictures' files;
+    precision: a `train.run.mixed_precision.Precision`. crops, recipe: the run's; valid: the validation pictures' files;
     arguments: what `train.flags` parsed.
     """
 

@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from common.plots import plt, write_plot
 from data.crops import destandardize, standardize
-from data.images import write_rgb
+from data.pictures.images import write_rgb
 
 NO_CURVES = ("epoch", "seconds", "learning_rate")
 

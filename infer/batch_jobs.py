@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common.errors import InputError
 from common.files import remove_leftovers
-from data.images import EXTENSIONS, some_of
+from data.pictures.images import EXTENSIONS, some_of
 
 
 @dataclass(frozen=True)

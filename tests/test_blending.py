@@ -9,8 +9,8 @@ import paddle
 import pytest
 
 from common.errors import InputError
-from infer.source import Source
-from models import weights
+from infer.blending import Source
+from models.weight_files import weights
 from tests.helpers import generators, golden
 from tests.helpers.fluid_files import write_folder
 

@@ -9,8 +9,8 @@ import numpy as np
 from common.errors import InputError
 from common.scale import SCALE
 from data.degrade import bicubic
-from data.images import all_of, list_pictures, passed_over, read_rgb, some_of
 from data.metrics import WINDOW
+from data.pictures.images import all_of, list_pictures, passed_over, read_rgb, some_of
 
 # What data sets put behind a name to tell HR, LR and SR: as DIV2K, Set5 of SelfExSR, BasicSR's scripts and others do.
 _TAIL = re.compile(

@@ -13,8 +13,8 @@ import numpy as np
 from common.errors import InputError
 from models.discriminator import CHANNELS, final_side
 from models.generator import FEATURES, RESIDUAL_BLOCKS
-from models.variables import select
 from models.vgg19 import CONVS, FCS
+from models.weight_files.variables import select
 
 # The data types of framework.proto's VarType that weights and counters come in.
 DTYPES = {

@@ -1,0 +1,1 @@
+"""What a run shows: samples, log, curves, VisualDL, validation, the state of the GAN."""

@@ -1,0 +1,1 @@
+"""What a long run needs: checkpoints, resuming, several processes, the CPU, mixed precision, stopping."""
