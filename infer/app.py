@@ -129,6 +129,12 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list):
     def upscale(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         if source is None:
             raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
+        # In lists, as what a program sends may be of any type, and not every one can be looked up in a dict.
+        known = (
+            name in list(weights) and blend in ["", *weights] and engine in ["auto", *ENGINES] and outscale in OUTSCALES
+        )
+        if not known or not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
+            raise gr.Error("页面上没有这个选项。 · The page has no such choice.", print_exception=False)
         session = request.session_hash
         running.add(session)
         latest = time.monotonic() + LONGEST
@@ -241,7 +247,8 @@ def write_examples(folder: Path) -> list:
 
 def serve(gradio, page, arguments: argparse.Namespace) -> None:
     """Begin to serve the page. Raises InputError where nothing can listen at that host and port."""
-    page.queue(max_size=WAITING, default_concurrency_limit=1)
+    # Not open: a direct POST would pass by the queue, and as many pictures be computed at once as come.
+    page.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
     try:
         page.launch(
             server_name=arguments.host,

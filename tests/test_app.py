@@ -406,6 +406,25 @@ class TestRefused:
         assert tab.request.post(f"{server.url}/gradio_api/upload", multipart={"files": heavy}).status == 413
         assert "heavy.png" not in server.files()
 
+    def test_the_queue_is_the_only_way_in_and_takes_the_pages_choices_alone(self, visit, server, photo):
+        """A program's requests: one past the queue is refused, and in it odd types get the page's own message."""
+        tab = visit()
+        with open(photo, "rb") as file:
+            sent = {"name": photo.name, "mimeType": "image/png", "buffer": file.read()}
+        (path,) = tab.request.post(f"{server.url}/gradio_api/upload", multipart={"files": sent}).json()
+        source = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        config = tab.request.get(f"{server.url}/config").json()
+        (function,) = [each["id"] for each in config["dependencies"] if each["api_name"] == "upscale"]
+        body = {"data": [source, 4, None, "", 0.5, "auto"], "fn_index": function, "session_hash": "one"}
+        assert tab.request.post(f"{server.url}/gradio_api/run/upscale", data=body).status == 404
+        for odd in (None, ["a"], {"a": 1}, 7):
+            body["data"][2] = odd
+            assert tab.request.post(f"{server.url}/gradio_api/queue/join", data=body).ok
+            said = tab.request.get(f"{server.url}/gradio_api/queue/data?session_hash=one").text()
+            assert "process_completed" in said and re.search(r'"success": ?false', said)
+            assert "Traceback" not in said and "TypeError" not in said and "KeyError" not in said
+        assert not server.computing()
+
     def test_files_of_the_machine_are_not_served(self, visit, weights_file, server):
         tab = visit()
         for path in (ROOT / "README.md", weights_file, Path("/etc/hosts")):
