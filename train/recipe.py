@@ -162,9 +162,9 @@ RECIPES = {
     ),
 }
 
-# Stage 2's are the same, except for `short`: what brings texture in some thousand updates. Batch norm is frozen, as D
-# cannot learn with it: it takes away what tells a batch of HR from one of SR, all the more where D's last maps of 96
-# pixels are a single number each.
+# Stage 2's are the same, except for `short`: what brings texture in some thousand updates. Batch norm is frozen: the
+# statistics of a batch of HR and of one of SR hide from D what tells the two apart, all the more where its last maps,
+# of 96 pixels, are a single number each.
 GAN_RECIPES = {
     **RECIPES,
     "short": dataclasses.replace(
