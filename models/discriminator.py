@@ -9,10 +9,10 @@ CHANNELS = (64, 128, 256, 512, 1024, 2048, 1024, 512)  # h0 … h7, each halving
 LEAKY_SLOPE = 0.2
 
 
-def final_side(hr_size: int) -> int:
-    """The side of h7's maps for pictures of `hr_size` pixels: halved eight times, rounded up each time ('SAME')."""
+def final_side(hr_size: int, halvings: int = len(CHANNELS)) -> int:
+    """The side of the last maps for pictures of `hr_size` pixels: halved each time, rounded up ('SAME')."""
     side = hr_size
-    for _ in CHANNELS:
+    for _ in range(halvings):
         side = (side + 1) // 2
     return side
 
@@ -27,19 +27,20 @@ class Discriminator(nn.Layer):
     The layers are those the article's result depends on: it also computes two branches (`res/c`, `res/c2`) and a
     fully connected layer (`ho/fc`) that it overwrites unused.
 
+    channels: those of its convolutions, each of which halves the picture; the article's are the default.
     Raises ValueError if `hr_size` is not a multiple of 4 of at least 4.
     """
 
-    def __init__(self, hr_size: int = 384):
+    def __init__(self, hr_size: int = 384, channels: tuple = CHANNELS):
         super().__init__()
         if hr_size < 4 or hr_size % 4:
             raise ValueError(f"hr_size is {hr_size}; it must be a multiple of 4, 4 or more")
-        inputs = (3,) + CHANNELS[:-1]
-        self.convs = nn.LayerList([same_conv(i, o, 4, stride=2) for i, o in zip(inputs, CHANNELS)])
-        self.bns = nn.LayerList([batch_norm(o) for o in CHANNELS[1:]])  # h0 has none
-        self.res_conv = same_conv(CHANNELS[-1], CHANNELS[-1], 3)
-        self.res_bn = batch_norm(CHANNELS[-1])
-        self.fc = nn.Linear(CHANNELS[-1] * final_side(hr_size) ** 2, 1)
+        inputs, last = (3, *channels[:-1]), channels[-1]
+        self.convs = nn.LayerList([same_conv(i, o, 4, stride=2) for i, o in zip(inputs, channels)])
+        self.bns = nn.LayerList([batch_norm(o) for o in channels[1:]])  # h0 has none
+        self.res_conv = same_conv(last, last, 3)
+        self.res_bn = batch_norm(last)
+        self.fc = nn.Linear(last * final_side(hr_size, len(channels)) ** 2, 1)
 
     def forward(self, picture):
         h = _leaky(self.convs[0](picture))

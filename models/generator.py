@@ -8,19 +8,18 @@ from paddle import nn
 
 from models.layers import batch_norm, same_conv
 
-FEATURES = 64
-RESIDUAL_BLOCKS = 16
+FEATURES, RESIDUAL_BLOCKS = 64, 16  # the article's
 
 
 class ResidualBlock(nn.Layer):
-    """conv, BN, ReLU, conv, BN, plus the block's input; no activation after the sum. [N,64,h,w] to [N,64,h,w]."""
+    """conv, BN, ReLU, conv, BN, plus the block's input; no activation after the sum. [N,f,h,w] to [N,f,h,w]."""
 
-    def __init__(self):
+    def __init__(self, features: int):
         super().__init__()
-        self.conv1 = same_conv(FEATURES, FEATURES, 3)
-        self.bn1 = batch_norm(FEATURES)
-        self.conv2 = same_conv(FEATURES, FEATURES, 3)
-        self.bn2 = batch_norm(FEATURES)
+        self.conv1 = same_conv(features, features, 3)
+        self.bn1 = batch_norm(features)
+        self.conv2 = same_conv(features, features, 3)
+        self.bn2 = batch_norm(features)
 
     def forward(self, x):
         y = F.relu(self.bn1(self.conv1(x)))
@@ -28,11 +27,11 @@ class ResidualBlock(nn.Layer):
 
 
 class UpsampleBlock(nn.Layer):
-    """conv to 256 channels, pixel shuffle by 2, ReLU. [N,64,h,w] to [N,64,2h,2w]."""
+    """conv to 4 times the channels, pixel shuffle by 2, ReLU. [N,f,h,w] to [N,f,2h,2w]."""
 
-    def __init__(self):
+    def __init__(self, features: int):
         super().__init__()
-        self.conv = same_conv(FEATURES, 4 * FEATURES, 3)
+        self.conv = same_conv(features, 4 * features, 3)
 
     def forward(self, x):
         return F.relu(F.pixel_shuffle(self.conv(x), 2))
@@ -42,17 +41,19 @@ class Generator(nn.Layer):
     """LR [N,3,h,w] in [-1,1] to SR [N,3,4h,4w] in [-1,1], for any h, w of 1 or more; 1,520,387 trainable weights.
 
     The last convolution is 1×1, as the article has it (the paper's is 9×9, and so is its first).
+
+    features: channels between the layers. blocks: residual blocks. The article's are 64 and 16.
     """
 
-    def __init__(self):
+    def __init__(self, features: int = FEATURES, blocks: int = RESIDUAL_BLOCKS):
         super().__init__()
-        self.head_conv = same_conv(3, FEATURES, 3)
-        self.head_bn = batch_norm(FEATURES)
-        self.blocks = nn.Sequential(*[ResidualBlock() for _ in range(RESIDUAL_BLOCKS)])
-        self.tail_conv = same_conv(FEATURES, FEATURES, 3)
-        self.tail_bn = batch_norm(FEATURES)
-        self.upsample = nn.Sequential(UpsampleBlock(), UpsampleBlock())
-        self.out_conv = same_conv(FEATURES, 3, 1)
+        self.head_conv = same_conv(3, features, 3)
+        self.head_bn = batch_norm(features)
+        self.blocks = nn.Sequential(*[ResidualBlock(features) for _ in range(blocks)])
+        self.tail_conv = same_conv(features, features, 3)
+        self.tail_bn = batch_norm(features)
+        self.upsample = nn.Sequential(UpsampleBlock(features), UpsampleBlock(features))
+        self.out_conv = same_conv(features, 3, 1)
 
     def forward(self, lr):
         head = F.relu(self.head_bn(self.head_conv(lr)))
@@ -69,7 +70,7 @@ def initialize_icnr(generator: Generator) -> None:
     with paddle.no_grad():
         for block in generator.upsample:
             weight = block.conv.weight  # [256,64,3,3]; channels 4c to 4c + 3 become the 2×2 pixels of channel c
-            block.conv.weight.set_value(paddle.repeat_interleave(weight[:FEATURES], 4, axis=0))
+            block.conv.weight.set_value(paddle.repeat_interleave(weight[: weight.shape[0] // 4], 4, axis=0))
 
 
 def initialize_small(generator: Generator) -> None:

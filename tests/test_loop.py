@@ -35,8 +35,8 @@ def photographs(tmp_path_factory):
 def tiny(monkeypatch):
     """Networks of the same kinds that take milliseconds, and leave the tests' process as it is: tests/test_cpu.py."""
     monkeypatch.setattr(cpu, "speed_up", lambda *networks: None)
-    monkeypatch.setattr(models.discriminator, "CHANNELS", (4,) * 8)
-    monkeypatch.setattr(models.generator, "RESIDUAL_BLOCKS", 1)
+    monkeypatch.setattr(models.discriminator.Discriminator.__init__, "__defaults__", (384, (4,) * 8))
+    monkeypatch.setattr(models.generator.Generator.__init__, "__defaults__", (64, 1))
 
 
 @pytest.fixture
@@ -326,7 +326,7 @@ def test_other_networks_are_refused_even_so(train, tmp_path, monkeypatch):
     with pytest.raises(
         InputError, match=r"srgan_g/epoch_000001_step_000000.npz: discriminator/convs.7.weight is float32"
     ):
-        monkeypatch.setattr(models.discriminator, "CHANNELS", (4,) * 7 + (5,))
+        monkeypatch.setattr(models.discriminator.Discriminator.__init__, "__defaults__", (384, (4,) * 7 + (5,)))
         train(train_gan, "--epochs", 1, "--no-vgg", "--resume")
 
 

@@ -24,9 +24,9 @@ STAGE, HR_SIZE, BATCH_SIZE, STEPS = SETTING = (2, 96, 4, 2)
 
 def small_paddle(*arguments, **keywords):
     from benchmarks import paddle_training
-    from models import discriminator
+    from models.discriminator import Discriminator
 
-    discriminator.CHANNELS, paddle_training.losses.VGG_SIDE = CHANNELS, VGG_SIDE
+    Discriminator.__init__.__defaults__, paddle_training.losses.VGG_SIDE = (384, CHANNELS), VGG_SIDE
     return paddle_training.load(*arguments, **keywords)
 
 
@@ -46,7 +46,7 @@ def photographs():
 def test_every_way_takes_the_same_steps_and_tells_its_parts(photographs, tmp_path, monkeypatch):
     from benchmarks import paddle_training
 
-    monkeypatch.setattr("models.discriminator.CHANNELS", CHANNELS)
+    monkeypatch.setattr("models.discriminator.Discriminator.__init__.__defaults__", (384, CHANNELS))
     paddle_training.write_start(tmp_path, photographs, *SETTING)
     loads = {
         train_step.OURS: partial(small_paddle, photographs, *SETTING, "cpu", eager=False),
