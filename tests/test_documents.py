@@ -359,7 +359,7 @@ def run_short(beginning: str, words: list, world: Path) -> None:
     script = script_of(words)
     check_flags(script, words)
     line = [sys.executable, *words[1:], *SHORT[beginning][0]]
-    if script.startswith("train/"):
+    if script.startswith("train/") and "srresnet" not in words:  # whose weights are of the network's own size
         (world / "tiny.py").write_text(training.TINY.format(root=str(world)), encoding="utf-8")
         line.insert(line.index(script), "tiny.py")
     run(line, world)

@@ -13,11 +13,11 @@ from skimage import data as photographs
 from skimage.metrics import peak_signal_noise_ratio
 
 from data import lpips
-from data.images import read_rgb, write_rgb
 from data.imresize import enlarge, imresize
+from data.pictures.images import read_rgb, write_rgb
 from infer import Upscaler, app, evaluate, flags
-from models.shipped import DEFAULT, FOLDER, SHIPPED, weights_path
-from models.weights import load_generator
+from models.weight_files.shipped import DEFAULT, FOLDER, SHIPPED, weights_path
+from models.weight_files.weights import load_generator
 from tests.helpers.golden import DATA
 
 ROOT = Path(__file__).resolve().parents[1]
