@@ -99,7 +99,7 @@ def test_colours_and_brightness_are_the_photographs(enlarged, place):
 def tables() -> list:
     """[(command, {method: {column: text}})] of the card's blocks, a `$ python infer/evaluate.py …` and its means."""
     found = []
-    for block in re.findall(r"```\n(\$ python infer/evaluate\.py .*?)```", CARD, flags=re.DOTALL):
+    for block in re.findall(r"```text\n(\$ python infer/evaluate\.py .*?)```", CARD, flags=re.DOTALL):
         command, *lines = block.strip().splitlines()
         header, *rows = [re.split(r"  +", line) for line in lines if line.startswith(("method", "bicubic", "sr"))]
         found.append((command, {row[0]: dict(zip(header[1:], row[1:])) for row in rows}))
