@@ -99,4 +99,4 @@ def test_a_batch_that_cannot_be_divided_is_said(folder, tmp_path):
     with launch(folder, tmp_path, "--batch-size", 3, "--epochs", 0) as process:
         said, _ = process.communicate(timeout=100)
     assert process.returncode != 0
-    assert "--batch-size 3 cannot be divided into 2 processes × 1 parts" in said
+    assert "--batch-size 3 cannot be divided into 2 processes × 1 micro-batches" in said
