@@ -226,11 +226,11 @@ def test_the_log_has_every_epoch_once_and_finite_figures(executed, stage):
     assert np.isfinite(figures).all()
 
 
-def test_stage_1_learned(executed):
+def test_stage_1_starts_from_the_shipped_generator_and_does_not_spoil_it(executed):
+    """A generator that starts from nothing has less than 20 dB after so few steps; the crops of each sample are others."""
     psnr = [float(row["sample_psnr"]) for row in log(executed[1], "pretrain_g") if row["sample_psnr"]]
-    assert psnr[-1] > psnr[0] + 1
-    mse = [float(row["mse"]) for row in log(executed[1], "pretrain_g")]
-    assert mse[-1] < mse[0]
+    assert min(psnr) > 22
+    assert psnr[-1] > psnr[0] - 2
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_the_photograph_is_upscaled_and_the_detail_is_of_it(executed):
     )
     enlarged = np.asarray(part.resize((before.shape[1], before.shape[0]), Image.Resampling.BICUBIC))
     assert np.abs(enlarged.astype(int) - before).mean() < 1
-    (shown,) = images(cell_of(executed, "show.detail"))
+    (shown,) = images(cell_of(executed, '["bicubic", "generated"], inches'))
     assert len(panels(shown)) == 2
 
 
