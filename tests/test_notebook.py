@@ -227,7 +227,7 @@ def test_the_log_has_every_epoch_once_and_finite_figures(executed, stage):
 
 
 def test_stage_1_starts_from_the_shipped_generator_and_does_not_spoil_it(executed):
-    """A generator that starts from nothing has less than 20 dB after so few steps; the crops of each sample are others."""
+    """A generator that starts from nothing has less than 20 dB after so few steps; each sample has other crops."""
     psnr = [float(row["sample_psnr"]) for row in log(executed[1], "pretrain_g") if row["sample_psnr"]]
     assert min(psnr) > 22
     assert psnr[-1] > psnr[0] - 2
