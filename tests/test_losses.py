@@ -6,6 +6,7 @@ import paddle
 import pytest
 from paddle import nn
 
+from data.metrics import grid
 from tests.helpers import golden
 from train import losses
 from train.recipe import Recipe
@@ -86,3 +87,33 @@ def test_adversarial_loss_does_not_vanish_or_overflow_when_d_wins():
     loss.backward()
     assert loss.item() == pytest.approx(200)
     assert logits.grad.item() == pytest.approx(-1)
+
+
+def with_grid(levels: float, side: int) -> np.ndarray:
+    """A grey square with noise of 2 grey levels; each fourth pixel across and down is lighter by `levels`."""
+    grey = np.random.RandomState(0).normal(128, 2, (side, side))
+    grey[1::4, 2::4] += levels
+    return np.repeat(np.round(grey)[None], 3, axis=0)
+
+
+@pytest.mark.parametrize("levels", [0, 2, 8])
+def test_the_grid_loss_is_the_square_of_the_measured_grid(levels):
+    # Multiples of 4 as measured: 8 pixels are left out along each border there, 2 for the mean here.
+    plain, gridded = with_grid(0, 404), with_grid(levels, 404)
+    loss = float(losses.grid(tensor(gridded[None] / 127.5 - 1), tensor(plain[None] / 127.5 - 1)))
+    measured = grid(gridded.transpose(1, 2, 0).astype("uint8"))
+    assert loss == pytest.approx(measured**2, abs=0.02 + 0.02 * measured**2)
+
+
+def test_what_hr_repeats_is_no_grid():
+    gridded = tensor(with_grid(8, 45)[None] / 127.5 - 1)
+    assert float(losses.grid(gridded, gridded)) == 0
+
+
+def test_the_grid_loss_takes_a_grid_away():
+    hr = tensor(with_grid(0, 96)[None] / 127.5 - 1)
+    sr = paddle.to_tensor(with_grid(4, 96)[None].astype("float32") / 127.5 - 1, stop_gradient=False)
+    before = losses.grid(sr, hr)
+    before.backward()
+    after = losses.grid(sr - 50 * sr.grad / 127.5, hr)
+    assert float(after) < 0.9 * float(before)

@@ -1,4 +1,4 @@
-"""The losses: content (mean squared error), VGG (perceptual), adversarial.
+"""The losses: content (mean squared error), VGG (perceptual), adversarial, grid.
 
 All are float32 scalars, means over the batch, whatever precision the networks computed in.
 """
@@ -6,10 +6,15 @@ All are float32 scalars, means over the batch, whatever precision the networks c
 import paddle
 import paddle.nn.functional as F
 
+from common.scale import SCALE
+from data.metrics import GRID_DETAIL
+
 VGG_SIDE = 224  # the article shrinks (or enlarges) what VGG19 sees to the size it was trained on
 # What Paddle's ImageNet networks were trained with, for RGB in 0..1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+GREY_LEVELS = 127.5  # of one unit in [-1,1]
+BLUR = 5  # pixels a side of the mean that fine detail is what is left over, as in `data.metrics.grid`
 
 
 def content(sr, hr):
@@ -54,6 +59,27 @@ def perceptual(vgg19, sr, hr, recipe, shift=(0, 0)):
     with paddle.no_grad():
         wanted = maps(hr)
     return (F.l1_loss if recipe.l1 else F.mse_loss)(maps(sr), wanted)
+
+
+def grid(sr, hr):
+    """How much more of SR than of HR repeats every 4 pixels, both [N,3,h,w] in [-1,1], in grey levels squared.
+
+    As `data.metrics.grid` measures it, on each channel of each picture: of the difference between the phase means of
+    SR's fine detail and of HR's, the variance over the 16 phases. h and w: 8 or more.
+    """
+    difference = _phase_means(_float32(sr)) - _phase_means(hr)
+    return (difference - difference.mean(axis=[2, 3], keepdim=True)).square().mean()
+
+
+def _phase_means(picture):
+    """The means [N,C,4,4], in grey levels, of what has the same place in squares of 4x4 in the fine detail."""
+    border = BLUR // 2
+    inner = picture[:, :, border:-border, border:-border]
+    limit = GRID_DETAIL / GREY_LEVELS
+    fine = paddle.clip(inner - F.avg_pool2d(picture, BLUR, stride=1), -limit, limit) * GREY_LEVELS
+    n, channels, rows, columns = *fine.shape[:2], *(side // SCALE for side in fine.shape[2:])
+    fine = fine[:, :, : rows * SCALE, : columns * SCALE]
+    return fine.reshape([n, channels, rows, SCALE, columns, SCALE]).mean(axis=[2, 4])
 
 
 def adversarial(sr_logits):

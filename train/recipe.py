@@ -58,6 +58,7 @@ class Recipe:
     mse_weight: float = _field(1.0, "stage 2: weight of the mean squared error in the generator's loss", "gan")
     vgg_weight: float = _field(2e-6, "stage 2: weight of the VGG loss", "gan")
     adv_weight: float = _field(1e-3, "stage 2: weight of the adversarial loss", "gan")
+    grid_weight: float = _field(0.0, "stage 2: weight of the grid loss, which keeps sub-pixel patterns away", "gan")
     vgg_layer: str = _field(
         "pool5", "stage 2: VGG19's layer, pool5, conv5_4 (VGG54), conv2_2 (VGG22) or another", "gan"
     )
@@ -86,13 +87,14 @@ class Recipe:
             "mse_weight",
             "vgg_weight",
             "adv_weight",
+            "grid_weight",
             "d_warmup",
             "adv_ramp",
         ):
             self._demand(name, getattr(self, name) >= 0, "0 or more")
         for name in ("batch_size", "grad_accumulate", "crops_per_image", "sample_every"):
             self._demand(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("learning_rate", "mse_weight", "vgg_weight", "adv_weight", "d_rate"):
+        for name in ("learning_rate", "mse_weight", "vgg_weight", "adv_weight", "grid_weight", "d_rate"):
             self._demand(name, math.isfinite(getattr(self, name)), "a finite number")
         self._demand("seed", self.seed < 2**32, "less than 2^32")
         for name in ("learning_rate", "d_rate"):
@@ -105,6 +107,8 @@ class Recipe:
             "grad_accumulate", self.batch_size % self.grad_accumulate == 0, f"a divisor of batch-size {self.batch_size}"
         )
         self._demand("hr_size", self.hr_size >= 4 and self.hr_size % 4 == 0, "a multiple of 4, 4 or more")
+        if self.grid_weight:
+            self._demand("hr_size", self.hr_size >= 8, "8 or more for the grid loss")
         self._demand("degradation", self.degradation in NAMES, f"one of {', '.join(NAMES)}")
         self._demand("photo_blur", 0 <= self.photo_blur <= 20, "0 to 20")
         self._demand("photo_noise", 0 <= self.photo_noise <= 255, "0 to 255")
@@ -179,6 +183,7 @@ GAN_RECIPES = {
         vgg_weight=1.0,
         adv_weight=1e-2,
         adv_ramp=300,
+        grid_weight=0.1,
         vgg_layer="conv3_4",
         vgg_normalize=True,
         vgg_resize=False,

@@ -69,8 +69,9 @@ def gan_step(
     SR is computed once and serves both, except where the crops are computed in parts (`grad_accumulate`): keeping the
     graph of every part's SR would take the memory that the parts save.
     Returns {'d_loss', 'g_loss', 'mse', 'vgg', 'adv'}, scalar tensors; g_loss is the weighted sum of the last three
-    (with `l1` the mean absolute difference takes mse's place in it). With `health` also {'d_hr', 'd_sr'}, D's mean
-    probability before its update that HR and SR are real, and {'d_gradient', 'g_gradient'}, the norms of the gradients.
+    (with `l1` the mean absolute difference takes mse's place in it) and of the grid loss. With `health` also {'d_hr',
+    'd_sr'}, D's mean probability before its update that HR and SR are real, and {'d_gradient', 'g_gradient'}, the norms
+    of the gradients.
     D's update leaves no gradient in G, and G's none in D or VGG19.
     """
     parts = _parts(recipe.grad_accumulate, lr, hr)
@@ -127,6 +128,8 @@ def _g_losses(discriminator, vgg19, sr, hr, recipe, number: int) -> dict:
     if vgg19 is not None:
         vgg = losses.perceptual(vgg19, sr, hr, recipe, _shift(recipe, number))
         g_loss = g_loss + recipe.vgg_weight * vgg
+    if recipe.grid_weight:
+        g_loss = g_loss + recipe.grid_weight * losses.grid(sr, hr)
     return {"g_loss": g_loss, "mse": mse, "vgg": vgg, "adv": adv}
 
 
