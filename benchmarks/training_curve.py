@@ -1,7 +1,8 @@
-"""Plot PSNR against the steps and hours of a stage 1 run, from its log.csv.
+"""Plot PSNR against the steps and hours of stage 1, from the log.csv of a run.
 
     python benchmarks/training_curve.py output/log.csv --steps 464 --to curve.png
 
+Several logs are one run after the other, each from the weights of the one before (--init).
 --steps is the number of steps per epoch, which the training command prints at its start. The hours are those of the
 steps, without the validation between them. The pictures are those of --valid, at each epoch in which it measured them.
 """
@@ -20,22 +21,23 @@ from common.plots import plt, write_plot
 from train.report import log_csv
 
 
-def points(path, steps: int) -> list:
-    """[(steps, hours, dB)] at the end of each epoch of stage 1 in whose row `log.csv` has a PSNR.
+def points(paths: list, steps: int) -> list:
+    """[(steps, hours, dB)] at the end of each epoch of stage 1 in whose row a log has a PSNR; the logs follow on.
 
     steps: of an epoch. Raises InputError naming the file if it is no log, or has no such row.
     """
-    log_csv.check(path)
-    found, seconds = [], 0.0
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["stage"] != log_csv.STAGES[0]:
-                continue
+    found, seconds, epochs = [], 0.0, 0
+    for path in paths:
+        log_csv.check(path)
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["stage"] == log_csv.STAGES[0]]
+        if not any(row["valid_psnr"] for row in rows):
+            raise InputError(f"{path}: it has no validation of stage 1; train with --valid DIR")
+        for row in rows:
             seconds += float(row["seconds"])
+            epochs += 1
             if row["valid_psnr"]:
-                found.append(((int(row["epoch"]) + 1) * steps, seconds / 3600, float(row["valid_psnr"])))
-    if not found:
-        raise InputError(f"{path}: it has no validation of stage 1; train with --valid DIR")
+                found.append((epochs * steps, seconds / 3600, float(row["valid_psnr"])))
     return found
 
 
@@ -52,7 +54,7 @@ def draw(path, curve: list) -> None:
 
 
 def main(arguments) -> None:
-    curve = points(arguments.log, arguments.steps)
+    curve = points(arguments.logs, arguments.steps)
     draw(arguments.to, curve)
     for steps, hours, psnr in curve:
         print(f"{steps:7d} steps  {hours:6.2f} h  {psnr:.2f} dB")
@@ -61,7 +63,7 @@ def main(arguments) -> None:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("log", metavar="log.csv", help="log.csv of a run, in its output folder")
+    parser.add_argument("logs", metavar="log.csv", nargs="+", help="log.csv of a run, in its output folder")
     parser.add_argument("--steps", metavar="N", type=command.positive, required=True, help="steps per epoch")
     parser.add_argument("--to", metavar="FILE.png", required=True, help="the picture to write")
     command.run(parser.parse_args(), main)
