@@ -37,8 +37,7 @@ class Stage:
     name: of the result's files. command: as `run.json` calls it. prefix: of the samples' files. recipe_prefix: of its
     own fields in the recipe.
     log_line: the article's line, to be filled with the epoch, the last epoch, seconds and the losses' means.
-    step: (lr, hr, number of the step in the run), float [N,3,·,·] in [-1,1], to {loss: number}; updates the networks.
-    networks: {name: network}, `generator` among them. optimizers: {name of its network: optimizer}.
+    step: a `train.steps.PretrainStep` or `GanStep`.
     also_saved: {file name: network} saved beside the generator. inputs: {what the steps are computed from besides the
     recipe and the pictures: a word for it}.
     """
@@ -49,8 +48,6 @@ class Stage:
     recipe_prefix: str
     log_line: str
     step: Callable
-    networks: dict
-    optimizers: dict
     also_saved: dict
     inputs: dict
 
@@ -105,7 +102,7 @@ class _Run:
         self.stage, self.crops, self.recipe, self.arguments = stage, crops, recipe, arguments
         self.output = Path(arguments.output)
         self.saved = self.output / f"{stage.name}.pdparams"
-        self.generator = stage.networks["generator"]
+        self.generator = stage.step.networks["generator"]
         self.epochs = getattr(recipe, f"{stage.recipe_prefix}_epochs")
         self.schedule = getattr(recipe, f"{stage.recipe_prefix}_schedule")
         self.steps = crops.steps(recipe.batch_size)
@@ -193,7 +190,7 @@ class _Run:
         """One step on uint8 crops; returns the signal by which this process or another was asked to stop, else 0."""
         progress = self.progress
         number = progress.epoch * self.steps + progress.step
-        for name, optimizer in self.stage.optimizers.items():
+        for name, optimizer in self.stage.step.optimizers.items():
             optimizer.set_lr(self._learning_rate(number) * (self.recipe.d_rate if name == "discriminator" else 1))
         losses = self.stage.step(standardize(lr), standardize(hr), number)
         means = parallel.mean({**{name: float(loss) for name, loss in losses.items()}, "stop": float(stop.signum > 0)})
@@ -219,9 +216,9 @@ class _Run:
     def _end_epoch(self, stop: Stop) -> None:
         """The figures, pictures, weights and checkpoint of an epoch whose steps are done; then the next one is due."""
         progress = self.progress
-        for network in self.stage.networks.values():
+        for network in self.stage.step.networks.values():
             parallel.average_statistics(network)
-        parallel.check_identical(self.stage.networks)
+        parallel.check_identical(self.stage.step.networks)
         rate = self._learning_rate((progress.epoch + 1) * self.steps - 1)
         row = {"epoch": progress.epoch, "seconds": progress.seconds, "learning_rate": rate}
         row.update({name: total / self.steps for name, total in progress.totals.items()})

@@ -23,7 +23,7 @@ from train import flags
 from train.loop import Stage, train
 from train.run import cpu
 from train.run.mixed_precision import Precision
-from train.steps import adam, pretrain_step
+from train.steps import PretrainStep
 
 
 def main(arguments) -> None:
@@ -37,18 +37,13 @@ def main(arguments) -> None:
     crops = flags.open_crops(arguments, recipe)
     cpu.speed_up(generator)
     precision = Precision(recipe.amp)
-    optimizer = adam(generator, recipe)
     stage = Stage(
         name="pretrain_g",
         command="pretrain_g",
         prefix="epoch_init",
         recipe_prefix="pretrain",
         log_line="[*] Epoch_init: [{epoch:2d}/{epochs:2d}] time: {time:4.4f}s, mse: {mse:.8f}",
-        step=lambda lr, hr, _: pretrain_step(
-            generator, optimizer, lr, hr, recipe.grad_accumulate, precision, health=True
-        ),
-        networks={"generator": generator},
-        optimizers={"generator": optimizer},
+        step=PretrainStep(generator, recipe, precision),
         also_saved={},
         inputs={},
     )

@@ -26,7 +26,7 @@ from train.bn_statistics import estimate_discriminators, freeze_statistics
 from train.loop import Stage, train
 from train.run import checkpoint, cpu
 from train.run.mixed_precision import Precision
-from train.steps import adam, gan_step
+from train.steps import GanStep
 
 NAME = "srgan_g"
 
@@ -86,12 +86,6 @@ def main(arguments) -> None:
             estimate_discriminators(discriminator, generator, crops, recipe.batch_size)
         freeze_statistics(discriminator)
     precision = Precision(recipe.amp)
-    g_optimizer, d_optimizer = adam(generator, recipe), adam(discriminator, recipe)
-
-    def step(lr, hr, number: int) -> dict:
-        networks = (generator, discriminator, vgg19)
-        return gan_step(*networks, g_optimizer, d_optimizer, lr, hr, recipe, precision, number, health=True)
-
     stage = Stage(
         name=NAME,
         command="train_gan",
@@ -99,9 +93,7 @@ def main(arguments) -> None:
         recipe_prefix="gan",
         log_line="[*] Epoch: [{epoch:2d}/{epochs:2d}] time: {time:4.4f}s, d_loss: {d_loss:.8f} g_loss: {g_loss:.8f} "
         "(mse: {mse:.8f} vgg: {vgg:.8f} adv: {adv:.8f})",
-        step=step,
-        networks={"generator": generator, "discriminator": discriminator},
-        optimizers={"generator": g_optimizer, "discriminator": d_optimizer},
+        step=GanStep(generator, discriminator, vgg19, recipe, precision),
         also_saved={"srgan_d.pdparams": discriminator},
         inputs={"VGG19": "used" if vgg19 else "left out"},
     )

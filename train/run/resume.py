@@ -120,10 +120,10 @@ class Saver:
         return name == "sample_every" or field.metadata["stage"] not in (None, stage)
 
     def _restore(self, path, arrays: dict, note: dict) -> None:
-        for name, network in self.stage.networks.items():
+        for name, network in self.stage.step.networks.items():
             checkpoint.restore_network(name, network, arrays, path)
-        for name, optimizer in self.stage.optimizers.items():
-            checkpoint.restore_optimizer(name, optimizer, self.stage.networks[name], arrays, path)
+        for name, optimizer in self.stage.step.optimizers.items():
+            checkpoint.restore_optimizer(name, optimizer, self.stage.step.networks[name], arrays, path)
             self.moments[name] = {key: arrays[key] for key in arrays if key.startswith(f"optimizer/{name}/")}
         if self.ema:
             # A run whose average begins now starts it from the weights as they are.
@@ -158,10 +158,10 @@ class Saver:
 
     def _variables(self) -> dict:
         variables = {}
-        for name, network in self.stage.networks.items():
+        for name, network in self.stage.step.networks.items():
             variables.update(checkpoint.network_variables(name, network))
-        for name, optimizer in self.stage.optimizers.items():
-            moments = checkpoint.optimizer_variables(name, optimizer, self.stage.networks[name])
+        for name, optimizer in self.stage.step.optimizers.items():
+            moments = checkpoint.optimizer_variables(name, optimizer, self.stage.step.networks[name])
             if moments:
                 self.moments.pop(name, None)
             variables.update(moments or self.moments.get(name, {}))
