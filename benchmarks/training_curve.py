@@ -18,6 +18,7 @@ from common import command
 from common.errors import InputError
 from common.plots import plt, write_plot
 from train.report import log_csv
+from train.stages import PRETRAIN
 
 
 def points(path, steps: int) -> list:
@@ -29,7 +30,7 @@ def points(path, steps: int) -> list:
     found, seconds = [], 0.0
     with open(path, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["stage"] != log_csv.STAGES[0]:
+            if row["stage"] != PRETRAIN.result:
                 continue
             seconds += float(row["seconds"])
             if row["valid_psnr"]:

@@ -1,7 +1,6 @@
 """One training run: epochs, progress, log lines, samples, validation, checkpoints."""
 
 import contextlib
-import dataclasses
 import math
 import signal
 import sys
@@ -18,57 +17,34 @@ from models.generator import Generator
 from models.weight_files import weights
 from train.bn_statistics import re_estimate
 from train.ema import Ema
-from train.recipe import Recipe
 from train.report import gan_health, log_csv, samples, validation
 from train.run import checkpoint, cpu, parallel, run_json
 from train.run.resume import Saver
 from train.run.stop import Stop, Stopped
 from train.schedule import learning_rate
+from train.stages import GAN, Stage
 
 LOG = "log.csv"
 BEST_BY = {"psnr": ("valid_psnr", 1), "lpips": ("valid_lpips", -1)}  # of --best-by: a column, and the better direction
 LOG_PAUSE = 50  # times what writing it took, until it is written again
 
 
-@dataclasses.dataclass
-class Stage:
-    """What the two stages do differently.
-
-    name: of the result's files. command: as `run.json` calls it. prefix: of the samples' files. recipe_prefix: of its
-    own fields in the recipe.
-    log_line: the article's line, to be filled with the epoch, the last epoch, seconds and the losses' means.
-    step: a `train.steps.PretrainStep` or `GanStep`.
-    also_saved: {file name: network} saved beside the generator. inputs: {what the steps are computed from besides the
-    recipe and the pictures: a word for it}.
-    """
-
-    name: str
-    command: str
-    prefix: str
-    recipe_prefix: str
-    log_line: str
-    step: Callable
-    also_saved: dict
-    inputs: dict
-
-
-def train(stage: Stage, crops: Crops, recipe: Recipe, precision, arguments) -> None:
+def train(stage: Stage, step, crops: Crops, arguments) -> None:
     """Run a stage to its end: from its beginning or, with `--resume`, from where it was.
 
-    precision: a `train.run.mixed_precision.Precision`, that of `stage.step`. arguments: what `train.flags.parser`
-    parsed. Writes into `--output`: weights, a row of log.csv and mostly a checkpoint every epoch, samples, at the end
-    figure and curves. Raises InputError at a loss or weights that are not finite numbers; what was saved before stays.
-    SIGINT, SIGTERM and SIGHUP end the process after the step under way, with a checkpoint and exit status 130, 143 or
-    129.
+    step: a `train.steps.PretrainStep` or `GanStep`. arguments: what `train.flags.parser` parsed.
+    Writes into `--output`: weights, a row of log.csv and mostly a checkpoint every epoch, samples, at the end figure
+    and curves. Raises InputError at a loss or weights that are not finite numbers; what was saved before stays. SIGINT,
+    SIGTERM and SIGHUP end the process after the step under way, with a checkpoint and exit status 130, 143 or 129.
     """
-    folder = checkpoint.folder_of(arguments.output, stage.name)
+    folder = checkpoint.folder_of(arguments.output, stage.result)
     with checkpoint.locked(folder) if parallel.is_main() else contextlib.nullcontext():
-        run = _Run(stage, crops, recipe, precision, arguments)
+        run = _Run(stage, step, crops, arguments)
         if run.progress.epoch > run.epochs:
             print(f"this run is complete: {run.saved}. A larger --epochs continues it")
             return
         if parallel.is_main():
-            run_json.write(stage.command, arguments, recipe)
+            run_json.write(stage, arguments, step.recipe)
         with Stop(alone=parallel.count() == 1) as stop:
             try:
                 run.to_the_end(stop)
@@ -84,7 +60,7 @@ def train(stage: Stage, crops: Crops, recipe: Recipe, precision, arguments) -> N
                 with contextlib.suppress(InputError, OSError):
                     run.saver.save(run.progress)
                 raise
-    print(f"done: {run.saved}, {stage.name}_figure.png and {stage.name}_losses.png beside it")
+    print(f"done: {run.saved}, {stage.result}_figure.png and {stage.result}_losses.png beside it")
 
 
 class NotFinite(InputError):
@@ -98,23 +74,24 @@ def _warn(text: str) -> None:
 class _Run:
     """A run under way: what is trained on what, and how far it is."""
 
-    def __init__(self, stage: Stage, crops: Crops, recipe: Recipe, precision, arguments):
-        self.stage, self.crops, self.recipe, self.arguments = stage, crops, recipe, arguments
+    def __init__(self, stage: Stage, step, crops: Crops, arguments):
+        self.stage, self.step, self.crops, self.arguments = stage, step, crops, arguments
+        self.recipe = recipe = step.recipe
         self.output = Path(arguments.output)
-        self.saved = self.output / f"{stage.name}.pdparams"
-        self.generator = stage.step.networks["generator"]
-        self.epochs = getattr(recipe, f"{stage.recipe_prefix}_epochs")
-        self.schedule = getattr(recipe, f"{stage.recipe_prefix}_schedule")
+        self.saved = self.output / f"{stage.result}.pdparams"
+        self.generator = step.networks["generator"]
+        self.epochs = stage.epochs(recipe)
+        self.schedule = stage.schedule(recipe)
         self.steps = crops.steps(recipe.batch_size)
         self.best_by, self.distance = self._measures()
         self.valid = validation.pictures(arguments.valid, bool(self.distance)) if arguments.valid else []
         log_csv.check(self.output / LOG)
         self.shown = Generator()  # what is measured, drawn and saved
         cpu.speed_up_frozen(self.shown)
-        self.keeps_statistics = stage.recipe_prefix == "gan" and recipe.freeze_bn
+        self.keeps_statistics = stage is GAN and recipe.freeze_bn
         self.ema = Ema(self.generator, recipe.ema) if recipe.ema else None
         hr_files = [hr for hr, _ in self.valid]
-        self.saver = Saver(stage, self.ema, precision, crops, recipe, hr_files, arguments)
+        self.saver = Saver(stage, step, self.ema, crops, hr_files, arguments)
         self.progress = self.saver.resume() if arguments.resume else self.saver.begin()
         if self.saved.exists() and not self.progress.history:
             print(f"{self.saved} exists already: the first epoch's weights will replace it")
@@ -125,7 +102,7 @@ class _Run:
 
     def _measures(self) -> tuple:
         """By what the best epoch is chosen, `psnr` or `lpips`, and the `Lpips` to measure with, None without."""
-        best_by, is_gan = self.arguments.best_by, self.stage.recipe_prefix == "gan"
+        best_by, is_gan = self.arguments.best_by, self.stage is GAN
         if not self.arguments.valid or not (is_gan or best_by == "lpips"):
             return "psnr", None
         if best_by != "lpips" and not lpips.available():
@@ -138,7 +115,7 @@ class _Run:
             return None
         from train.report.visualdl_log import VisualDL  # an optional package
 
-        return VisualDL(self.output / "visualdl" / self.stage.name, self.progress.epoch)
+        return VisualDL(self.output / "visualdl" / self.stage.result, self.progress.epoch)
 
     def _batch(self, epoch: int, step: int) -> tuple:
         """One batch of an epoch: (lr, hr), uint8 [N,·,·,3]."""
@@ -149,7 +126,7 @@ class _Run:
         return f"in epoch {self.progress.epoch}, after {self.progress.step} of {self.steps} steps"
 
     def to_the_end(self, stop: Stop) -> None:
-        if self.stage.recipe_prefix == "gan" and not self.progress.start:
+        if self.stage is GAN and not self.progress.start:
             self._measure_start(stop)
         while self.progress.epoch <= self.epochs:
             self._run_steps(stop)
@@ -190,9 +167,9 @@ class _Run:
         """One step on uint8 crops; returns the signal by which this process or another was asked to stop, else 0."""
         progress = self.progress
         number = progress.epoch * self.steps + progress.step
-        for name, optimizer in self.stage.step.optimizers.items():
+        for name, optimizer in self.step.optimizers.items():
             optimizer.set_lr(self._learning_rate(number) * (self.recipe.d_rate if name == "discriminator" else 1))
-        losses = self.stage.step(standardize(lr), standardize(hr), number)
+        losses = self.step(standardize(lr), standardize(hr), number)
         means = parallel.mean({**{name: float(loss) for name, loss in losses.items()}, "stop": float(stop.signum > 0)})
         asked = means.pop("stop") > 0
         progress.step += 1
@@ -216,9 +193,9 @@ class _Run:
     def _end_epoch(self, stop: Stop) -> None:
         """The figures, pictures, weights and checkpoint of an epoch whose steps are done; then the next one is due."""
         progress = self.progress
-        for network in self.stage.step.networks.values():
+        for network in self.step.networks.values():
             parallel.average_statistics(network)
-        parallel.check_identical(self.stage.step.networks)
+        parallel.check_identical(self.step.networks)
         rate = self._learning_rate((progress.epoch + 1) * self.steps - 1)
         row = {"epoch": progress.epoch, "seconds": progress.seconds, "learning_rate": rate}
         row.update({name: total / self.steps for name, total in progress.totals.items()})
@@ -265,7 +242,7 @@ class _Run:
         if not self._is_best(row):
             return False
         self.progress.best = row
-        weights.save(shown, self.output / f"{self.stage.name}_best.pdparams")
+        weights.save(shown, self.output / f"{self.stage.result}_best.pdparams")
         return True
 
     def _is_best(self, row: dict) -> bool:
@@ -305,11 +282,11 @@ class _Run:
         lr, hr = self._batch(self.progress.epoch, self.steps - 1)
         pictures = (lr[0], hr[0], samples.upscale(generator, lr[:1])[0])
         if is_sample:
-            samples.write_samples(self.output, f"{self.stage.prefix}_{self.progress.epoch}", *pictures)
+            samples.write_samples(self.output, f"{self.stage.samples}_{self.progress.epoch}", *pictures)
             if self.visualdl:
                 self.visualdl.pictures(dict(zip(("lr", "hr", "sr"), pictures)), self.progress.epoch)
         if is_last:
-            samples.write_figure(self.output / f"{self.stage.name}_figure.png", *pictures)
+            samples.write_figure(self.output / f"{self.stage.result}_figure.png", *pictures)
 
     def _report(self, is_last: bool) -> None:
         """The history so far: log.csv, warnings, VisualDL, curves."""
@@ -321,7 +298,7 @@ class _Run:
         if self.visualdl:
             self.visualdl.scalars(history[-1], history[-1]["epoch"])
         if is_last or "sample_psnr" in history[-1]:
-            samples.write_curves(self.output / f"{self.stage.name}_losses.png", history)
+            samples.write_curves(self.output / f"{self.stage.result}_losses.png", history)
 
     def _write_log(self, is_last: bool) -> None:
         """log.csv, which is written anew each time; in runs of thousands of epochs not after every one."""
@@ -329,7 +306,7 @@ class _Run:
         if not is_last and start - self.logged_at < LOG_PAUSE * self.log_took:
             return
         try:
-            log_csv.write(self.output / LOG, self.stage.name, self.progress.history)
+            log_csv.write(self.output / LOG, self.stage.result, self.progress.history)
         except InputError as error:  # somebody has changed it: no reason to end a run of days
             _warn(str(error))
         self.logged_at = time.monotonic()
@@ -337,6 +314,6 @@ class _Run:
 
     def _save(self) -> None:
         if parallel.is_main():
-            for file, network in self.stage.also_saved.items():
-                weights.save(network, self.output / file)
+            for name, file in self.stage.also_saved.items():
+                weights.save(self.step.networks[name], self.output / file)
         self.saver.save(self.progress)

@@ -36,13 +36,15 @@ class PretrainStep:
 
     recipe: a `train.recipe.Recipe`, of which `learning_rate`, `beta1` and `grad_accumulate` are read. precision: a
     `train.run.mixed_precision.Precision`.
-    The attributes `networks` and `optimizers`, {name: …}, are what a run saves and resumes.
+    The attributes `networks` and `optimizers`, {name: …}, are what a run saves and resumes; `inputs` says what a step
+    is computed from besides the recipe and the pictures, {name: a word for it}.
     """
 
     def __init__(self, generator, recipe, precision=FP32):
         self.recipe, self.precision = recipe, precision
         self.networks = {"generator": generator}
         self.optimizers = {"generator": adam(generator, recipe)}
+        self.inputs = {}
 
     def __call__(self, lr, hr, number: int = 0) -> dict:
         """Update G. lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]; number, as in `GanStep`, changes nothing here.
@@ -65,13 +67,15 @@ class GanStep:
 
     vgg19: may be None; its loss is then left out and 0. recipe: a `train.recipe.Recipe`, of which what concerns Adam,
     the losses and `grad_accumulate` are read. precision: a `train.run.mixed_precision.Precision`.
-    The attributes `networks` and `optimizers`, {name: …}, are what a run saves and resumes.
+    The attributes `networks` and `optimizers`, {name: …}, are what a run saves and resumes; `inputs` says what a step
+    is computed from besides the recipe and the pictures, {name: a word for it}.
     """
 
     def __init__(self, generator, discriminator, vgg19, recipe, precision=FP32):
         self.vgg19, self.recipe, self.precision = vgg19, recipe, precision
         self.networks = {"generator": generator, "discriminator": discriminator}
         self.optimizers = {name: adam(network, recipe) for name, network in self.networks.items()}
+        self.inputs = {"VGG19": "used" if vgg19 else "left out"}
 
     def __call__(self, lr, hr, number: int = 0) -> dict:
         """Update D and G. lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]; number: of the step in the run, from 0 on.
