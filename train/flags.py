@@ -19,6 +19,7 @@ from data.store import open_pairs, open_store
 from models.weight_files.shipped import NAMES, weights_path
 from train.recipe import RECIPES, Recipe
 from train.run import parallel
+from train.run.options import Options
 from train.run.resume import SHARE
 from train.stages import STAGES, Stage
 
@@ -173,6 +174,24 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
         if given[field.name] is not None and only not in (None, recipe.degradation):
             parser.error(f"--{field.name.replace('_', '-')} is of --degradation {only}: give both, or neither")
     return recipe
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """How the run is to go about its work: what the flags say besides the recipe."""
+    recipe = {field.name for field in dataclasses.fields(Recipe)}
+    return Options(
+        output=Path(arguments.output),
+        workers=arguments.workers,
+        resume=arguments.resume,
+        new_recipe=arguments.new_recipe,
+        save_every_minutes=arguments.save_every_minutes,
+        valid=arguments.valid,
+        valid_every=arguments.valid_every,
+        best_by=arguments.best_by,
+        visualdl=arguments.visualdl,
+        recipe_name=arguments.recipe,
+        flags={name: value for name, value in vars(arguments).items() if name not in recipe},
+    )
 
 
 def start(arguments: argparse.Namespace, recipe: Recipe, stage: Stage) -> None:

@@ -38,7 +38,7 @@ def main(arguments) -> None:
     crops = flags.open_crops(arguments, recipe)
     cpu.speed_up(generator)
     step = PretrainStep(generator, recipe, Precision(recipe.amp))
-    train(PRETRAIN, step, crops, arguments)
+    train(PRETRAIN, step, crops, flags.options_of(arguments))
 
 
 PARSER = flags.parser(__doc__, PRETRAIN)

@@ -85,7 +85,7 @@ def main(arguments) -> None:
             estimate_discriminators(discriminator, generator, crops, recipe.batch_size)
         freeze_statistics(discriminator)
     step = GanStep(generator, discriminator, vgg19, recipe, Precision(recipe.amp))
-    train(GAN, step, crops, arguments)
+    train(GAN, step, crops, flags.options_of(arguments))
 
 
 PARSER = flags.parser(__doc__, GAN)

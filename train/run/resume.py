@@ -9,6 +9,7 @@ from common.files import remove_leftovers
 from train.recipe import Recipe
 from train.run import checkpoint, parallel, run_json
 from train.run.checkpoint import Progress
+from train.run.options import Options
 from train.stages import Stage
 
 SHARE = 0.1  # of the time may go into the checkpoints at the ends of epochs
@@ -21,14 +22,13 @@ class Saver:
     """The checkpoints of one run of a stage.
 
     step: a `train.steps.PretrainStep` or `GanStep`, whose networks, optimizers and precision are saved and restored.
-    ema: a `train.ema.Ema` or None. crops: the run's; valid: the validation pictures' files; arguments: what
-    `train.flags` parsed.
+    ema: a `train.ema.Ema` or None. crops: the run's; valid: the validation pictures' files.
     """
 
-    def __init__(self, stage: Stage, step, ema, crops, valid: list, arguments):
+    def __init__(self, stage: Stage, step, ema, crops, valid: list, options: Options):
         self.stage, self.step, self.ema = stage, step, ema
-        self.recipe, self.arguments = step.recipe, arguments
-        self.folder = checkpoint.folder_of(arguments.output, stage.result)
+        self.recipe, self.options = step.recipe, options
+        self.folder = checkpoint.folder_of(options.output, stage.result)
         self.pictures = [
             f"{name} {rgb.shape[1]}x{rgb.shape[0]}" for name, rgb in zip(crops.pictures.names, crops.pictures)
         ]
@@ -44,7 +44,7 @@ class Saver:
         self.took = 0.0  # seconds, by the last one
         if parallel.is_main():
             remove_leftovers(self.folder)
-            remove_leftovers(arguments.output)
+            remove_leftovers(options.output)
 
     def begin(self) -> Progress:
         """The progress of a new run. Raises InputError if the folder has checkpoints, which it would not go on from."""
@@ -103,7 +103,7 @@ class Saver:
             changes.append(f"the pairs: {_differences(pairs, self.pairs)}")
         if not changes:
             return
-        if not self.arguments.new_recipe:
+        if not self.options.new_recipe:
             raise InputError(
                 f"{path} has another recipe: {'; '.join(changes)}. Give the same flags, or --new-recipe to use "
                 "this command line's"
@@ -188,7 +188,7 @@ class Saver:
         }
 
     def is_due_within_epoch(self) -> bool:
-        return time.monotonic() - self.saved_at >= 60 * self.arguments.save_every_minutes
+        return time.monotonic() - self.saved_at >= 60 * self.options.save_every_minutes
 
     def is_due_after_epoch(self) -> bool:
         """Whether the checkpoints of the ends of epochs take no more than SHARE of the time, or one is due anyway."""

@@ -1,6 +1,5 @@
 """What a run notes of itself, so that its result can be told from another's: `run.json`."""
 
-import argparse
 import dataclasses
 import datetime
 import json
@@ -14,23 +13,24 @@ import paddle
 
 from common.files import replacing
 from train.recipe import Recipe
+from train.run.options import Options
 from train.stages import STAGES, Stage
 
 COMMANDS = [stage.command for stage in STAGES.values()]
 
 
-def write(stage: Stage, arguments: argparse.Namespace, recipe: Recipe) -> None:
+def write(stage: Stage, options: Options, recipe: Recipe) -> None:
     """Note the full recipe, the flags and the versions of a run in `run.json`.
 
     The other stage's note, if the file has one, is kept under its command's name.
     """
-    path = Path(arguments.output) / "run.json"
+    path = options.output / "run.json"
     run = {
         "stage": stage.command,
         "started": datetime.datetime.now().isoformat(timespec="seconds"),
-        "recipe_name": arguments.recipe,
+        "recipe_name": options.recipe_name,
         "recipe": dataclasses.asdict(recipe),
-        "flags": {name: value for name, value in vars(arguments).items() if not hasattr(recipe, name)},
+        "flags": options.flags,
         "device": paddle.get_device(),
         "versions": versions(),
         "command": sys.argv,
