@@ -12,7 +12,7 @@ from train import losses
 from train.recipe import Recipe
 from train.run import cpu
 from train.run.mixed_precision import Precision
-from train.steps import adam, gan_step, pretrain_step
+from train.steps import GanStep, PretrainStep
 
 
 class Photographs(list):
@@ -59,7 +59,7 @@ def load(photographs: list, stage: int, hr_size: int, batch_size: int, steps: in
     networks = networks_of(stage, hr_size)
     if device == "cpu" and not eager:
         cpu.speed_up(*networks.values())
-    optimizers = [adam(network, recipe) for network in list(networks.values())[:stage]]  # VGG19 has none
+    take = (PretrainStep if stage == 1 else GanStep)(*networks.values(), recipe, precision)
     batches = batches_of(photographs, hr_size, batch_size, steps)
 
     watch = Stopwatch(TRAINING_PARTS, paddle.device.synchronize if device != "cpu" else lambda: None)
@@ -68,18 +68,14 @@ def load(photographs: list, stage: int, hr_size: int, batch_size: int, steps: in
         network.forward = watch.timed(part, network.forward)
     losses.perceptual = watch.timed("VGG", losses.perceptual)
     precision.backward = watch.timed("backward", precision.backward)
-    for optimizer in optimizers:
+    for optimizer in take.optimizers.values():
         optimizer.step = watch.timed("optimizer", optimizer.step)
         optimizer.clear_grad = watch.timed("optimizer", optimizer.clear_grad)
 
     def step(_):
         watch.lap()
         lr, hr = draw()
-        if stage == 1:
-            terms = pretrain_step(*networks.values(), *optimizers, lr, hr, precision=precision, health=True)
-        else:
-            terms = gan_step(*networks.values(), *optimizers, lr, hr, recipe, precision, health=True)
-        terms = {name: float(term) for name, term in terms.items()}
+        terms = {name: float(term) for name, term in take(lr, hr).items()}
         return watch.lap(), terms
 
     return step

@@ -19,6 +19,7 @@ from common import command
 from common.errors import InputError
 from common.plots import plt, write_plot
 from train.report import log_csv
+from train.stages import PRETRAIN
 
 
 def points(paths: list, steps: int) -> list:
@@ -30,7 +31,7 @@ def points(paths: list, steps: int) -> list:
     for path in paths:
         log_csv.check(path)
         with open(path, newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["stage"] == log_csv.STAGES[0]]
+            rows = [row for row in csv.DictReader(file) if row["stage"] == PRETRAIN.result]
         if not any(row["valid_psnr"] for row in rows):
             raise InputError(f"{path}: it has no validation of stage 1; train with --valid DIR")
         for row in rows:

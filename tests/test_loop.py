@@ -18,6 +18,7 @@ from tests.helpers import training
 from tests.helpers.lpips_weights import random_weights
 from train import loop, pretrain_g, train_gan
 from train.report import gan_health, validation
+from train.report.reporter import Reporter
 from train.run import checkpoint, cpu
 
 RUN = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "100"]
@@ -313,7 +314,9 @@ def test_an_error_at_an_epochs_end_loses_none_of_its_steps(train, tmp_path, vali
 
 @pytest.mark.slow
 def test_a_signal_at_the_very_end_keeps_what_follows_from_starting(train, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop._Run, "_report", lambda run, is_last: signal.getsignal(signal.SIGINT)(signal.SIGINT, None))
+    monkeypatch.setattr(
+        Reporter, "history", lambda report, is_last: signal.getsignal(signal.SIGINT)(signal.SIGINT, None)
+    )
     with pytest.raises(SystemExit) as stopped:
         train(pretrain_g, "--epochs", 0)
     assert stopped.value.code == 130 and checkpoint_epochs(tmp_path) == [1]

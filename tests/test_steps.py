@@ -11,7 +11,7 @@ from paddle import nn
 from tests.helpers import trajectory
 from train import losses, steps
 from train.recipe import Recipe
-from train.steps import adam, gan_step, pretrain_step
+from train.steps import GanStep, PretrainStep
 
 
 @pytest.mark.slow
@@ -78,9 +78,11 @@ def tiny():
 def test_d_first_then_g_and_no_gradient_where_none_belongs(tiny):
     networks, lr, hr = tiny
     notes = []
-    spies = {name: Spy(adam(networks[name], Recipe()), networks, notes, name) for name in ("g", "d")}
+    step = GanStep(*networks.values(), Recipe())
+    for name, optimizer in step.optimizers.items():
+        step.optimizers[name] = Spy(optimizer, networks, notes, name[0])
     before = {name: [p.numpy().copy() for p in network.parameters()] for name, network in networks.items()}
-    gan_step(networks["g"], networks["d"], networks["vgg"], spies["g"], spies["d"], lr, hr, Recipe())
+    step(lr, hr)
     assert notes == [
         ("d", {"g": False, "d": True, "vgg": False}),
         ("g", {"g": True, "d": False, "vgg": False}),
@@ -98,7 +100,7 @@ def test_g_loss_is_the_recipes_weighted_sum_of_the_losses_against_the_updated_d(
     g, d, vgg = networks["g"], networks["d"], networks["vgg"]
     recipe = dataclasses.replace(Recipe(), mse_weight=0.5, vgg_weight=0.25, adv_weight=2.0)
     sr = g(lr).numpy()
-    losses = {k: float(v) for k, v in gan_step(g, d, vgg, adam(g, recipe), adam(d, recipe), lr, hr, recipe).items()}
+    losses = {k: float(v) for k, v in GanStep(g, d, vgg, recipe)(lr, hr).items()}
     assert losses["mse"] == pytest.approx(np.mean((sr - hr.numpy()) ** 2), rel=1e-5)
     updated_logits = sr.reshape(2, -1) @ d.fc.weight.numpy() + d.fc.bias.numpy()
     assert losses["adv"] == pytest.approx(np.mean(np.log1p(np.exp(-updated_logits))), rel=1e-4)
@@ -109,18 +111,18 @@ def test_g_loss_is_the_recipes_weighted_sum_of_the_losses_against_the_updated_d(
 def test_without_vgg_its_loss_is_zero_and_left_out(tiny):
     networks, lr, hr = tiny
     g, d = networks["g"], networks["d"]
-    losses = gan_step(g, d, None, adam(g, Recipe()), adam(d, Recipe()), lr, hr, Recipe())
+    losses = GanStep(g, d, None, Recipe())(lr, hr)
     assert float(losses["vgg"]) == 0
     total = float(losses["mse"]) + 1e-3 * float(losses["adv"])
     assert float(losses["g_loss"]) == pytest.approx(total, rel=1e-6)
 
 
-def test_pretrain_step_is_adam_on_the_mean_squared_error(tiny):
+def test_the_pretrain_step_is_adam_on_the_mean_squared_error(tiny):
     networks, lr, hr = tiny
     g = networks["g"]
     before, sr = g.conv.bias.numpy().copy(), g(lr).numpy()
-    losses = pretrain_step(g, adam(g, Recipe()), lr, hr)
-    assert set(losses) == {"mse"}
+    losses = PretrainStep(g, Recipe())(lr, hr)
+    assert set(losses) == {"mse", "g_gradient"}
     assert float(losses["mse"]) == pytest.approx(np.mean((sr - hr.numpy()) ** 2), rel=1e-5)
     # Adam's first step is the learning rate, against the sign of the gradient.
     error = (sr - hr.numpy()) * (1 - sr**2)
@@ -128,13 +130,12 @@ def test_pretrain_step_is_adam_on_the_mean_squared_error(tiny):
     np.testing.assert_allclose(g.conv.bias.numpy() - before, -1e-3 * np.sign(gradient), rtol=1e-2)
 
 
-def after_a_gan_step(recipe, networks, lr, hr, **settings):
+def after_a_gan_step(recipe, networks, lr, hr, number=0):
     """Weights and losses after a step of fresh copies of the networks, which have no batch norm."""
     copies = {"g": TinyG(), "d": TinyD(), "vgg": TinyVGG()}
     for name, copy in copies.items():
         copy.set_state_dict(networks[name].state_dict())
-    g, d = copies["g"], copies["d"]
-    losses = gan_step(g, d, copies["vgg"], adam(g, recipe), adam(d, recipe), lr, hr, recipe, **settings)
+    losses = GanStep(*copies.values(), recipe)(lr, hr, number)
     state = {f"{name}.{key}": value.numpy() for name in "gd" for key, value in copies[name].state_dict().items()}
     return state, {name: float(value) for name, value in losses.items()}
 
@@ -147,10 +148,11 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(tiny):
         np.testing.assert_allclose(parts[name], value, atol=2e-5, err_msg=name)
     assert parts_losses == pytest.approx(losses, rel=1e-4)
     with pytest.raises(ValueError, match="2 crops cannot be computed in 3 equal parts"):
-        gan_step(*networks.values(), None, None, lr, hr, Recipe(batch_size=3, grad_accumulate=3))
+        GanStep(*networks.values(), Recipe(batch_size=3, grad_accumulate=3))(lr, hr)
     g, g2 = TinyG(), TinyG()
     g2.set_state_dict(g.state_dict())
-    mse = [float(pretrain_step(x, adam(x, Recipe()), lr, hr, parts)["mse"]) for x, parts in ((g, 1), (g2, 2))]
+    recipes = Recipe(batch_size=2), Recipe(batch_size=2, grad_accumulate=2)
+    mse = [float(PretrainStep(x, recipe)(lr, hr)["mse"]) for x, recipe in zip((g, g2), recipes)]
     assert mse[0] == pytest.approx(mse[1], rel=1e-5)
     np.testing.assert_allclose(g.conv.weight.numpy(), g2.conv.weight.numpy(), atol=2e-5)
 
@@ -158,16 +160,15 @@ def test_a_step_in_parts_is_the_step_of_the_whole_batch(tiny):
 def test_with_frozen_statistics_d_judges_hr_and_sr_in_one_pass(tiny):
     """The same losses and weights, where no batch norm looks at the batch."""
     networks, lr, hr = tiny
-    apart, losses = after_a_gan_step(Recipe(), networks, lr, hr, health=True)
-    together, expected = after_a_gan_step(Recipe(freeze_bn=True), networks, lr, hr, health=True)
+    apart, losses = after_a_gan_step(Recipe(), networks, lr, hr)
+    together, expected = after_a_gan_step(Recipe(freeze_bn=True), networks, lr, hr)
     assert losses == pytest.approx(expected, rel=1e-5)
     for name, value in together.items():
         np.testing.assert_allclose(apart[name], value, atol=2e-5, err_msg=name)
     sizes = []
     networks["d"].register_forward_pre_hook(lambda layer, inputs: sizes.append(len(inputs[0])))
     for recipe in (Recipe(), Recipe(freeze_bn=True)):
-        optimizers = [adam(networks[name], recipe) for name in "gd"]
-        gan_step(networks["g"], networks["d"], None, *optimizers, lr, hr, recipe)
+        GanStep(networks["g"], networks["d"], None, recipe)(lr, hr)
     assert sizes == [2, 2, 2, 4, 2]
 
 
@@ -175,8 +176,8 @@ def test_in_warm_up_d_alone_learns(tiny):
     networks, lr, hr = tiny
     before = {f"g.{key}": value.numpy() for key, value in networks["g"].state_dict().items()}
     recipe = Recipe(d_warmup=3)
-    frozen, losses = after_a_gan_step(recipe, networks, lr, hr, number=2, health=True)
-    learnt, expected = after_a_gan_step(recipe, networks, lr, hr, number=3, health=True)
+    frozen, losses = after_a_gan_step(recipe, networks, lr, hr, number=2)
+    learnt, expected = after_a_gan_step(recipe, networks, lr, hr, number=3)
     for name, value in frozen.items():
         np.testing.assert_array_equal(value, before[name] if name in before else learnt[name])
     assert losses.pop("g_gradient") == 0 and expected.pop("g_gradient") > 0
@@ -223,7 +224,7 @@ def test_health_is_ds_mean_probability_and_the_norms_of_the_gradients(tiny):
     flat_sr = networks["g"](lr).numpy().reshape(2, -1)
     weight, bias = d.fc.weight.numpy(), d.fc.bias.numpy()
     p_hr, p_sr = (1 / (1 + np.exp(-(flat @ weight + bias))) for flat in (flat_hr, flat_sr))
-    _, losses = after_a_gan_step(Recipe(), networks, lr, hr, health=True)
+    _, losses = after_a_gan_step(Recipe(), networks, lr, hr)
     assert losses["d_hr"] == pytest.approx(p_hr.mean(), rel=1e-4)
     assert losses["d_sr"] == pytest.approx(p_sr.mean(), rel=1e-4)
     # d loss / d logit is (p - 1) / 2N for HR and p / 2N for SR.
@@ -232,9 +233,9 @@ def test_health_is_ds_mean_probability_and_the_norms_of_the_gradients(tiny):
     assert losses["d_gradient"] == pytest.approx(np.hypot(np.linalg.norm(to_weight), to_logits.sum()), rel=1e-4)
 
     g, squares = networks["g"], []
-    step = Spy(adam(g, Recipe()), networks, [], "g")
-    step.step = lambda: squares.extend(float((p.grad**2).sum()) for p in g.parameters())
-    found = pretrain_step(g, step, lr, hr, health=True)
+    step = PretrainStep(g, Recipe())
+    step.optimizers["generator"].step = lambda: squares.extend(float((p.grad**2).sum()) for p in g.parameters())
+    found = step(lr, hr)
     assert float(found["g_gradient"]) == pytest.approx(np.sqrt(sum(squares)), rel=1e-5)
 
 

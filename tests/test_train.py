@@ -24,6 +24,7 @@ from tests.helpers.training import SMALL, command_line, run, write_photographs
 from train import flags, pretrain_g, train_gan
 from train.recipe import RECIPES
 from train.run import parallel, run_json
+from train.stages import GAN, PRETRAIN
 
 pytestmark = pytest.mark.slow
 
@@ -117,11 +118,11 @@ def test_run_json_holds_recipe_versions_and_the_earlier_stage(stage2):
 
 def test_run_json_keeps_the_other_stages_last_note_through_any_order_of_runs(tmp_path):
     def write(stage, seed):
-        parser = {"pretrain_g": pretrain_g, "train_gan": train_gan}[stage].PARSER
+        parser = {"pretrain_g": pretrain_g, "train_gan": train_gan}[stage.command].PARSER
         arguments = parser.parse_args(["--output", str(tmp_path), "--seed", str(seed)])
-        run_json.write(stage, arguments, flags.recipe_of(arguments, parser))
+        run_json.write(stage, flags.options_of(arguments), flags.recipe_of(arguments, parser))
 
-    for seed, stage in enumerate(["pretrain_g", "train_gan", "train_gan", "pretrain_g", "pretrain_g", "train_gan"]):
+    for seed, stage in enumerate([PRETRAIN, GAN, GAN, PRETRAIN, PRETRAIN, GAN]):
         write(stage, seed)
     noted = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert noted["recipe"]["seed"] == 5 and noted["pretrain_g"]["recipe"]["seed"] == 4
@@ -132,7 +133,7 @@ def test_run_json_keeps_the_other_stages_last_note_through_any_order_of_runs(tmp
 def test_a_strange_run_json_is_replaced(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
     arguments = pretrain_g.PARSER.parse_args(["--output", str(tmp_path)])
-    run_json.write("pretrain_g", arguments, RECIPES["article"])
+    run_json.write(PRETRAIN, flags.options_of(arguments), RECIPES["article"])
     assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["stage"] == "pretrain_g"
 
 

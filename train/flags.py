@@ -17,16 +17,16 @@ from data import lpips
 from data.crops import DEFAULT_WORKERS, Crops
 from data.store import open_pairs, open_store
 from models.weight_files.shipped import NAMES, weights_path
-from train.recipe import GAN_RECIPES, RECIPES, Recipe
+from train.recipe import RECIPES, Recipe
 from train.run import parallel
+from train.run.options import Options
 from train.run.resume import SHARE
+from train.stages import STAGES, Stage
 
 DATA_FOLDERS = ("data/DIV2K/DIV2K_train_HR", "/home/aistudio/srdata/DIV2K_train_HR")  # the second is the article's
 VGG19_PATHS = ("VGG19_pretrained", "weights/VGG19_pretrained.pdparams")  # the first is the article's
 OUTPUT = "output"
 SAVE_EVERY_MINUTES = 10
-RECIPES_OF = {"pretrain": RECIPES, "gan": GAN_RECIPES}
-INIT = {"pretrain": "random ones", "gan": "pretrain_g.pdparams in --output, stage 1's result"}
 
 
 def on_off(text: str) -> bool:
@@ -36,8 +36,8 @@ def on_off(text: str) -> bool:
     return text == "on"
 
 
-def parser(description: str, stage: str) -> argparse.ArgumentParser:
-    """The flags of both training commands. stage: `pretrain` or `gan`, whose epochs `--epochs` sets."""
+def parser(description: str, stage: Stage) -> argparse.ArgumentParser:
+    """The flags of both training commands. stage: the one whose epochs `--epochs` sets."""
     result = command.parser(description)
     result.add_argument("--data", metavar="DIR", help=f"folder of photographs (default: {' or '.join(DATA_FOLDERS)})")
     result.add_argument(
@@ -52,7 +52,7 @@ def parser(description: str, stage: str) -> argparse.ArgumentParser:
         metavar="NAME|FILE|FOLDER",
         type=weights_path,
         help=f"generator weights to start from, {NAMES} for the ones that come with the project "
-        f"(default: {INIT[stage]})",
+        f"(default: {stage.starts_from})",
     )
     vgg19 = result.add_mutually_exclusive_group()
     vgg19.add_argument(
@@ -66,12 +66,9 @@ def parser(description: str, stage: str) -> argparse.ArgumentParser:
         help="settings that apply where no flag changes them (default: article)",
     )
     for field in dataclasses.fields(Recipe):
-        prefix, _, rest = field.name.partition("_")
-        if prefix not in INIT:
-            _add_recipe_flag(result, "--" + field.name.replace("_", "-"), field, RECIPES_OF[stage])
-        elif prefix == stage:
-            _add_recipe_flag(result, "--" + rest, field, RECIPES_OF[stage])
-    result.set_defaults(stage=stage)
+        if not field.metadata["flag"] or field.metadata["stage"] == stage.key:
+            _add_recipe_flag(result, field, stage.recipes)
+    result.set_defaults(stage=stage.key)
     add_device_flag(result)
     result.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be used")
     result.add_argument(
@@ -139,7 +136,7 @@ def minutes(text: str) -> float:
     return value
 
 
-def _add_recipe_flag(parser: argparse.ArgumentParser, flag: str, field, recipes: dict) -> None:
+def _add_recipe_flag(parser: argparse.ArgumentParser, field, recipes: dict) -> None:
     """A flag for a field of the recipe; its help tells the field's value in each recipe."""
     kind = on_off if field.type is bool else field.type
     defaults = {name: getattr(recipe, field.name) for name, recipe in recipes.items()}
@@ -149,6 +146,7 @@ def _add_recipe_flag(parser: argparse.ArgumentParser, flag: str, field, recipes:
     metavar = {bool: "on|off", str: "NAME", int: "N", float: "X"}[field.type]
     help_text = f"{field.metadata['help']} (default: {shown})".replace("%", "%%")
     switch = {"nargs": "?", "const": True} if field.type is bool else {}
+    flag = field.metadata["flag"] or "--" + field.name.replace("_", "-")
     parser.add_argument(flag, dest=field.name, type=kind, metavar=metavar, help=help_text, **switch)
 
 
@@ -160,26 +158,45 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
     """The named recipe with what the flags change; a value that cannot be used ends the command with exit status 2."""
     if arguments.new_recipe and not arguments.resume:
         parser.error("--new-recipe requires --resume")
-    given = {field.name: getattr(arguments, field.name, None) for field in dataclasses.fields(Recipe)}
+    stage, fields = STAGES[arguments.stage], dataclasses.fields(Recipe)
+    given = {field.name: getattr(arguments, field.name, None) for field in fields}
     if arguments.lr_data and given["degradation"]:
         parser.error("--degradation is how LR is made, and --lr-data brings LR: give one of them")
     try:
         recipe = dataclasses.replace(
-            RECIPES_OF[arguments.stage][arguments.recipe],
+            stage.recipes[arguments.recipe],
             **{name: value for name, value in given.items() if value is not None},
         )
     except ValueError as error:
-        parser.error("--" + re.sub(f"^({'|'.join(INIT)})-", "", str(error)))
-    strengths = [name for name, value in given.items() if name.startswith("photo_") and value is not None]
-    if strengths and recipe.degradation != "photo":
-        parser.error(f"--{strengths[0].replace('_', '-')} is of --degradation photo: give both, or neither")
+        parser.error("--" + re.sub(f"^{stage.key}-", "", str(error)))
+    for field in fields:
+        only = field.metadata["degradation"]
+        if given[field.name] is not None and only not in (None, recipe.degradation):
+            parser.error(f"--{field.name.replace('_', '-')} is of --degradation {only}: give both, or neither")
     return recipe
 
 
-def start(arguments: argparse.Namespace, recipe: Recipe, result: str) -> None:
+def options_of(arguments: argparse.Namespace) -> Options:
+    """How the run is to go about its work: what the flags say besides the recipe."""
+    recipe = {field.name for field in dataclasses.fields(Recipe)}
+    return Options(
+        output=Path(arguments.output),
+        workers=arguments.workers,
+        resume=arguments.resume,
+        new_recipe=arguments.new_recipe,
+        save_every_minutes=arguments.save_every_minutes,
+        valid=arguments.valid,
+        valid_every=arguments.valid_every,
+        best_by=arguments.best_by,
+        visualdl=arguments.visualdl,
+        recipe_name=arguments.recipe,
+        flags={name: value for name, value in vars(arguments).items() if name not in recipe},
+    )
+
+
+def start(arguments: argparse.Namespace, recipe: Recipe, stage: Stage) -> None:
     """Join the other processes of the run, if it has any, and compute on `--device` from the recipe's seed on.
 
-    result: the name of the file that the weights are written to in `--output`.
     Raises InputError if that device is not there, the batch cannot be divided among the processes, or `--output`
     cannot be used or is read.
     """
@@ -192,7 +209,8 @@ def start(arguments: argparse.Namespace, recipe: Recipe, result: str) -> None:
     init = [] if arguments.resume else [("--init", arguments.init)]
     written = Path(arguments.output)
     check_apart(folders + init, folders=[("--output", written)])
-    check_apart(init, files=[("the result", written / result)] if os.path.isfile(arguments.init or "") else [])
+    result = ("the result", written / f"{stage.result}.pdparams")
+    check_apart(init, files=[result] if os.path.isfile(arguments.init or "") else [])
     try:
         os.makedirs(arguments.output, exist_ok=True)
     except OSError as error:

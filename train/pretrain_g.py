@@ -20,15 +20,16 @@ from common import command
 from models.generator import Generator, initialize_icnr, initialize_small
 from models.weight_files.weights import load_generator
 from train import flags
-from train.loop import Stage, train
+from train.loop import train
 from train.run import cpu
 from train.run.mixed_precision import Precision
-from train.steps import adam, pretrain_step
+from train.stages import PRETRAIN
+from train.steps import PretrainStep
 
 
 def main(arguments) -> None:
     recipe = flags.recipe_of(arguments, PARSER)
-    flags.start(arguments, recipe, "pretrain_g.pdparams")
+    flags.start(arguments, recipe, PRETRAIN)
     generator = load_generator(arguments.init) if arguments.init else Generator()
     if recipe.icnr and not arguments.init:
         initialize_icnr(generator)
@@ -36,26 +37,11 @@ def main(arguments) -> None:
         initialize_small(generator)
     crops = flags.open_crops(arguments, recipe)
     cpu.speed_up(generator)
-    precision = Precision(recipe.amp)
-    optimizer = adam(generator, recipe)
-    stage = Stage(
-        name="pretrain_g",
-        command="pretrain_g",
-        prefix="epoch_init",
-        recipe_prefix="pretrain",
-        log_line="[*] Epoch_init: [{epoch:2d}/{epochs:2d}] time: {time:4.4f}s, mse: {mse:.8f}",
-        step=lambda lr, hr, _: pretrain_step(
-            generator, optimizer, lr, hr, recipe.grad_accumulate, precision, health=True
-        ),
-        networks={"generator": generator},
-        optimizers={"generator": optimizer},
-        also_saved={},
-        inputs={},
-    )
-    train(stage, crops, recipe, precision, arguments)
+    step = PretrainStep(generator, recipe, Precision(recipe.amp))
+    train(PRETRAIN, step, crops, flags.options_of(arguments))
 
 
-PARSER = flags.parser(__doc__, "pretrain")
+PARSER = flags.parser(__doc__, PRETRAIN)
 
 if __name__ == "__main__":
     command.run(PARSER.parse_args(), main)

@@ -8,9 +8,21 @@ from models.vgg19 import LAYERS
 from train.schedule import SCHEDULES
 
 
-def _field(default, help: str, stage=None):
-    """A hyper-parameter and what it is in words. stage: `pretrain` or `gan` if only that stage reads it."""
-    return dataclasses.field(default=default, metadata={"help": help, "stage": stage})
+def _field(default, help: str, stage=None, flag=None, degradation=None, is_shown_only=False):
+    """A hyper-parameter and what it is in words.
+
+    stage: `pretrain` or `gan` if only that stage reads it. flag: of that stage's command, which the other one lacks;
+    None for `--` and the field's name, which both have. degradation: if only that one reads it. is_shown_only: it
+    changes what a run shows, but not what it computes.
+    """
+    metadata = {
+        "help": help,
+        "stage": stage,
+        "flag": flag,
+        "degradation": degradation,
+        "is_shown_only": is_shown_only,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,15 +32,17 @@ class Recipe:
     Raises ValueError for a number that cannot be trained with.
     """
 
-    pretrain_epochs: int = _field(50, "stage 1 runs epochs 0 to N, as the article counts", "pretrain")
-    gan_epochs: int = _field(2000, "stage 2 runs epochs 0 to N, as the article counts", "gan")
+    pretrain_epochs: int = _field(50, "stage 1 runs epochs 0 to N, as the article counts", "pretrain", "--epochs")
+    gan_epochs: int = _field(2000, "stage 2 runs epochs 0 to N, as the article counts", "gan", "--epochs")
     batch_size: int = _field(32, "crops per step, over all devices")
     grad_accumulate: int = _field(1, "micro-batches per step, computed one after the other to save memory")
     learning_rate: float = _field(1e-3, "Adam's step size")
     pretrain_schedule: str = _field(
-        "constant", "stage 1's learning rate over the run: constant, step or cosine", "pretrain"
+        "constant", "stage 1's learning rate over the run: constant, step or cosine", "pretrain", "--schedule"
     )
-    gan_schedule: str = _field("constant", "stage 2's learning rate over the run: constant, step or cosine", "gan")
+    gan_schedule: str = _field(
+        "constant", "stage 2's learning rate over the run: constant, step or cosine", "gan", "--schedule"
+    )
     beta1: float = _field(0.9, "Adam's decay of the first moment, 0 to 1")
     hr_size: int = _field(384, "side of the HR crop in pixels, a multiple of 4; the LR crop is a quarter of it")
     degradation: str = _field(
@@ -36,13 +50,21 @@ class Recipe:
         "how LR is made: bilinear (cv2.resize), bicubic (MATLAB's imresize) or photo (blur, noise and JPEG too)",
     )
     photo_blur: float = _field(
-        Photo().blur, "degradation photo: largest standard deviation of its blur in HR pixels; 0: none"
+        Photo().blur,
+        "degradation photo: largest standard deviation of its blur in HR pixels; 0: none",
+        degradation="photo",
     )
     photo_noise: float = _field(
-        Photo().noise, "degradation photo: largest standard deviation of its noise in grey levels; 0: none"
+        Photo().noise,
+        "degradation photo: largest standard deviation of its noise in grey levels; 0: none",
+        degradation="photo",
     )
-    photo_jpeg: int = _field(Photo().jpeg, "degradation photo: lowest quality of its JPEG, 1 to 100; 100: none")
-    photo_clean: float = _field(Photo().clean, "degradation photo: share of the crops left bicubic, 0 to 1")
+    photo_jpeg: int = _field(
+        Photo().jpeg, "degradation photo: lowest quality of its JPEG, 1 to 100; 100: none", degradation="photo"
+    )
+    photo_clean: float = _field(
+        Photo().clean, "degradation photo: share of the crops left bicubic, 0 to 1", degradation="photo"
+    )
     crops_per_image: int = _field(1, "random crops per picture and epoch")
     augment: bool = _field(False, "random flips and quarter turns of the crops")
     icnr: bool = _field(
@@ -53,7 +75,7 @@ class Recipe:
     )
     ema: float = _field(0.0, "decay of the generator's moving average per step, 0.999 say; 0: no average")
     amp: bool = _field(False, "mixed precision: fp16 on a GPU, bf16 on a CPU where Paddle has it")
-    sample_every: int = _field(10, "epochs between sample pictures")
+    sample_every: int = _field(10, "epochs between sample pictures", is_shown_only=True)
     seed: int = _field(0, "seed of the initial weights and of every crop")
     mse_weight: float = _field(1.0, "stage 2: weight of the mean squared error in the generator's loss", "gan")
     vgg_weight: float = _field(2e-6, "stage 2: weight of the VGG loss", "gan")

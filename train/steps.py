@@ -1,4 +1,4 @@
-"""What one training step computes: networks and a batch in, losses out. Every batch norm is in train mode."""
+"""One training step of each stage: a batch in, updated networks and losses out. Every batch norm is in train mode."""
 
 import contextlib
 
@@ -31,84 +31,103 @@ def frozen(network):
             parameter.stop_gradient = False
 
 
-def pretrain_step(generator, optimizer, lr, hr, parts: int = 1, precision=FP32, health: bool = False) -> dict:
+class PretrainStep:
     """Stage 1: one update of G on the content loss.
 
-    lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]. parts: the N crops are computed in so many parts, which changes what
-    batch norm sees and saves memory. precision: a `train.run.mixed_precision.Precision`.
-    Returns {'mse'}, a scalar tensor; with `health` also {'g_gradient'}, the norm of G's gradient.
+    recipe: a `train.recipe.Recipe`, of which `learning_rate`, `beta1` and `grad_accumulate` are read. precision: a
+    `train.run.mixed_precision.Precision`.
+    The attributes `networks` and `optimizers`, {name: …}, are what a run saves and resumes; `inputs` says what a step
+    is computed from besides the recipe and the pictures, {name: a word for it}.
     """
-    terms = []
-    for lr_part, hr_part in _parts(parts, lr, hr):
-        with precision.autocast():
-            mse = losses.content(generator(lr_part), hr_part)
-        precision.backward(mse / parts)
-        terms.append({"mse": mse.detach()})
-    return {**_mean(terms), **_update(optimizer, generator, precision, "g_gradient" if health else None)}
+
+    def __init__(self, generator, recipe, precision=FP32):
+        self.recipe, self.precision = recipe, precision
+        self.networks = {"generator": generator}
+        self.optimizers = {"generator": adam(generator, recipe)}
+        self.inputs = {}
+
+    def __call__(self, lr, hr, number: int = 0) -> dict:
+        """Update G. lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]; number, as in `GanStep`, changes nothing here.
+
+        With `grad_accumulate` the N crops are computed in micro-batches, which changes what batch norm sees and saves
+        memory. Returns scalar tensors: {'mse'} and {'g_gradient'}, the norm of G's gradient.
+        """
+        generator, parts, terms = self.networks["generator"], _parts(self.recipe.grad_accumulate, lr, hr), []
+        for lr_part, hr_part in parts:
+            with self.precision.autocast():
+                mse = losses.content(generator(lr_part), hr_part)
+            self.precision.backward(mse / len(parts))
+            terms.append({"mse": mse.detach()})
+        norm = _update(self.optimizers["generator"], generator, self.precision)
+        return {**_mean(terms), "g_gradient": norm}
 
 
-def gan_step(
-    generator,
-    discriminator,
-    vgg19,
-    g_optimizer,
-    d_optimizer,
-    lr,
-    hr,
-    recipe,
-    precision=FP32,
-    number: int = 0,
-    health: bool = False,
-) -> dict:
+class GanStep:
     """Stage 2: one update of D, then one of G against the updated D.
 
-    lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]; vgg19 may be None (its loss is then left out and 0); recipe: a
-    `train.recipe.Recipe`, of which what concerns the losses and `grad_accumulate` are read; precision: a
-    `train.run.mixed_precision.Precision`; number: that of the step in the run, from 0 on. In the first `d_warmup` steps
-    G's weights stay as they are; in the `adv_ramp` steps after those the weight of the adversarial loss rises from 0.
-    SR is computed once and serves both, except where the crops are computed in parts (`grad_accumulate`): keeping the
-    graph of every part's SR would take the memory that the parts save.
-    Returns {'d_loss', 'g_loss', 'mse', 'vgg', 'adv'}, scalar tensors; g_loss is the weighted sum of the last three
-    (with `l1` the mean absolute difference takes mse's place in it) and of the grid loss. With `health` also {'d_hr',
-    'd_sr'}, D's mean probability before its update that HR and SR are real, and {'d_gradient', 'g_gradient'}, the norms
-    of the gradients.
-    D's update leaves no gradient in G, and G's none in D or VGG19.
+    vgg19: may be None; its loss is then left out and 0. recipe: a `train.recipe.Recipe`, of which what concerns Adam,
+    the losses and `grad_accumulate` are read. precision: a `train.run.mixed_precision.Precision`.
+    The attributes `networks` and `optimizers`, {name: …}, are what a run saves and resumes; `inputs` says what a step
+    is computed from besides the recipe and the pictures, {name: a word for it}.
     """
-    parts = _parts(recipe.grad_accumulate, lr, hr)
-    g_learns = number >= recipe.d_warmup
-    srs, terms = [], []
-    for lr_part, hr_part in parts:
-        with precision.autocast():
-            with paddle.set_grad_enabled(g_learns and len(parts) == 1):
-                sr = generator(lr_part)
-            hr_logits, sr_logits = _judged(discriminator, hr_part, sr.detach(), recipe.freeze_bn)
-            d_loss = losses.discrimination(hr_logits, sr_logits, recipe.label_smoothing)
-        precision.backward(d_loss / len(parts))
-        srs.append(sr)
-        terms.append({"d_loss": d_loss.detach()})
-        if health:
-            terms[-1].update(d_hr=_probability(hr_logits), d_sr=_probability(sr_logits))
-    result = {**_mean(terms), **_update(d_optimizer, discriminator, precision, "d_gradient" if health else None)}
 
-    terms = []
-    with contextlib.ExitStack() as stack:
-        for network in (discriminator, vgg19):
-            if network is not None:
-                stack.enter_context(frozen(network))
-        stack.enter_context(paddle.set_grad_enabled(g_learns))
-        for (lr_part, hr_part), known in zip(parts, srs):
-            with precision.autocast():
-                sr = known if len(parts) == 1 else generator(lr_part)
-                g_terms = _g_losses(discriminator, vgg19, sr, hr_part, recipe, number)
-            if g_learns:
-                precision.backward(g_terms["g_loss"] / len(parts))
-            terms.append({name: loss.detach() for name, loss in g_terms.items()})
-    result.update(_mean(terms))
-    if g_learns:
-        result.update(_update(g_optimizer, generator, precision, "g_gradient" if health else None))
-    elif health:
-        result["g_gradient"] = paddle.zeros([])
-    return result
+    def __init__(self, generator, discriminator, vgg19, recipe, precision=FP32):
+        self.vgg19, self.recipe, self.precision = vgg19, recipe, precision
+        self.networks = {"generator": generator, "discriminator": discriminator}
+        self.optimizers = {name: adam(network, recipe) for name, network in self.networks.items()}
+        self.inputs = {"VGG19": "used" if vgg19 else "left out"}
+
+    def __call__(self, lr, hr, number: int = 0) -> dict:
+        """Update D and G. lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]; number: of the step in the run, from 0 on.
+
+        In the first `d_warmup` steps G's weights stay as they are; in the `adv_ramp` steps after those the weight of
+        the adversarial loss rises from 0. SR is computed once and serves both updates, except in micro-batches
+        (`grad_accumulate`): keeping the graph of every part's SR would take the memory that they save.
+        Returns scalar tensors: {'d_loss', 'g_loss', 'mse', 'vgg', 'adv'}, where g_loss is the weighted sum of the last
+        three (with `l1` the mean absolute difference takes mse's place in it) and of the grid loss; {'d_hr', 'd_sr'},
+        D's mean probability before its update that HR and SR are real; {'d_gradient', 'g_gradient'}, the norms of the
+        gradients.
+        D's update leaves no gradient in G, and G's none in D or VGG19.
+        """
+        parts = _parts(self.recipe.grad_accumulate, lr, hr)
+        g_learns = number >= self.recipe.d_warmup
+        d_terms, srs = self._update_d(parts, keep_graph=g_learns and len(parts) == 1)
+        return {**d_terms, **self._update_g(parts, srs, number, g_learns)}
+
+    def _update_d(self, parts: list, keep_graph: bool) -> tuple:
+        """D's terms, and SR of each part; with `keep_graph` gradients can flow through SR to G."""
+        generator, discriminator = self.networks.values()
+        srs, terms = [], []
+        for lr_part, hr_part in parts:
+            with self.precision.autocast():
+                with paddle.set_grad_enabled(keep_graph):
+                    sr = generator(lr_part)
+                hr_logits, sr_logits = _judged(discriminator, hr_part, sr.detach(), self.recipe.freeze_bn)
+                d_loss = losses.discrimination(hr_logits, sr_logits, self.recipe.label_smoothing)
+            self.precision.backward(d_loss / len(parts))
+            srs.append(sr)
+            terms.append({"d_loss": d_loss.detach(), "d_hr": _probability(hr_logits), "d_sr": _probability(sr_logits)})
+        norm = _update(self.optimizers["discriminator"], discriminator, self.precision)
+        return {**_mean(terms), "d_gradient": norm}, srs
+
+    def _update_g(self, parts: list, srs: list, number: int, g_learns: bool) -> dict:
+        """G's terms; without `g_learns` they are computed, but its weights stay as they are."""
+        generator, discriminator = self.networks.values()
+        terms = []
+        with contextlib.ExitStack() as stack:
+            for network in (discriminator, self.vgg19):
+                if network is not None:
+                    stack.enter_context(frozen(network))
+            stack.enter_context(paddle.set_grad_enabled(g_learns))
+            for (lr_part, hr_part), known in zip(parts, srs):
+                with self.precision.autocast():
+                    sr = known if len(parts) == 1 else generator(lr_part)
+                    g_terms = _g_losses(discriminator, self.vgg19, sr, hr_part, self.recipe, number)
+                if g_learns:
+                    self.precision.backward(g_terms["g_loss"] / len(parts))
+                terms.append({name: loss.detach() for name, loss in g_terms.items()})
+        norm = _update(self.optimizers["generator"], generator, self.precision) if g_learns else paddle.zeros([])
+        return {**_mean(terms), "g_gradient": norm}
 
 
 def _judged(discriminator, hr, sr, together: bool) -> tuple:
@@ -155,17 +174,12 @@ def _probability(logits):
     return F.sigmoid(logits.detach().astype("float32")).mean()
 
 
-def _update(optimizer, network, precision, norm_name) -> dict:
-    """One step of `optimizer` along the gradients of `network`, averaged over the processes: {norm_name: their norm}.
-
-    {} where norm_name is None.
-    """
+def _update(optimizer, network, precision):
+    """One step of `optimizer` along the gradients of `network`, averaged over the processes; returns their norm."""
     parallel.average_gradients(network.parameters())
     precision.unscale(optimizer)
-    norms = {}
-    if norm_name:
-        each = [paddle.linalg.norm(parameter.grad) for parameter in network.parameters() if parameter.grad is not None]
-        norms[norm_name] = paddle.linalg.norm(paddle.stack(each))
+    each = [paddle.linalg.norm(parameter.grad) for parameter in network.parameters() if parameter.grad is not None]
+    norm = paddle.linalg.norm(paddle.stack(each))
     precision.step(optimizer)
     optimizer.clear_grad(set_to_zero=False)
-    return norms
+    return norm

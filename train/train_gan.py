@@ -23,17 +23,16 @@ from models.weight_files.vgg19_weights import load_vgg19
 from models.weight_files.weights import load_generator
 from train import flags
 from train.bn_statistics import estimate_discriminators, freeze_statistics
-from train.loop import Stage, train
+from train.loop import train
 from train.run import checkpoint, cpu
 from train.run.mixed_precision import Precision
-from train.steps import adam, gan_step
-
-NAME = "srgan_g"
+from train.stages import GAN, PRETRAIN
+from train.steps import GanStep
 
 
 def resumes(arguments) -> bool:
     """Whether there is a checkpoint to go on from, which has all weights and statistics."""
-    return bool(arguments.resume and checkpoint.listed(checkpoint.folder_of(arguments.output, NAME)))
+    return bool(arguments.resume and checkpoint.listed(checkpoint.folder_of(arguments.output, GAN.result)))
 
 
 def first_generator(arguments) -> Generator:
@@ -43,7 +42,7 @@ def first_generator(arguments) -> Generator:
     """
     if resumes(arguments):
         return Generator()
-    path = Path(arguments.init or Path(arguments.output) / "pretrain_g.pdparams")
+    path = Path(arguments.init or Path(arguments.output) / f"{PRETRAIN.result}.pdparams")
     if not path.exists():
         raise InputError(
             f"{path}: not there. Stage 2 starts from stage 1's generator: run python train/pretrain_g.py first, "
@@ -73,7 +72,7 @@ def warn_without_content(recipe, vgg19) -> None:
 
 def main(arguments) -> None:
     recipe = flags.recipe_of(arguments, PARSER)
-    flags.start(arguments, recipe, f"{NAME}.pdparams")
+    flags.start(arguments, recipe, GAN)
     generator = first_generator(arguments)
     vgg19 = vgg19_of(arguments, recipe)
     warn_without_content(recipe, vgg19)
@@ -85,30 +84,11 @@ def main(arguments) -> None:
         if not resumes(arguments):
             estimate_discriminators(discriminator, generator, crops, recipe.batch_size)
         freeze_statistics(discriminator)
-    precision = Precision(recipe.amp)
-    g_optimizer, d_optimizer = adam(generator, recipe), adam(discriminator, recipe)
-
-    def step(lr, hr, number: int) -> dict:
-        networks = (generator, discriminator, vgg19)
-        return gan_step(*networks, g_optimizer, d_optimizer, lr, hr, recipe, precision, number, health=True)
-
-    stage = Stage(
-        name=NAME,
-        command="train_gan",
-        prefix="epoch",
-        recipe_prefix="gan",
-        log_line="[*] Epoch: [{epoch:2d}/{epochs:2d}] time: {time:4.4f}s, d_loss: {d_loss:.8f} g_loss: {g_loss:.8f} "
-        "(mse: {mse:.8f} vgg: {vgg:.8f} adv: {adv:.8f})",
-        step=step,
-        networks={"generator": generator, "discriminator": discriminator},
-        optimizers={"generator": g_optimizer, "discriminator": d_optimizer},
-        also_saved={"srgan_d.pdparams": discriminator},
-        inputs={"VGG19": "used" if vgg19 else "left out"},
-    )
-    train(stage, crops, recipe, precision, arguments)
+    step = GanStep(generator, discriminator, vgg19, recipe, Precision(recipe.amp))
+    train(GAN, step, crops, flags.options_of(arguments))
 
 
-PARSER = flags.parser(__doc__, "gan")
+PARSER = flags.parser(__doc__, GAN)
 
 if __name__ == "__main__":
     command.run(PARSER.parse_args(), main)

@@ -11,7 +11,7 @@ from models.vgg19 import VGG19
 from models.weight_files import fluid
 from tests.helpers import golden
 from train.recipe import RECIPES
-from train.steps import adam, gan_step
+from train.steps import GanStep
 
 
 def follow(prepare) -> None:
@@ -23,13 +23,13 @@ def follow(prepare) -> None:
     vgg19.set_state_dict(fluid.vgg19_state(golden.vgg19_variables()))
     prepare(generator, discriminator, vgg19)
     recipe = dataclasses.replace(RECIPES["article"], learning_rate=1e-4)
-    g_optimizer, d_optimizer = adam(generator, recipe), adam(discriminator, recipe)
+    step = GanStep(generator, discriminator, vgg19, recipe)
     # d_loss, mse, vgg, adv, g_loss: the tolerances of the recording's page.
     tolerances = [[1e-4] * 5, [3e-2, 2e-3, 2e-3, 3e-2, 2e-3], [3e-2, 2e-3, 2e-3, 3e-2, 2e-3]]
     for k, tolerance in enumerate(tolerances):
         lr = paddle.to_tensor(golden.nchw(golden.picture(f"lr{k}", (2, 96, 96, 3))))
         hr = paddle.to_tensor(golden.nchw(golden.picture(f"hr{k}", (2, 384, 384, 3))))
-        losses = gan_step(generator, discriminator, vgg19, g_optimizer, d_optimizer, lr, hr, recipe)
+        losses = step(lr, hr)
         found = np.array([float(losses[name]) for name in ("d_loss", "mse", "vgg", "adv", "g_loss")])
         assert (np.abs(found / recorded["losses"][k] - 1) < tolerance).all(), (k, found, recorded["losses"][k])
     g, d = generator.state_dict(), discriminator.state_dict()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from common.errors import InputError
 from common.files import replacing
+from train import stages
 
 COLUMNS = (
     "stage",
@@ -17,7 +18,7 @@ COLUMNS = (
     *("valid_lpips", "valid_grid"),
 )
 EARLIER = COLUMNS[:-2]  # of logs from before these were measured: read, and written with them
-STAGES = ("pretrain_g", "srgan_g")
+STAGES = [stage.result for stage in stages.STAGES.values()]  # as the first column calls them
 
 
 def check(path) -> None:

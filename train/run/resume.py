@@ -9,6 +9,8 @@ from common.files import remove_leftovers
 from train.recipe import Recipe
 from train.run import checkpoint, parallel, run_json
 from train.run.checkpoint import Progress
+from train.run.options import Options
+from train.stages import Stage
 
 SHARE = 0.1  # of the time may go into the checkpoints at the ends of epochs
 SHOWN = 4  # how many pictures that came, went or changed a message names
@@ -19,21 +21,20 @@ MADE = "made of HR there, given by --lr-data here", "given by --lr-data there, m
 class Saver:
     """The checkpoints of one run of a stage.
 
-    stage: a `train.loop.Stage`, whose networks and optimizers are saved and restored. ema: a `train.ema.Ema` or None.
-    precision: a `train.run.mixed_precision.Precision`. crops, recipe: the run's; valid: the validation pictures' files;
-    arguments: what `train.flags` parsed.
+    step: a `train.steps.PretrainStep` or `GanStep`, whose networks, optimizers and precision are saved and restored.
+    ema: a `train.ema.Ema` or None. crops: the run's; valid: the validation pictures' files.
     """
 
-    def __init__(self, stage, ema, precision, crops, recipe: Recipe, valid: list, arguments):
-        self.stage, self.ema, self.precision = stage, ema, precision
-        self.recipe, self.arguments = recipe, arguments
-        self.folder = checkpoint.folder_of(arguments.output, stage.name)
+    def __init__(self, stage: Stage, step, ema, crops, valid: list, options: Options):
+        self.stage, self.step, self.ema = stage, step, ema
+        self.recipe, self.options = step.recipe, options
+        self.folder = checkpoint.folder_of(options.output, stage.result)
         self.pictures = [
             f"{name} {rgb.shape[1]}x{rgb.shape[0]}" for name, rgb in zip(crops.pictures.names, crops.pictures)
         ]
         # What the steps are computed from, besides the recipe.
-        self.data = {**stage.inputs, "pictures": len(self.pictures), NAMES_AND_SIZES: _crc(self.pictures)}
-        self.steps = crops.steps(recipe.batch_size)
+        self.data = {**step.inputs, "pictures": len(self.pictures), NAMES_AND_SIZES: _crc(self.pictures)}
+        self.steps = crops.steps(step.recipe.batch_size)
         self.pairs = _pairs(crops) if crops.lr_pictures else []
         self.valid_pictures = [f"{path.name} {path.stat().st_size}" for path in valid]
         self.valid = _crc(self.valid_pictures) if valid else 0
@@ -43,7 +44,7 @@ class Saver:
         self.took = 0.0  # seconds, by the last one
         if parallel.is_main():
             remove_leftovers(self.folder)
-            remove_leftovers(arguments.output)
+            remove_leftovers(options.output)
 
     def begin(self) -> Progress:
         """The progress of a new run. Raises InputError if the folder has checkpoints, which it would not go on from."""
@@ -80,8 +81,8 @@ class Saver:
         return progress
 
     def _compare(self, path, note: dict) -> None:
-        if note["stage"] != self.stage.name:
-            raise InputError(f"{path} is of {note['stage']}, not of {self.stage.name}")
+        if note["stage"] != self.stage.result:
+            raise InputError(f"{path} is of {note['stage']}, not of {self.stage.result}")
         theirs, ours = note["recipe"], dataclasses.asdict(self.recipe)
         changes = [
             f"{name.replace('_', '-')} {theirs.get(name)} there, {value} here"
@@ -102,7 +103,7 @@ class Saver:
             changes.append(f"the pairs: {_differences(pairs, self.pairs)}")
         if not changes:
             return
-        if not self.arguments.new_recipe:
+        if not self.options.new_recipe:
             raise InputError(
                 f"{path} has another recipe: {'; '.join(changes)}. Give the same flags, or --new-recipe to use "
                 "this command line's"
@@ -111,25 +112,26 @@ class Saver:
 
     def _may_change(self, name: str) -> bool:
         """Whether going on with another value of the recipe's `name` gives what a run with it from the start gives."""
-        stage = self.stage.recipe_prefix
-        if name == f"{stage}_epochs":
-            return getattr(self.recipe, f"{stage}_schedule") == "constant"
-        if name.startswith("photo_") and self.recipe.degradation != "photo":
-            return True
+        if name == f"{self.stage.key}_epochs":
+            return self.stage.schedule(self.recipe) == "constant"
         (field,) = (field for field in dataclasses.fields(Recipe) if field.name == name)
-        return name == "sample_every" or field.metadata["stage"] not in (None, stage)
+        return (
+            field.metadata["is_shown_only"]
+            or field.metadata["stage"] not in (None, self.stage.key)
+            or field.metadata["degradation"] not in (None, self.recipe.degradation)
+        )
 
     def _restore(self, path, arrays: dict, note: dict) -> None:
-        for name, network in self.stage.networks.items():
+        for name, network in self.step.networks.items():
             checkpoint.restore_network(name, network, arrays, path)
-        for name, optimizer in self.stage.optimizers.items():
-            checkpoint.restore_optimizer(name, optimizer, self.stage.networks[name], arrays, path)
+        for name, optimizer in self.step.optimizers.items():
+            checkpoint.restore_optimizer(name, optimizer, self.step.networks[name], arrays, path)
             self.moments[name] = {key: arrays[key] for key in arrays if key.startswith(f"optimizer/{name}/")}
         if self.ema:
             # A run whose average begins now starts it from the weights as they are.
             checkpoint.restore_network("ema" if note["ema"] else "generator", self.ema.generator, arrays, path)
             self.ema.updates = int(note["ema"])
-        self.precision.load_state(note["precision"])
+        self.step.precision.load_state(note["precision"])
 
     def _adapt(self, progress: Progress, note: dict) -> None:
         """Leave out of `progress` what another command line makes meaningless."""
@@ -158,10 +160,10 @@ class Saver:
 
     def _variables(self) -> dict:
         variables = {}
-        for name, network in self.stage.networks.items():
+        for name, network in self.step.networks.items():
             variables.update(checkpoint.network_variables(name, network))
-        for name, optimizer in self.stage.optimizers.items():
-            moments = checkpoint.optimizer_variables(name, optimizer, self.stage.networks[name])
+        for name, optimizer in self.step.optimizers.items():
+            moments = checkpoint.optimizer_variables(name, optimizer, self.step.networks[name])
             if moments:
                 self.moments.pop(name, None)
             variables.update(moments or self.moments.get(name, {}))
@@ -171,7 +173,7 @@ class Saver:
 
     def _note(self, progress: Progress) -> dict:
         return {
-            "stage": self.stage.name,
+            "stage": self.stage.result,
             "progress": vars(progress),
             "steps": self.steps,
             "recipe": dataclasses.asdict(self.recipe),
@@ -181,12 +183,12 @@ class Saver:
             "valid": self.valid,
             "valid pictures": self.valid_pictures,
             "ema": self.ema.updates if self.ema else 0,
-            "precision": self.precision.state(),
+            "precision": self.step.precision.state(),
             "versions": run_json.versions(),
         }
 
     def is_due_within_epoch(self) -> bool:
-        return time.monotonic() - self.saved_at >= 60 * self.arguments.save_every_minutes
+        return time.monotonic() - self.saved_at >= 60 * self.options.save_every_minutes
 
     def is_due_after_epoch(self) -> bool:
         """Whether the checkpoints of the ends of epochs take no more than SHARE of the time, or one is due anyway."""

@@ -1,6 +1,5 @@
 """What a run notes of itself, so that its result can be told from another's: `run.json`."""
 
-import argparse
 import dataclasses
 import datetime
 import json
@@ -14,27 +13,29 @@ import paddle
 
 from common.files import replacing
 from train.recipe import Recipe
+from train.run.options import Options
+from train.stages import STAGES, Stage
 
-STAGES = ("pretrain_g", "train_gan")
+COMMANDS = [stage.command for stage in STAGES.values()]
 
 
-def write(stage: str, arguments: argparse.Namespace, recipe: Recipe) -> None:
+def write(stage: Stage, options: Options, recipe: Recipe) -> None:
     """Note the full recipe, the flags and the versions of a run in `run.json`.
 
-    stage: one of STAGES. The other stage's note, if the file has one, is kept under that stage's name.
+    The other stage's note, if the file has one, is kept under its command's name.
     """
-    path = Path(arguments.output) / "run.json"
+    path = options.output / "run.json"
     run = {
-        "stage": stage,
+        "stage": stage.command,
         "started": datetime.datetime.now().isoformat(timespec="seconds"),
-        "recipe_name": arguments.recipe,
+        "recipe_name": options.recipe_name,
         "recipe": dataclasses.asdict(recipe),
-        "flags": {name: value for name, value in vars(arguments).items() if not hasattr(recipe, name)},
+        "flags": options.flags,
         "device": paddle.get_device(),
         "versions": versions(),
         "command": sys.argv,
     }
-    run.update(_other_stage(path, stage))
+    run.update(_other_stage(path, stage.command))
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
 
@@ -50,16 +51,16 @@ def versions() -> dict:
     }
 
 
-def _other_stage(path: Path, stage: str) -> dict:
-    """{name: note} of the other stage, as an earlier run.json has it; {} where there is none."""
+def _other_stage(path: Path, command: str) -> dict:
+    """{command: note} of the other stage, as an earlier run.json has it; {} where there is none."""
     try:
         earlier = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    (other,) = set(STAGES) - {stage}
+    (other,) = set(COMMANDS) - {command}
     if not isinstance(earlier, dict):
         return {}
     note = (
-        {k: v for k, v in earlier.items() if k not in STAGES} if earlier.get("stage") == other else earlier.get(other)
+        {k: v for k, v in earlier.items() if k not in COMMANDS} if earlier.get("stage") == other else earlier.get(other)
     )
     return {other: note} if note else {}

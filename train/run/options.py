@@ -1,0 +1,31 @@
+"""How a run goes about its work: what its command line says besides the recipe and the data."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the loop, the reports and the checkpoints of a run are told; `train.flags.options_of` makes it.
+
+    output: the folder of the results. workers: threads that prefetch crops.
+    resume: go on from the newest checkpoint; new_recipe: also with another recipe. save_every_minutes: time between
+    checkpoints within an epoch.
+    valid: the folder of validation pictures; valid_every: epochs between two validations, None for those of the
+    samples; best_by: `psnr`, `lpips` or None for the stage's own. visualdl: write a log for VisualDL.
+    recipe_name, flags: what `run.json` notes: the name of the recipe, and {flag: value} of all that is not the recipe.
+    """
+
+    output: Path
+    workers: int
+    resume: bool
+    new_recipe: bool
+    save_every_minutes: float
+    valid: str | None
+    valid_every: int | None
+    best_by: str | None
+    visualdl: bool
+    recipe_name: str
+    flags: dict
