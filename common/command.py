@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 
+from tqdm import tqdm
+
 from common.errors import InputError
 
 INTERRUPTED = 128 + signal.SIGINT  # the shell's convention for a command stopped by Ctrl-C
@@ -92,6 +94,11 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
+
+
+def bytes_bar(total, name: str, start: int = 0) -> tqdm:
+    """A progress bar that counts bytes from `start` on. total: None where it is not known."""
+    return tqdm(total=total, initial=start, desc=name, unit="B", unit_scale=True, unit_divisor=1024)
 
 
 @contextlib.contextmanager

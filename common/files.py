@@ -41,6 +41,17 @@ def replacing(path):
             temporary.unlink()
 
 
+def sync(path: Path) -> None:
+    """Bring a file's or a folder's content to the disk; a folder cannot be opened on Windows."""
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def check_name(path) -> None:
     """Raise InputError where the file system takes no name as long as that."""
     try:

@@ -7,7 +7,7 @@ import numpy as np
 import paddle
 import pytest
 
-from data import download
+from data import transfer
 from models.weight_files import weights
 from tests.helpers import fluid_files, generators, golden
 from tests.helpers.file_server import Server
@@ -85,7 +85,7 @@ def recorded():
 @pytest.fixture
 def server(monkeypatch):
     """A web server of the test's own, see `tests.helpers.file_server.Server`; downloads try again without a pause."""
-    monkeypatch.setattr(download, "PAUSE", 0)
+    monkeypatch.setattr(transfer, "PAUSE", 0)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with Server() as running:
