@@ -19,7 +19,7 @@ from common.errors import InputError
 from common.files import replacing
 from data.hr_lr_pairs import check_quarter, lr_files
 from data.pictures.images import list_pictures, passed_over, read_rgb
-from data.pictures.picture import pixels_of
+from data.pictures.reading import pixels_of
 
 try:
     import fcntl

@@ -33,7 +33,9 @@ from common.errors import InputError
 from common.files import check_apart, remove_leftovers
 from common.scale import SCALE
 from data.imresize import imresize
-from data.pictures.picture import Picture, check_writable, lost, read_picture, taken, write_picture, writing_memory
+from data.pictures.picture import Picture, taken
+from data.pictures.reading import read_picture
+from data.pictures.writing import check_writable, lost, write_picture, writing_memory
 from infer import Upscaler, batch_jobs, flags
 from infer.size import FULL, SIDES, Size
 

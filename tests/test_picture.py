@@ -14,16 +14,9 @@ import tifffile
 from PIL import Image, ImageCms
 
 from common.errors import InputError
-from data.pictures.picture import (
-    FORMATS,
-    Picture,
-    check_writable,
-    lost,
-    read_picture,
-    save_image,
-    to_8_bits,
-    write_picture,
-)
+from data.pictures.picture import FORMATS, Picture
+from data.pictures.reading import read_picture
+from data.pictures.writing import check_writable, lost, save_image, to_8_bits, write_picture
 from tests.helpers.pictures import STORED, chunk, picture, png_bytes, samples_of_16_bits
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -708,7 +701,8 @@ class TestWriteWhole:
         write_picture(tmp_path / name, as_picture(samples(dtype, 3)))
         before = (tmp_path / name).read_bytes()
         program = (
-            "import resource, sys, numpy as np; from data.pictures.picture import Picture, write_picture\n"
+            "import resource, sys, numpy as np; from data.pictures.picture import Picture\n"
+            "from data.pictures.writing import write_picture\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
             # A JPEG of this size is written at once, of which the disk takes a part.
             "noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), dtype=np.uint8).astype(sys.argv[2])\n"
@@ -756,7 +750,8 @@ def run_python(program, *arguments):
 )
 def test_peak_memory_of_writing(tmp_path, name, bytes_a_pixel):
     program = (
-        "import re, sys, numpy as np; from data.pictures.picture import Picture, write_picture\n"
+        "import re, sys, numpy as np; from data.pictures.picture import Picture\n"
+        "from data.pictures.writing import write_picture\n"
         "def peak():\n    return 1024 * int(re.search(r'VmHWM:\\s*(\\d+) kB', open('/proc/self/status').read())[1])\n"
         "write_picture(sys.argv[1], Picture(np.ones((100, 100, 3), np.uint8)))\n"
         "large = Picture(np.ones((3000, 5000, 3), np.uint8))\n"
@@ -771,7 +766,7 @@ def test_peak_memory_of_writing(tmp_path, name, bytes_a_pixel):
 
 
 def test_a_tiff_above_4_gigabytes_has_offsets_of_64_bits(tmp_path, monkeypatch):
-    monkeypatch.setattr("data.pictures.picture._LARGEST_CLASSIC_TIFF", 300)
+    monkeypatch.setattr("data.pictures.writing._LARGEST_CLASSIC_TIFF", 300)
     write_picture(tmp_path / "a.tif", as_picture(samples(np.uint8, 3)))
     assert (tmp_path / "a.tif").read_bytes()[:4] == b"II+\0"
     assert_read(tmp_path / "a.tif", samples(np.uint8, 3))

@@ -16,7 +16,7 @@ import paddle
 import pytest
 
 from common.errors import InputError
-from data.crops import standardize
+from data.standardize import standardize
 from models.generator import Generator
 from models.weight_files import weights
 from tests.helpers import golden

@@ -6,7 +6,7 @@ import paddle
 from paddle import nn
 from tqdm import tqdm
 
-from data.crops import standardize
+from data.standardize import standardize
 from models.layers import BN_MOMENTUM
 
 BATCHES = 16

@@ -8,7 +8,8 @@ import time
 from typing import Callable
 
 from common.errors import InputError
-from data.crops import Crops, standardize
+from data.crops import Crops
+from data.standardize import standardize
 from models.weight_files import weights
 from train.ema import Ema
 from train.report.reporter import Reporter
@@ -67,14 +68,13 @@ class _Run:
         self.saved = options.output / f"{stage.result}.pdparams"
         self.epochs, self.steps = stage.epochs(recipe), crops.steps(recipe.batch_size)
         self.generator = step.networks["generator"]
+        self.report = Reporter(stage, crops, recipe, options)
         self.ema = Ema(self.generator, recipe.ema) if recipe.ema else None
-        trained = self.ema.generator if self.ema else self.generator
-        self.report = Reporter(stage, crops, recipe, options, trained)
         self.saver = Saver(stage, step, self.ema, crops, [hr for hr, _ in self.report.valid], options)
         self.progress = self.saver.resume() if options.resume else self.saver.begin()
         if self.saved.exists() and not self.progress.history:
             print(f"{self.saved} exists already: the first epoch's weights will replace it")
-        self.report.begin(self.progress)
+        self.report.begin(self.progress, self.ema.generator if self.ema else self.generator)
 
     def where(self) -> str:
         return f"in epoch {self.progress.epoch}, after {self.progress.step} of {self.steps} steps"

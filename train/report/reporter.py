@@ -27,24 +27,26 @@ LOG_PAUSE = 50  # times what writing it took, until it is written again
 class Reporter:
     """The reports of one run.
 
-    trained: the generator that is shown and saved: the moving average where there is one. Raises InputError for
-    validation pictures that cannot be measured on, and for a log.csv that is not this project's.
+    Raises InputError for validation pictures that cannot be measured on, and for a log.csv that is not this project's.
     The attribute `valid` has the (HR, LR) files of the validation pictures. Call `begin` before anything else; of the
-    processes of a run only the main one calls more than `begin`, `bar` and `losses`.
+    processes of a run only the main one calls more than `begin`, `bar`, `advance` and `losses`.
     """
 
-    def __init__(self, stage: Stage, crops: Crops, recipe: Recipe, options: Options, trained: Generator):
-        self.stage, self.crops, self.recipe, self.options, self.trained = stage, crops, recipe, options, trained
+    def __init__(self, stage: Stage, crops: Crops, recipe: Recipe, options: Options):
+        self.stage, self.crops, self.recipe, self.options = stage, crops, recipe, options
         self.steps, self.epochs = crops.steps(recipe.batch_size), stage.epochs(recipe)
         self.best_by, self.distance = _measures(stage, options)
         self.valid = validation.pictures(options.valid, bool(self.distance)) if options.valid else []
         log_csv.check(options.output / LOG)
-        self.shown = Generator()  # a copy of `trained` whose batch norm statistics are estimated anew
+        self.shown = Generator()  # a copy of what is trained, whose batch norm statistics are estimated anew
         cpu.speed_up_frozen(self.shown)
 
-    def begin(self, progress: Progress) -> None:
-        """Report on `progress` from now on: where a new run is, or a resumed one."""
-        self.progress = progress
+    def begin(self, progress: Progress, trained: Generator) -> None:
+        """Report on `progress` from now on: where a new run is, or a resumed one.
+
+        trained: the generator that is shown and saved, the moving average where there is one.
+        """
+        self.progress, self.trained = progress, trained
         self.visualdl = self._open_visualdl()
         self.logged_at, self.log_took = time.monotonic(), 0.0
         # The PSNR of a run's samples is that of these crops.

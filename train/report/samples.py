@@ -9,8 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from skimage.metrics import peak_signal_noise_ratio
 
 from common.plots import plt, write_plot
-from data.crops import destandardize, standardize
 from data.pictures.images import write_rgb
+from data.standardize import destandardize, standardize
 
 NO_CURVES = ("epoch", "seconds", "learning_rate")
 
