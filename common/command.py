@@ -1,7 +1,11 @@
 """What every command of the project shares: its `--debug` flag, its error line and its exit status."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
+import dataclasses
+import math
 import os
 import signal
 import sys
@@ -82,18 +86,39 @@ def words(error: BaseException) -> str:
     return str(error)
 
 
-def count(text: str) -> int:
-    """argparse type: a whole number of 0 or more."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
-    return int(text)
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """argparse type: a number from `least` to `most`, or above `least` and up to `most`; a whole one, as an int."""
+
+    least: float = 0
+    most: float | None = None
+    above: bool = False
+    whole: bool = False
+
+    def __call__(self, text: str) -> float:
+        """The number; raises ArgumentTypeError, with what is expected, for any other text."""
+        try:
+            value = (int if self.whole and text.isdecimal() else float)(text)
+        except ValueError:
+            value = math.nan
+        if self.whole and not text.isdecimal() or not self._holds(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {self._words()}")
+        return value
+
+    def _holds(self, value: float) -> bool:
+        is_least = value > self.least if self.above else value >= self.least
+        return is_least and (value < math.inf if self.most is None else value <= self.most)
+
+    def _words(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        if self.most is None:
+            return f"{kind} above {self.least:g}" if self.above else f"{kind} of {self.least:g} or more"
+        bounds = f"above {self.least:g} and up to" if self.above else f"from {self.least:g} to"
+        return f"{kind} {bounds} {self.most:g}"
 
 
-def positive(text: str) -> int:
-    """argparse type: a whole number of 1 or more."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
+count = Number(0, whole=True)
+positive = Number(1, whole=True)
 
 
 def bytes_bar(total, name: str, start: int = 0) -> tqdm:

@@ -177,31 +177,16 @@ def _suffix(text: str) -> str:
     return text
 
 
-def _factor(text: str) -> float:
-    """argparse type: a number above 0 and up to 4."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= SCALE:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and up to {SCALE}")
-    return value
-
-
-def _quality(text: str) -> int:
-    """argparse type: a whole number from 1 to 100."""
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
-    return int(text)
-
-
 def _add_size_flags(parser: argparse.ArgumentParser) -> None:
     """`--outscale`, `--width`, `--height` and `--longest`, of which one may be given."""
     group = parser.add_argument_group(
         "size of the results", f"one of these at most; the aspect ratio is kept, {SCALE} times the sides is the most"
     ).add_mutually_exclusive_group()
     group.add_argument(
-        "--outscale", metavar="S", type=_factor, help=f"times the picture's sides, up to {SCALE} (default: {SCALE})"
+        "--outscale",
+        metavar="S",
+        type=command.Number(0, SCALE, above=True),
+        help=f"times the picture's sides, up to {SCALE} (default: {SCALE})",
     )
     for name, side in zip(SIDES, ("width", "height", "longer side")):
         group.add_argument(
@@ -222,7 +207,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--quality",
         metavar="N",
-        type=_quality,
+        type=command.Number(1, 100, whole=True),
         help="of JPEG and WebP, 1 to 100, where WebP has no loss (default: 95; 100 for what was a WebP without loss)",
     )
     result.add_argument(

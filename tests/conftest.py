@@ -9,7 +9,7 @@ import pytest
 
 from data import transfer
 from models.weight_files import weights
-from tests.helpers import fluid_files, generators, golden
+from tests.helpers import fluid_files, generators, golden, training
 from tests.helpers.file_server import Server
 from tests.helpers.skipped import pytest_addoption, pytest_sessionfinish  # noqa: F401  pytest's hooks
 
@@ -59,6 +59,22 @@ def weights_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "generator.pdparams"
     weights.save(generators.recorded(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def other_file(tmp_path_factory):
+    """Another generator as a `.pdparams` file."""
+    path = tmp_path_factory.mktemp("weights") / "other.pdparams"
+    weights.save(generators.recorded(seed=1), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory):
+    """A folder of four small pictures to train on."""
+    folder = tmp_path_factory.mktemp("data") / "photographs"
+    training.write_photographs(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

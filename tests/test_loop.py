@@ -25,13 +25,6 @@ RUN = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "100"]
 STAGE1 = "pretrain_g"
 
 
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "photographs"
-    training.write_photographs(folder)
-    return folder
-
-
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     """Networks of the same kinds that take milliseconds, and leave the tests' process as it is: tests/test_cpu.py."""

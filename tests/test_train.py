@@ -20,7 +20,7 @@ from data.standardize import standardize
 from models.generator import Generator
 from models.weight_files import weights
 from tests.helpers import golden
-from tests.helpers.training import SMALL, command_line, run, write_photographs
+from tests.helpers.training import SMALL, command_line, run
 from train import flags, pretrain_g, train_gan
 from train.recipe import RECIPES
 from train.run import parallel, run_json
@@ -37,13 +37,6 @@ def fails(result, status, *words):
     assert "Traceback" not in result.stderr
     for word in words:
         assert word in result.stderr, result.stderr
-
-
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "photographs"
-    write_photographs(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -97,7 +97,7 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--save-every-minutes",
         metavar="M",
-        type=minutes,
+        type=command.Number(0),
         default=SAVE_EVERY_MINUTES,
         help="minutes between checkpoints within an epoch; 0: one after every step (default: "
         f"{SAVE_EVERY_MINUTES}; each epoch ends with one too, unless that takes over {SHARE * 100:g} %% of the time)",
@@ -123,17 +123,6 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
         "--visualdl", action="store_true", help="write scalars and samples for VisualDL to visualdl/ in --output"
     )
     parallel.add_backend_flag(group)
-
-
-def minutes(text: str) -> float:
-    """argparse type: a number of minutes, 0 or more."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
-    return value
 
 
 def _add_recipe_flag(parser: argparse.ArgumentParser, field, recipes: dict) -> None:

@@ -213,22 +213,13 @@ def discriminator_state(variables: dict, hr_size: int = 384) -> dict:
 
 
 def vgg19_table(prefix: str, with_classifier: bool) -> dict:
-    """{name in `models.vgg19.VGG19`: (variable, shape)}; prefix: of the convolutions' variables."""
+    """{name in `models.vgg19.VGG19`: (variable, shape)}.
+
+    prefix: of the convolutions' variables, `vgg19_` in the article's folder, none in Paddle's original archive.
+    """
     table = {f"{name}.weight": (f"{prefix}{name}_weights", (o, i, 3, 3)) for name, (i, o) in CONVS.items()}
     if with_classifier:
         for name, (inputs, outputs) in FCS.items():
             table[f"{name}.weight"] = (f"{name}_weights", (inputs, outputs))
             table[f"{name}.bias"] = (f"{name}_offset", (outputs,))
     return table
-
-
-def vgg19_state(variables: dict) -> dict:
-    """The article's VGG19 variables as a state dict of `models.vgg19.VGG19`.
-
-    The convolutions are `vgg19_conv1_1_weights` … or, as in Paddle's original archive, `conv1_1_weights` …; the
-    classifier's `fc6_weights`, `fc6_offset` … are taken where there is one. Raises InputError for a missing or
-    misshapen variable.
-    """
-    prefix = "" if any(re.match(r"conv\d", name) for name in variables) else "vgg19_"
-    with_classifier = any(f"{name}_weights" in variables for name in FCS)
-    return select(variables, vgg19_table(prefix, with_classifier), f"{SOURCE}'s VGG19")

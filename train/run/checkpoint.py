@@ -12,7 +12,6 @@ import errno
 import hashlib
 import json
 import math
-import os
 import re
 import struct
 import sys
@@ -24,11 +23,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import replacing
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
+from common.locks import folder_lock
 
 FOLDER = "checkpoints"
 KEPT = 3  # the newest ones; the best one beside them
@@ -88,22 +83,13 @@ def locked(folder):
     Raises InputError if another one is doing so. A process that ends, however it does, gives the lock up.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    if fcntl is None:
+    with folder_lock(folder) as lock:
+        if lock.exclusive() is False:
+            raise InputError(
+                f"{folder}: another run is writing here. Wait for its end, stop it, or name another folder with "
+                "--output"
+            )
         yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some network drives have no locks
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(
-                    f"{folder}: another run is writing here. Wait for its end, stop it, or name another folder with "
-                    "--output"
-                ) from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def save(path, variables: dict, note: dict) -> None:
