@@ -1,4 +1,4 @@
-"""The one error for what a user can put right, and other errors in words."""
+"""The error for anything that a user can fix, and other errors in words."""
 
 
 class InputError(ValueError):
@@ -9,6 +9,6 @@ class InputError(ValueError):
     """
 
 
-def reason(error) -> str:
+def reason(error: BaseException) -> str:
     """An exception in a few words: the system's own where it has some, never nothing."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

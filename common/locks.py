@@ -6,6 +6,8 @@ import contextlib
 import os
 from typing import Iterator
 
+from common.files import AnyPath
+
 try:
     import fcntl
 except ImportError:  # not on Windows
@@ -37,7 +39,7 @@ class FolderLock:
 
 
 @contextlib.contextmanager
-def folder_lock(folder) -> Iterator[FolderLock]:
+def folder_lock(folder: AnyPath) -> Iterator[FolderLock]:
     """The lock on a folder that is there, given up at the end of the block."""
     if fcntl is None:
         yield FolderLock(None)
