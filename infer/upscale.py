@@ -8,8 +8,8 @@
 Files and folders of PNG, JPEG, BMP, WebP and TIFF, in any mix. Grey stays grey, 16 bits stay 16, alpha and colour
 profile are kept. Results are called NAME_x4.EXT, and by their size where one is given: NAME_x2.EXT with --outscale 2,
 NAME_width1920.EXT with --width 1920; for these the network computes 4 times the sides, and an antialiased filter
-reduces that. A picture that cannot be used is named and the others go on; the exit status is then 1. It is 2 where the
-weights or a setting cannot be used, before anything is written.
+reduces that. A picture that cannot be used is named and the others are still upscaled; the exit status is then 1. It is
+2, before anything is written, if the weights or a setting cannot be used.
 """
 
 import sys
@@ -41,7 +41,7 @@ from infer.size import FULL, SIDES, Size
 
 OUTPUT = "upscaled"
 FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # every picture after this one would fail too
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # all following pictures would fail too
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
 
 

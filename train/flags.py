@@ -1,4 +1,4 @@
-"""What the two training commands share: their flags, and what they make of them."""
+"""What the two training commands share: their flags, and what follows from them."""
 
 import argparse
 import dataclasses
@@ -144,13 +144,13 @@ def _spell(value) -> str:
 
 
 def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> Recipe:
-    """The named recipe with what the flags change; a value that cannot be used ends the command with exit status 2."""
+    """The named recipe, changed by the flags; an invalid value ends the command with exit status 2."""
     if arguments.new_recipe and not arguments.resume:
         parser.error("--new-recipe requires --resume")
     stage, fields = STAGES[arguments.stage], dataclasses.fields(Recipe)
     given = {field.name: getattr(arguments, field.name, None) for field in fields}
     if arguments.lr_data and given["degradation"]:
-        parser.error("--degradation is how LR is made, and --lr-data brings LR: give one of them")
+        parser.error("--degradation makes LR and --lr-data provides it: give one of them")
     try:
         recipe = dataclasses.replace(
             stage.recipes[arguments.recipe],
@@ -161,12 +161,12 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
     for field in fields:
         only = field.metadata["degradation"]
         if given[field.name] is not None and only not in (None, recipe.degradation):
-            parser.error(f"--{field.name.replace('_', '-')} is of --degradation {only}: give both, or neither")
+            parser.error(f"--{field.name.replace('_', '-')} requires --degradation {only}: give both, or neither")
     return recipe
 
 
 def options_of(arguments: argparse.Namespace) -> Options:
-    """How the run is to go about its work: what the flags say besides the recipe."""
+    """The options of the run: what the flags say besides the recipe."""
     recipe = {field.name for field in dataclasses.fields(Recipe)}
     return Options(
         output=Path(arguments.output),

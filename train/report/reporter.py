@@ -65,7 +65,7 @@ class Reporter:
             return next(batches)
 
     def bar(self) -> tqdm:
-        """The progress bar of the present epoch."""
+        """The progress bar of the current epoch."""
         title = f"epoch {self.progress.epoch}/{self.epochs}"
         return tqdm(
             total=self.steps, initial=self.progress.step, desc=title, unit="step", disable=not parallel.is_main()
@@ -140,7 +140,7 @@ class Reporter:
         return name not in self.progress.best or sign * row[name] > sign * self.progress.best[name]
 
     def pictures(self, is_last: bool) -> None:
-        """The sample pictures of the present epoch, if it has some, and the figure of the last one."""
+        """The sample pictures of the current epoch, if it has some, and the figure of the last one."""
         epoch = self.progress.epoch
         if not (self._has_samples(epoch) or is_last):
             return
@@ -157,7 +157,7 @@ class Reporter:
         """What the finished epochs give: log.csv, warnings, VisualDL, curves."""
         history = self.progress.history
         self._write_log(is_last)
-        warmed_up = history[-(-self.recipe.d_warmup // self.steps) :]  # until then D is to win
+        warmed_up = history[-(-self.recipe.d_warmup // self.steps) :]  # until then D is meant to win
         for text in gan_health.warnings(warmed_up, self.progress.start):
             _warn(text)
         if self.visualdl:
@@ -166,13 +166,13 @@ class Reporter:
             samples.write_curves(self.options.output / f"{self.stage.result}_losses.png", history)
 
     def _write_log(self, is_last: bool) -> None:
-        """log.csv, which is written anew each time; in runs of thousands of epochs not after every one."""
+        """Write log.csv, which is rewritten each time; in runs of thousands of epochs not after every one."""
         start = time.monotonic()
         if not is_last and start - self.logged_at < LOG_PAUSE * self.log_took:
             return
         try:
             log_csv.write(self.options.output / LOG, self.stage.result, self.progress.history)
-        except InputError as error:  # somebody has changed it: no reason to end a run of days
+        except InputError as error:  # somebody has edited it: no reason to end a run of days
             _warn(str(error))
         self.logged_at = time.monotonic()
         self.log_took = self.logged_at - start
