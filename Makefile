@@ -15,6 +15,7 @@ test: set-up
 lint: set-up
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 set-up:
 	@PYTHON='$(PYTHON)' sh .ci/set_up.sh '$(VENV)' '$(PADDLE)'

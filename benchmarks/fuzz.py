@@ -35,7 +35,8 @@ from PIL import Image
 from common import command
 from common.errors import InputError
 from data.pictures.images import read_rgb
-from data.pictures.picture import MAX_PIXELS, pixels_of, read_picture
+from data.pictures.picture import MAX_PIXELS
+from data.pictures.reading import pixels_of, read_picture
 from models.weight_files.weights import read_pdparams
 from train.run import checkpoint
 

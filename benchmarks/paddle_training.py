@@ -4,7 +4,8 @@ import numpy as np
 import paddle
 
 from benchmarks.side_by_side import TRAINING_PARTS, Stopwatch
-from data.crops import Crops, standardize
+from data.crops import Crops
+from data.standardize import standardize
 from models.discriminator import Discriminator
 from models.generator import Generator
 from models.vgg19 import VGG19

@@ -1,10 +1,17 @@
 """What every command of the project shares: its `--debug` flag, its error line and its exit status."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
+import dataclasses
+import math
 import os
 import signal
 import sys
+from typing import Any, Callable, Iterator, TextIO
+
+from tqdm import tqdm
 
 from common.errors import InputError
 
@@ -26,22 +33,22 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def _open_missing_streams() -> None:
-    """Without a standard error (`2>&-`, a program without a window) there is still the work to be done."""
+    """Work without standard streams, too: after `2>&-`, or in a program without a console."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  to the process's end
 
 
 class _Stream:
-    """A standard stream whose reader may go away, as `head` does: what is printed then is lost, the work goes on."""
+    """A standard stream whose reader may exit early, as `head` does: later output is lost, the work continues."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: TextIO):
         self._stream = stream
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def write(self, text) -> int:
+    def write(self, text: str) -> int:
         with self._without_reader():
             return self._stream.write(text)
         return len(text)
@@ -51,7 +58,7 @@ class _Stream:
             self._stream.flush()
 
     @contextlib.contextmanager
-    def _without_reader(self):
+    def _without_reader(self) -> Iterator[None]:
         try:
             yield
         except BrokenPipeError:
@@ -61,7 +68,7 @@ class _Stream:
 
 
 @contextlib.contextmanager
-def _streams_without_readers():
+def _streams_without_readers() -> Iterator[None]:
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = map(_Stream, before)
     try:
@@ -80,22 +87,48 @@ def words(error: BaseException) -> str:
     return str(error)
 
 
-def count(text: str) -> int:
-    """argparse type: a whole number of 0 or more."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
-    return int(text)
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """argparse type: a number from `least` to `most`, or above `least` and up to `most`; a whole one, as an int."""
+
+    least: float = 0
+    most: float | None = None
+    above: bool = False
+    whole: bool = False
+
+    def __call__(self, text: str) -> float:
+        """The number; raises ArgumentTypeError, with what is expected, for any other text."""
+        try:
+            value = (int if self.whole and text.isdecimal() else float)(text)
+        except ValueError:
+            value = math.nan
+        if self.whole and not text.isdecimal() or not self._holds(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {self._words()}")
+        return value
+
+    def _holds(self, value: float) -> bool:
+        is_least = value > self.least if self.above else value >= self.least
+        return is_least and (value < math.inf if self.most is None else value <= self.most)
+
+    def _words(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        if self.most is None:
+            return f"{kind} above {self.least:g}" if self.above else f"{kind} of {self.least:g} or more"
+        bounds = f"above {self.least:g} and up to" if self.above else f"from {self.least:g} to"
+        return f"{kind} {bounds} {self.most:g}"
 
 
-def positive(text: str) -> int:
-    """argparse type: a whole number of 1 or more."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
+count = Number(0, whole=True)
+positive = Number(1, whole=True)
+
+
+def bytes_bar(total: int | None, name: str, start: int = 0) -> tqdm:
+    """A progress bar that counts bytes from `start` on. total: None where it is not known."""
+    return tqdm(total=total, initial=start, desc=name, unit="B", unit_scale=True, unit_divisor=1024)
 
 
 @contextlib.contextmanager
-def exit_status(status: int):
+def exit_status(status: int) -> Iterator[None]:
     """An error in the block that `run` turns into a line ends the command with this exit status instead of 1."""
     try:
         yield
@@ -104,8 +137,8 @@ def exit_status(status: int):
         raise
 
 
-def run(arguments: argparse.Namespace, main) -> None:
-    """Call `main(arguments)`; what a user can put right becomes one line on standard error and exit status 1.
+def run(arguments: argparse.Namespace, main: Callable[[argparse.Namespace], None]) -> None:
+    """Call `main(arguments)`; an error that a user can fix becomes one line on standard error and exit status 1.
 
     Ctrl-C exits with 130, SIGTERM with 143, a closed terminal (SIGHUP) with 129. `--debug` keeps every traceback.
     """
@@ -121,7 +154,7 @@ def run(arguments: argparse.Namespace, main) -> None:
                 signal.signal(number, signal.SIG_DFL)
 
 
-def _run(arguments: argparse.Namespace, main) -> None:
+def _run(arguments: argparse.Namespace, main: Callable[[argparse.Namespace], None]) -> None:
     # A shell script has what it starts in the background ignore Ctrl-C's signal; `kill -INT` is to stop that too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Half-written files are to be removed on the way out; Paddle's own handler would dump its stack instead.

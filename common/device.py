@@ -1,5 +1,7 @@
 """The device to compute on: `cpu`, `gpu` or `gpu:N`."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import re
@@ -16,7 +18,7 @@ def add_device_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def choose_device(name=None) -> str:
+def choose_device(name: str | None = None) -> str:
     """`name`, checked, or with None `gpu:0` where Paddle has a GPU and else `cpu`.
 
     Raises InputError if that device is not there.

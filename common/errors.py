@@ -1,4 +1,4 @@
-"""The one error for what a user can put right."""
+"""The error for anything that a user can fix, and other errors in words."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,8 @@ class InputError(ValueError):
     The message names it, says what was found and what was expected, and what to do next:
     commands print it as it is, without a traceback.
     """
+
+
+def reason(error: BaseException) -> str:
+    """An exception in a few words: the system's own where it has some, never nothing."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,4 +1,6 @@
-"""Files that are whole or not there."""
+"""Atomic writes: a file is complete or not there."""
+
+from __future__ import annotations
 
 import contextlib
 import errno
@@ -6,22 +8,26 @@ import os
 import re
 import zlib
 from pathlib import Path
+from typing import Iterator, Optional, Sequence, Tuple, Union
 
 import psutil
 
 from common.errors import InputError
 
-# See `replacing`. A process's number has at most seven digits (Linux: 2^22): a date in a name is none.
+AnyPath = Union[str, "os.PathLike[str]"]
+Named = Sequence[Tuple[str, Optional[AnyPath]]]  # (the flag that names it, path)
+
+# See `replacing`. A process ID has at most seven digits (Linux: 2^22), so a date in a name is not taken for one.
 _TEMPORARY = re.compile(r"\.(\d{1,7})-[0-9a-f]{8}(\.[^.]+)?")
 
 
 @contextlib.contextmanager
-def replacing(path):
-    """Write a file under another name, then put it in its place at once.
+def replacing(path: AnyPath) -> Iterator[Path]:
+    """Write a file under a temporary name, then rename it into place.
 
-    Yields the temporary path (beside `path`, with the same ending) to write to. When the block ends well, what it
-    wrote is synced to the disk and renamed to `path`; when it fails, the temporary file is removed and a file that
-    was at `path` before is still there, as it was. Makes the parent folder. An OSError (a full disk) names `path`.
+    Yields the temporary path (beside `path`, with the same ending) to write to. When the block succeeds, the file is
+    synced to the disk and renamed to `path`; when it fails, the temporary file is removed and a file that was at
+    `path` before is unchanged. Makes the parent folder. An OSError (a full disk) names `path`.
     """
     path = Path(path)
     # Not the name itself with something added: that could be longer than a name may be.
@@ -41,8 +47,19 @@ def replacing(path):
             temporary.unlink()
 
 
-def check_name(path) -> None:
-    """Raise InputError where the file system takes no name as long as that."""
+def sync(path: Path) -> None:
+    """Bring a file's or a folder's content to the disk; a folder cannot be opened on Windows."""
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def check_name(path: AnyPath) -> None:
+    """Raise InputError if the name is too long for the file system."""
     try:
         os.lstat(path)
     except OSError as error:
@@ -53,7 +70,7 @@ def check_name(path) -> None:
             ) from None
 
 
-def check_apart(read, files=(), folders=()) -> None:
+def check_apart(read: Named, files: Named = (), folders: Named = ()) -> None:
     """Raise InputError where a command would write over what it reads, or put its results into a folder that it reads.
 
     read, files, folders: (the flag that names it, path) of each file or folder read, each file to be written and each
@@ -78,10 +95,10 @@ def check_apart(read, files=(), folders=()) -> None:
                 )
 
 
-def remove_leftovers(folder) -> None:
-    """Remove what processes that were killed while `replacing` a file left in `folder`; a living process's stays.
+def remove_leftovers(folder: AnyPath) -> None:
+    """Remove the temporary files of processes that were killed while `replacing` a file in `folder`.
 
-    To be called before this process writes there.
+    A running process's stay. Call it before this process writes there.
     """
     for path in Path(folder).glob(".*-*"):
         found = _TEMPORARY.fullmatch(path.name)
@@ -91,7 +108,7 @@ def remove_leftovers(folder) -> None:
 
 
 def is_writer(pid: int, modified: float) -> bool:
-    """Whether another process of that number runs since before the file was written (numbers are used again)."""
+    """Whether another process with this ID has been running since before the file was written (IDs are reused)."""
     try:
         return pid != os.getpid() and psutil.Process(pid).create_time() <= modified
     except psutil.NoSuchProcess:

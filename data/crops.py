@@ -1,27 +1,18 @@
 """The crop pipeline: from decoded pictures to batches of LR and HR crops, uint8 until they are on the device."""
 
 import collections
-import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
-import paddle
 
 from common.errors import InputError
 from common.scale import SCALE
-from data.degrade import DEGRADATIONS, DRAWS, Photo, photo
+from data import draws
+from data.degrade import DEGRADATIONS, Photo, photo
 
 # One thread that makes batches ahead leaves an accelerator nothing to wait for: benchmarks/data_pipeline.py.
 DEFAULT_WORKERS = 1
-
-# SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
-_MULTIPLIERS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-
-_ORDER, _TOP, _LEFT, _TURN, _PHOTO = range(5)  # what is drawn for a crop; the last one and those behind it for `photo`
-_TURNS = 8
 _FLIPS = {1: 1, 2: 0, 3: -1}  # of a turn's lower bits: cv2.flip's code
 
 
@@ -57,7 +48,7 @@ class Crops:
         self.crops_per_image = crops_per_image
         self.augment = augment
         self.seed = seed
-        self._keys = np.array([_key(name) for name in pictures.names], np.uint64)
+        self._keys = np.array([draws.key(name) for name in pictures.names], np.uint64)
         sizes = np.array([pictures[i].shape[:2] for i in range(len(pictures))], np.int64)
         if (sizes < hr_size).any():
             name = pictures.names[int(np.argmax((sizes < hr_size).any(axis=1)))]
@@ -100,34 +91,23 @@ class Crops:
                 f"of {count}"
             )
         steps = self.steps(batch_size)
-        draws = self._draws(epoch)[: steps * batch_size].reshape(steps, batch_size, -1)
-        return _ahead(self._batch, draws[start:, rank::count], workers)
+        drawn = self._draws(epoch)[: steps * batch_size].reshape(steps, batch_size, -1)
+        return _ahead(self._batch, drawn[start:, rank::count], workers)
 
     def _draws(self, epoch: int) -> np.ndarray:
-        """(picture, top, left, turn, state) of every crop of an epoch, int64 [crops,5], in the epoch's order.
+        """(picture, top, left, turn, state) of every crop of an epoch in pixels, otherwise as in `draws.of_epoch`."""
+        turns = draws.TURNS if self.augment else 1
+        drawn = draws.of_epoch(self._keys, self._places, self.crops_per_image, turns, self.seed, epoch)
+        drawn[:, 1:3] *= self._apart
+        return drawn
 
-        state: the 64 bits that what is still to be drawn for it is drawn from.
-        """
-        pictures = np.tile(np.arange(len(self.pictures)), self.crops_per_image)
-        numbers = np.repeat(np.arange(self.crops_per_image, dtype=np.uint64), len(self.pictures))
-        state = _absorb(np.zeros(1, np.uint64), np.uint64(self.seed))
-        state = _absorb(state, np.uint64(epoch))
-        state = _absorb(state, self._keys[pictures])
-        state = _absorb(state, numbers)
-        bits = [_absorb(state, np.uint64(what)) for what in (_ORDER, _TOP, _LEFT, _TURN)]
-        apart = np.uint64(self._apart)
-        tops, lefts = (_below(bits[_TOP + axis], self._places[pictures, axis]) * apart for axis in (0, 1))
-        turns = _below(bits[_TURN], np.uint64(_TURNS if self.augment else 1))
-        order = np.argsort(bits[_ORDER], kind="stable")
-        return np.stack([column.astype(np.int64) for column in (pictures, tops, lefts, turns, state)], axis=1)[order]
-
-    def _batch(self, draws: np.ndarray) -> tuple:
-        """The (lr, hr) of draws [n,5]."""
+    def _batch(self, drawn: np.ndarray) -> tuple:
+        """The (lr, hr) of what `_draws` gives, [n,5]."""
         size = self.hr_size
-        uniform = _uniform(draws[:, -1].astype(np.uint64)) if self.degrade is None else None
-        hr = np.empty((len(draws), size, size, 3), np.uint8)
-        lr = np.empty((len(draws), size // SCALE, size // SCALE, 3), np.uint8)
-        for i, (picture, top, left, turn, _) in enumerate(draws.tolist()):
+        uniform = draws.uniform(drawn[:, -1].astype(np.uint64)) if self.degrade is None else None
+        hr = np.empty((len(drawn), size, size, 3), np.uint8)
+        lr = np.empty((len(drawn), size // SCALE, size // SCALE, 3), np.uint8)
+        for i, (picture, top, left, turn, _) in enumerate(drawn.tolist()):
             _turn(_window(self.pictures[picture], top, left, size), turn, hr[i])
             # At once, while the crop is in the processor's cache.
             if self.lr_pictures is not None:
@@ -137,32 +117,6 @@ class Crops:
             else:
                 lr[i] = photo(hr[i], self.strengths.drawn(uniform[i]), SCALE)
         return lr, hr
-
-
-def _key(name: str) -> int:
-    """64 bits of a picture's name."""
-    digest = hashlib.blake2b(os.fsencode(name), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
-
-
-def _absorb(state: np.ndarray, word) -> np.ndarray:
-    """uint64 states, each made another by a word: SplitMix64's step and mixing of (state XOR word)."""
-    mixed = (state ^ word) + _GAMMA
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * _MULTIPLIERS[0]
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MULTIPLIERS[1]
-    return mixed ^ (mixed >> np.uint64(31))
-
-
-def _below(bits: np.ndarray, limit) -> np.ndarray:
-    """uint64 bits to whole numbers from 0 to limit - 1, limit < 2^32: no two chances differ by more than 2^-32."""
-    high = np.uint64(32)
-    return ((bits >> high) * limit) >> high
-
-
-def _uniform(states: np.ndarray) -> np.ndarray:
-    """uint64 states [n] to the numbers that `photo` is drawn from, float64 [n,DRAWS], uniform in [0,1)."""
-    bits = np.stack([_absorb(states, np.uint64(_PHOTO + i)) for i in range(DRAWS)], axis=1)
-    return (bits >> np.uint64(11)) * 2.0**-53
 
 
 def _window(picture: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
@@ -199,19 +153,3 @@ def _ahead(make, jobs, workers: int):
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def standardize(pictures_uint8):
-    """On the device: uint8 [N,h,w,3], 0..255, to float32 [N,3,h,w] in [-1,1] (the article's x / 127.5 - 1).
-
-    An array goes to the device as the bytes it is.
-    """
-    if isinstance(pictures_uint8, np.ndarray):
-        pictures_uint8 = paddle.to_tensor(pictures_uint8)
-    return paddle.transpose(pictures_uint8.astype("float32"), [0, 3, 1, 2]) / 127.5 - 1
-
-
-def destandardize(pictures) -> np.ndarray:
-    """Float [N,3,h,w] in [-1,1] to uint8 [N,h,w,3], 0..255, rounded to the nearest grey level."""
-    levels = ((pictures.numpy() + 1) * 127.5).round().clip(0, 255)
-    return levels.astype("uint8").transpose(0, 2, 3, 1)

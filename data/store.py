@@ -17,14 +17,10 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import replacing
+from common.locks import folder_lock
 from data.hr_lr_pairs import check_quarter, lr_files
 from data.pictures.images import list_pictures, passed_over, read_rgb
-from data.pictures.picture import pixels_of
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
+from data.pictures.reading import pixels_of
 
 FOLDER = ".decoded"  # in the folder of the pictures
 OTHERWISE = "output/decoded"  # where a folder of pictures may not be written
@@ -254,23 +250,12 @@ def _held_open(place: Path, expected: set):
     The system lets go of the lock when a process ends, however it ends. Where there is no such lock (Windows, some
     network file systems) nothing is removed.
     """
-    if fcntl is None:
+    with folder_lock(place) as lock:
+        if lock.exclusive():
+            with contextlib.suppress(OSError):
+                _remove_left_over(place, expected)
+        lock.shared()
         yield
-        return
-    descriptor = os.open(place, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            _lock(descriptor, place, expected)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, place: Path, expected: set) -> None:
-    with contextlib.suppress(BlockingIOError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove_left_over(place, expected)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
 def _remove_left_over(place: Path, expected: set) -> None:

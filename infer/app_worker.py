@@ -20,7 +20,9 @@ from PIL import Image
 
 from common.errors import InputError
 from data.pictures.images import write_rgb
-from data.pictures.picture import Picture, lost, read_picture, taken, to_8_bits, write_picture
+from data.pictures.picture import Picture, taken
+from data.pictures.reading import read_picture
+from data.pictures.writing import lost, to_8_bits, write_picture
 from infer import Upscaler, batch_jobs
 from infer.size import FULL, Size
 from infer.upscale import FORMATS, upscale_picture

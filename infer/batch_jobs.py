@@ -1,4 +1,4 @@
-"""Which pictures a command is to work on, and where each result goes."""
+"""Which pictures a command works on, and where each result goes."""
 
 import os
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from data.pictures.images import EXTENSIONS, some_of
 
 @dataclass(frozen=True)
 class Job:
-    """A picture and the file of its result, or, where it has none, the reason why not."""
+    """A picture and the file of its result, or the reason why it has none."""
 
     source: Path
     target: Path
@@ -90,7 +90,7 @@ def passed_over(others: list) -> str:
 
 
 def check_output(output) -> None:
-    """Make the folder of the results, and remove what killed commands left half-written in it.
+    """Make the folder of the results, and remove the half-written files of killed commands from it.
 
     Raises InputError if something else is there, OSError if it cannot be made.
     """

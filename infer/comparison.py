@@ -75,7 +75,7 @@ def _panel(axis, rgb: np.ndarray, text: str) -> None:
 
 
 def write_figure(path, shown: list) -> None:
-    """Write what `draw` draws as PNG, whole or not at all."""
+    """Write the figure of `draw` as PNG, atomically."""
     from common.plots import write_plot  # here: it loads Matplotlib
 
     with warnings.catch_warnings():

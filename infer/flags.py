@@ -21,7 +21,9 @@ def add_generator_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blend", metavar=METAVAR, type=weights_path, help="mix these weights in: a GAN's into a PSNR-trained one's"
     )
-    parser.add_argument("--alpha", metavar="A", type=_share, help="their share of the mixture, 0 to 1 (default: 0.5)")
+    parser.add_argument(
+        "--alpha", metavar="A", type=command.Number(0, 1), help="their share of the mixture, 0 to 1 (default: 0.5)"
+    )
 
 
 def generator_settings(arguments: argparse.Namespace) -> dict:
@@ -30,17 +32,6 @@ def generator_settings(arguments: argparse.Namespace) -> dict:
         raise InputError("--alpha is the share of --blend: give --blend FILE|FOLDER too")
     alpha = 0.5 if arguments.alpha is None else arguments.alpha
     return {"weights": arguments.weights, "blend": arguments.blend or "", "alpha": alpha}
-
-
-def _share(text: str) -> float:
-    """argparse type: a number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
 
 
 def add_size_flag(parser: argparse.ArgumentParser, megapixels: int) -> None:

@@ -1,4 +1,4 @@
-"""How much memory the network may work in."""
+"""How much memory the network may use."""
 
 import psutil
 

@@ -1,4 +1,4 @@
-"""How large results are to be: what the network makes at 4 times a picture's sides is reduced to that."""
+"""The size of results: the network's 4× output is reduced to it."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ SIDES = ("width", "height", "longest")  # which side is given in pixels
 
 @dataclass(frozen=True)
 class Size:
-    """A size that is asked of every result; the aspect ratio is kept.
+    """The requested size of every result; the aspect ratio is kept.
 
     name: `outscale`, and value is by what the picture's sides are multiplied, above 0 and up to 4; or one of SIDES, and
     value is what that side of the result has in pixels, 1 or more. Raises ValueError for another value.
@@ -24,7 +24,7 @@ class Size:
             if not 0 < self.value <= SCALE:
                 raise ValueError(f"outscale {self.value} is not above 0 and up to {SCALE}")
         elif self.name not in SIDES or self.value < 1:
-            raise ValueError(f"{self.name} {self.value} is no size of a result")
+            raise ValueError(f"{self.name} {self.value} is not a possible size of a result")
 
     @property
     def suffix(self) -> str:

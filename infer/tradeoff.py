@@ -29,7 +29,7 @@ def draw(blends: dict, others: dict, second: str):
 
 
 def write_tradeoff(path, blends: dict, others: dict, second: str) -> None:
-    """Write what `draw` draws as PNG, whole or not at all."""
+    """Write the figure of `draw` as PNG, atomically."""
     from common.plots import write_plot  # here: it loads Matplotlib
 
     write_plot(draw(blends, others, second), path)

@@ -8,8 +8,8 @@
 Files and folders of PNG, JPEG, BMP, WebP and TIFF, in any mix. Grey stays grey, 16 bits stay 16, alpha and colour
 profile are kept. Results are called NAME_x4.EXT, and by their size where one is given: NAME_x2.EXT with --outscale 2,
 NAME_width1920.EXT with --width 1920; for these the network computes 4 times the sides, and an antialiased filter
-reduces that. A picture that cannot be used is named and the others go on; the exit status is then 1. It is 2 where the
-weights or a setting cannot be used, before anything is written.
+reduces that. A picture that cannot be used is named and the others are still upscaled; the exit status is then 1. It is
+2, before anything is written, if the weights or a setting cannot be used.
 """
 
 import sys
@@ -33,13 +33,15 @@ from common.errors import InputError
 from common.files import check_apart, remove_leftovers
 from common.scale import SCALE
 from data.imresize import imresize
-from data.pictures.picture import Picture, check_writable, lost, read_picture, taken, write_picture, writing_memory
+from data.pictures.picture import Picture, taken
+from data.pictures.reading import read_picture
+from data.pictures.writing import check_writable, lost, write_picture, writing_memory
 from infer import Upscaler, batch_jobs, flags
 from infer.size import FULL, SIDES, Size
 
 OUTPUT = "upscaled"
 FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # every picture after this one would fail too
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # all following pictures would fail too
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
 
 
@@ -175,31 +177,16 @@ def _suffix(text: str) -> str:
     return text
 
 
-def _factor(text: str) -> float:
-    """argparse type: a number above 0 and up to 4."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= SCALE:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and up to {SCALE}")
-    return value
-
-
-def _quality(text: str) -> int:
-    """argparse type: a whole number from 1 to 100."""
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
-    return int(text)
-
-
 def _add_size_flags(parser: argparse.ArgumentParser) -> None:
     """`--outscale`, `--width`, `--height` and `--longest`, of which one may be given."""
     group = parser.add_argument_group(
         "size of the results", f"one of these at most; the aspect ratio is kept, {SCALE} times the sides is the most"
     ).add_mutually_exclusive_group()
     group.add_argument(
-        "--outscale", metavar="S", type=_factor, help=f"times the picture's sides, up to {SCALE} (default: {SCALE})"
+        "--outscale",
+        metavar="S",
+        type=command.Number(0, SCALE, above=True),
+        help=f"times the picture's sides, up to {SCALE} (default: {SCALE})",
     )
     for name, side in zip(SIDES, ("width", "height", "longer side")):
         group.add_argument(
@@ -220,7 +207,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--quality",
         metavar="N",
-        type=_quality,
+        type=command.Number(1, 100, whole=True),
         help="of JPEG and WebP, 1 to 100, where WebP has no loss (default: 95; 100 for what was a WebP without loss)",
     )
     result.add_argument(

@@ -86,7 +86,7 @@ class Upscaler:
         """uint8 or uint16 [h,w,3] (RGB) or [h,w,1] (grey), full range, to the same at [4h,4w,…], or at `size`.
 
         A grey picture goes through the network as RGB with three equal planes; what comes out is turned to grey.
-        progress: called now and then with the share of the picture done since, 0..1.
+        progress: called now and then with the share of the picture, 0..1, done since the last call.
         beside: bytes of memory to leave for what is done with the result.
         size: (height, width), at most 4 times the picture's: what the network makes is reduced to it by
             `data.imresize.shrink`, bicubic and antialiased.

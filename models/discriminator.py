@@ -1,5 +1,8 @@
 """The article's discriminator (`SRGAN_d`): is a picture a photograph, or was it generated?"""
 
+from __future__ import annotations
+
+import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
@@ -17,7 +20,7 @@ def final_side(hr_size: int, halvings: int = len(CHANNELS)) -> int:
     return side
 
 
-def _leaky(x):
+def _leaky(x: paddle.Tensor) -> paddle.Tensor:
     return F.leaky_relu(x, LEAKY_SLOPE)
 
 
@@ -31,7 +34,7 @@ class Discriminator(nn.Layer):
     Raises ValueError if `hr_size` is not a multiple of 4 of at least 4.
     """
 
-    def __init__(self, hr_size: int = 384, channels: tuple = CHANNELS):
+    def __init__(self, hr_size: int = 384, channels: tuple[int, ...] = CHANNELS):
         super().__init__()
         if hr_size < 4 or hr_size % 4:
             raise ValueError(f"hr_size is {hr_size}; it must be a multiple of 4, 4 or more")
@@ -42,13 +45,13 @@ class Discriminator(nn.Layer):
         self.res_bn = batch_norm(last)
         self.fc = nn.Linear(last * final_side(hr_size, len(channels)) ** 2, 1)
 
-    def forward(self, picture):
+    def forward(self, picture: paddle.Tensor) -> paddle.Tensor:
         h = _leaky(self.convs[0](picture))
         for conv, bn in zip(self.convs[1:], self.bns):
             h = _leaky(bn(conv(h)))
         h = _leaky(h + _leaky(self.res_bn(self.res_conv(h))))
         return self.fc(h.flatten(1))
 
-    def probability(self, picture):
+    def probability(self, picture: paddle.Tensor) -> paddle.Tensor:
         """The probability [N,1] in 0..1 that each picture [N,3,hr_size,hr_size] is real."""
         return F.sigmoid(self(picture))

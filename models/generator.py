@@ -1,5 +1,7 @@
 """The article's generator (`SRGAN_g`), an SRResNet: a low-resolution picture in, one of 4 times the side out."""
 
+from __future__ import annotations
+
 import math
 
 import paddle
@@ -21,7 +23,7 @@ class ResidualBlock(nn.Layer):
         self.conv2 = same_conv(features, features, 3)
         self.bn2 = batch_norm(features)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         y = F.relu(self.bn1(self.conv1(x)))
         return x + self.bn2(self.conv2(y))
 
@@ -33,7 +35,7 @@ class UpsampleBlock(nn.Layer):
         super().__init__()
         self.conv = same_conv(features, 4 * features, 3)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return F.relu(F.pixel_shuffle(self.conv(x), 2))
 
 
@@ -55,7 +57,7 @@ class Generator(nn.Layer):
         self.upsample = nn.Sequential(UpsampleBlock(features), UpsampleBlock(features))
         self.out_conv = same_conv(features, 3, 1)
 
-    def forward(self, lr):
+    def forward(self, lr: paddle.Tensor) -> paddle.Tensor:
         head = F.relu(self.head_bn(self.head_conv(lr)))
         body = self.tail_bn(self.tail_conv(self.blocks(head)))
         return F.tanh(self.out_conv(self.upsample(head + body)))

@@ -1,5 +1,8 @@
 """VGG19 as the article has it: Paddle's ImageNet network, whose feature maps the perceptual loss compares."""
 
+from __future__ import annotations
+
+import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
@@ -13,7 +16,7 @@ FCS = {"fc6": (512 * 7 * 7, 4096), "fc7": (4096, 4096), "fc8": (4096, 1000)}  # 
 LAYERS = tuple(CONVS) + tuple(f"pool{block}" for block in range(1, 6))
 
 
-def convolutions_to(layer: str) -> dict:
+def convolutions_to(layer: str) -> dict[str, tuple[int, int]]:
     """The part of CONVS that `VGG19.features(x, layer)` computes. layer: a name of LAYERS, else ValueError."""
     names = list(CONVS)
     if layer in CONVS:
@@ -45,7 +48,7 @@ class VGG19(nn.Layer):
             # fluid.layers.dropout leaves training activations unscaled and halves them at inference.
             self.dropout = nn.Dropout(0.5, mode="downscale_in_infer")
 
-    def features(self, x, layer: str, before_relu: bool = False):
+    def features(self, x: paddle.Tensor, layer: str, before_relu: bool = False) -> paddle.Tensor:
         """The maps of one layer for pictures [N,3,h,w]; nothing behind that layer is computed.
 
         layer: `conv1_1` … `conv5_4`, after the ReLU (the paper's VGG54 is `conv5_4`, its VGG22 `conv2_2`), or
@@ -67,7 +70,7 @@ class VGG19(nn.Layer):
             if layer == f"pool{block}":
                 return x
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         if not self.with_classifier:
             raise ValueError("this VGG19 was made without its classifier; call .features(x, layer)")
         conv5 = self.features(x, "pool5")

@@ -15,7 +15,7 @@ import shutil
 from pathlib import Path, PurePosixPath
 
 from common.errors import InputError
-from data import download
+from data import archives
 from data.pictures.images import EXTENSIONS
 
 MOUNT = "/home/aistudio/data"
@@ -227,7 +227,7 @@ def _listing(archive: Path, root: Path, to: Path) -> list:
 @functools.lru_cache(maxsize=None)
 def _members(archive: Path, size: int, modified: int) -> list:
     """What is in an archive, remembered for one of that size and time of modification."""
-    return download.members(archive, REMEDY)
+    return archives.members(archive, REMEDY)
 
 
 def _folder_of(archive: Path, root: Path, to: Path) -> Path:
@@ -243,7 +243,7 @@ def _unpacked(archive: Path, root: Path, to: Path, nested: bool = False) -> Path
     folder.parent.mkdir(parents=True, exist_ok=True)
     print(f"unpacking {archive} to {folder}")
     try:
-        download.unpack(archive, folder, one_folder=False, remedy=REMEDY, no_room=NO_ROOM)
+        archives.unpack(archive, folder, one_folder=False, remedy=REMEDY, no_room=NO_ROOM)
     except (InputError, OSError):
         if folder.is_dir():  # another process has unpacked it meanwhile
             return folder

@@ -7,9 +7,9 @@ import numpy as np
 import paddle
 import pytest
 
-from data import download
+from data import transfer
 from models.weight_files import weights
-from tests.helpers import fluid_files, generators, golden
+from tests.helpers import fluid_files, generators, golden, training
 from tests.helpers.file_server import Server
 from tests.helpers.skipped import pytest_addoption, pytest_sessionfinish  # noqa: F401  pytest's hooks
 
@@ -62,6 +62,22 @@ def weights_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def other_file(tmp_path_factory):
+    """Another generator as a `.pdparams` file."""
+    path = tmp_path_factory.mktemp("weights") / "other.pdparams"
+    weights.save(generators.recorded(seed=1), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory):
+    """A folder of four small pictures to train on."""
+    folder = tmp_path_factory.mktemp("data") / "photographs"
+    training.write_photographs(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def g_models(tmp_path_factory):
     """The recordings' generator as a user of the article has it: a folder of fluid's, byte for byte (test_fluid.py)."""
     return fluid_files.write_folder(tmp_path_factory.mktemp("article") / "g_models", golden.generator_variables())
@@ -85,7 +101,7 @@ def recorded():
 @pytest.fixture
 def server(monkeypatch):
     """A web server of the test's own, see `tests.helpers.file_server.Server`; downloads try again without a pause."""
-    monkeypatch.setattr(download, "PAUSE", 0)
+    monkeypatch.setattr(transfer, "PAUSE", 0)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with Server() as running:

@@ -20,9 +20,7 @@ from PIL import Image
 
 from common.errors import InputError
 from infer import app
-from models.weight_files import weights
 from models.weight_files.shipped import SHIPPED
-from tests.helpers import generators
 
 ROOT = Path(__file__).resolve().parents[1]
 APP = ROOT / "infer" / "app.py"
@@ -177,16 +175,9 @@ def until(condition, seconds=60):
 
 
 @pytest.fixture(scope="module")
-def other_weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "other.pdparams"
-    weights.save(generators.recorded(seed=1), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, weights_file, other_weights):
+def server(tmp_path_factory, weights_file, other_file):
     server = Server(
-        tmp_path_factory.mktemp("page") / "temporary", "--weights", weights_file, other_weights, "--max-megapixels", "1"
+        tmp_path_factory.mktemp("page") / "temporary", "--weights", weights_file, other_file, "--max-megapixels", "1"
     )
     yield server
     server.stop()
@@ -303,7 +294,7 @@ class TestVisit:
         assert float(share) == pytest.approx(20, abs=2)
         assert tab.locator("#compare").screenshot() != half
 
-    def test_weights_blend_and_engine_are_those_chosen(self, visit, photo, weights_file, other_weights, tmp_path):
+    def test_weights_blend_and_engine_are_those_chosen(self, visit, photo, weights_file, other_file, tmp_path):
         tab = visit()
         upload(tab, photo)
         choose(tab, "weights", "other")
@@ -312,7 +303,7 @@ class TestVisit:
         tab.locator("#alpha input[type=number]").press("Tab")
         choose(tab, "engine", "paddle")
         tab.locator("#go").click()
-        settings = ("--weights", other_weights, "--blend", weights_file, "--alpha", "0.3", "--engine", "paddle")
+        settings = ("--weights", other_file, "--blend", weights_file, "--alpha", "0.3", "--engine", "paddle")
         assert result(tab)[1] == upscaled(photo, tmp_path / "expected", *settings)
 
     def test_twice_the_sides(self, visit, photo, weights_file, tmp_path):

@@ -25,13 +25,6 @@ class Hostile:
         return os.system, (f"touch {self.path}",)
 
 
-@pytest.fixture(scope="module")
-def other_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "other.pdparams"
-    weights.save(generators.recorded(seed=1), path)
-    return path
-
-
 def state(source):
     return generators.numbers(source.generator())
 

@@ -4,7 +4,8 @@ import numpy as np
 import paddle
 import pytest
 
-from data.crops import Crops, standardize
+from data.crops import Crops
+from data.standardize import standardize
 from models.generator import Generator
 from models.layers import batch_norm
 from tests.helpers.crops import Pictures

@@ -141,3 +141,23 @@ def test_too_little_memory_is_said(error, capsys):
         command.run(argparse.Namespace(debug=False), failing(error))
     said = capsys.readouterr().err
     assert said.startswith("error: there is not enough memory") and str(error) in said and "smaller" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "good", "bad", "said"),
+    [
+        (command.count, {"0": 0, "5": 5}, ["-1", "1.5", "x", "", "²"], "is not a whole number of 0 or more"),
+        (command.positive, {"1": 1}, ["0", "nan"], "is not a whole number of 1 or more"),
+        (command.Number(0), {"0": 0, "2.5": 2.5}, ["-1", "inf", "nan", "x"], "is not a number of 0 or more"),
+        (command.Number(0, 1), {"0": 0, "1": 1}, ["1.1", "-0.1", "nan"], "is not a number from 0 to 1"),
+        (command.Number(0, 4, above=True), {"4": 4}, ["0", "4.1", "inf"], "is not a number above 0 and up to 4"),
+        (command.Number(1, 100, whole=True), {"100": 100}, ["0", "101", "5.5"], "is not a whole number from 1 to 100"),
+    ],
+)
+def test_a_flags_number_is_within_its_bounds(number, good, bad, said):
+    assert {text: number(text) for text in good} == good
+    assert all(type(number(text)) is (int if number.whole else float) for text in good)
+    for text in bad:
+        with pytest.raises(argparse.ArgumentTypeError) as error:
+            number(text)
+        assert str(error.value) == f"{text!r} {said}"

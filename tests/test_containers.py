@@ -16,7 +16,7 @@ from PIL import Image
 from common.errors import InputError
 from data.pictures.containers import MOST_PAGES, pages
 from data.pictures.images import read_rgb
-from data.pictures.picture import read_picture
+from data.pictures.reading import read_picture
 from tests.helpers.pictures import chunk, png_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -183,7 +183,7 @@ def test_16_bits_with_alpha_take_no_more_than_24_bytes_a_pixel(tmp_path):
     side = 3000
     content = png_bytes(side, side, 16, 6, [bytes(8 * side)] * side)
     code = (
-        "import resource, sys; from data.pictures.picture import read_picture\n"
+        "import resource, sys; from data.pictures.reading import read_picture\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "read_picture(sys.argv[1])\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import paddle
 import pytest
 
 from common.errors import InputError
-from data import crops as module
-from data.crops import Crops, destandardize, standardize
+from data import draws as module
+from data.crops import Crops
 from data.degrade import DRAWS, Photo, photo
 from data.store import open_pairs
 from tests.helpers import golden, matlab
@@ -78,7 +77,7 @@ def test_photo_lr_is_drawn_for_each_crop_and_made_of_it_as_it_is_turned():
     crops = made(degradation="photo", strengths=strengths, crops_per_image=10, augment=True)
     states = crops._draws(0)[:, -1].astype(np.uint64)
     assert len(set(states.tolist())) == 30
-    for lr, hr, uniform in zip(*epoch_of(crops, batch_size=3), module._uniform(states)):
+    for lr, hr, uniform in zip(*epoch_of(crops, batch_size=3), module.uniform(states)):
         np.testing.assert_array_equal(lr, photo(hr, strengths.drawn(uniform)))
     places_of = [epoch_of(made(degradation=name, crops_per_image=10), 2)[1] for name in ("photo", "bicubic")]
     np.testing.assert_array_equal(*places_of, err_msg="the same crops as with any other degradation")
@@ -101,13 +100,13 @@ def test_what_photo_is_drawn_from_is_a_hash_of_seed_epoch_name_and_number():
         # The words 0 to 3 are the order's, the place's and the turn's.
         expected.add(tuple((splitmix64(state, word) >> 11) / 2**53 for word in range(4, 4 + DRAWS)))
     draws = made(crops_per_image=2, seed=7)._draws(3)
-    assert set(map(tuple, module._uniform(draws[:, -1].astype(np.uint64)).tolist())) == expected
+    assert set(map(tuple, module.uniform(draws[:, -1].astype(np.uint64)).tolist())) == expected
 
 
 def test_what_photo_is_drawn_from_is_uniform_and_independent_of_the_place():
     crops = made(sizes=((40, 40),) * 5, crops_per_image=4000)
     draws = crops._draws(0)
-    uniform = module._uniform(draws[:, -1].astype(np.uint64))
+    uniform = module.uniform(draws[:, -1].astype(np.uint64))
     assert uniform.shape == (20000, DRAWS) and uniform.min() >= 0 and uniform.max() < 1
     for column in uniform.T:
         counts = np.histogram(column, 10, (0, 1))[0]
@@ -414,17 +413,3 @@ def test_too_few_crops_for_a_batch_says_what_would_do():
     with pytest.raises(InputError, match="too few"):
         made().batches(0, 32)
     assert made(crops_per_image=11).steps(32) == 1
-
-
-@pytest.mark.parametrize("kind", [np.asarray, paddle.to_tensor])
-def test_standardize_is_the_articles_formula_and_destandardize_undoes_it(kind):
-    levels = np.arange(256 * 3, dtype="int64").reshape(1, 16, 16, 3) % 256
-    x = standardize(kind(levels.astype("uint8")))
-    assert list(x.shape) == [1, 3, 16, 16] and x.dtype == paddle.float32
-    np.testing.assert_allclose(x.numpy(), (levels / 127.5 - 1).transpose(0, 3, 1, 2), atol=1e-6)
-    np.testing.assert_array_equal(destandardize(x), levels)
-
-
-def test_destandardize_rounds_and_keeps_to_the_range():
-    x = paddle.to_tensor(np.array([-1.1, -1, 0.4 / 127.5 - 1, 0.6 / 127.5 - 1, 1, 1.1], "float32").reshape(1, 1, 1, 6))
-    assert destandardize(x).ravel().tolist() == [0, 0, 0, 1, 255, 255]

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 from data import degrade
 from data.degrade import DEGRADATIONS, DRAWS, Drawn, Photo, bicubic, bilinear, photo
 from tests.helpers import matlab
+from tests.helpers.pictures import read_with_opencv
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -37,10 +38,6 @@ def test_bicubic_is_the_benchmarks_lr(data_set):
         hr = hr[: hr.shape[0] // 4 * 4, : hr.shape[1] // 4 * 4]
         # The two outermost pixels aside: those files were made from larger pictures.
         np.testing.assert_array_equal(bicubic(hr)[2:-2, 2:-2], lr[2:-2, 2:-2], err_msg=name)
-
-
-def read_with_opencv(path):
-    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
 
 
 def test_bilinear_by_4_is_the_mean_of_the_middle_four():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from common import command
+from common.errors import InputError
 from data import download, lpips, package_index
 from tests.helpers.file_server import names
 from tests.helpers.lpips_weights import random_weights
@@ -195,3 +196,11 @@ class TestIndex:
         url = package_index.page_url("https://index.test/simple/", "x")
         assert url == package_index.page_url("https://index.test/simple", "x") == "https://index.test/simple/x/"
         assert package_index.find(page, url, "x-1.tar.gz") == address
+
+
+def test_a_package_index_s_page_of_any_length_is_not_taken(server, tmp_path, monkeypatch):
+    server.files[f"/simple/{download.LPIPS_PROJECT}/"] = b" " * 2000
+    monkeypatch.setenv("PIP_INDEX_URL", server.url("/simple"))
+    monkeypatch.setattr(download, "MOST_OF_A_PAGE", 1999)
+    with pytest.raises(InputError, match="has more than 1,999 bytes"):
+        download.fetch_lpips(tmp_path)

@@ -25,13 +25,10 @@ from infer import Upscaler, comparison, evaluate, tradeoff
 from models.weight_files import weights
 from tests.helpers import generators, golden, matlab
 from tests.helpers.lpips_weights import random_weights
+from tests.helpers.pictures import write_with_opencv
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ["a.png", "b.bmp", "照片 c.png"]
-
-
-def write(path, rgb):
-    path.write_bytes(cv2.imencode(path.suffix, rgb[:, :, ::-1])[1].tobytes())
 
 
 def photograph(seed, height, width):
@@ -45,7 +42,7 @@ def hr_folder(tmp_path):
     folder = tmp_path / "hr"
     folder.mkdir()
     for seed, name in enumerate(NAMES):
-        write(folder / name, photograph(seed, 43, 50 + 4 * seed))
+        write_with_opencv(folder / name, photograph(seed, 43, 50 + 4 * seed))
     return folder
 
 
@@ -71,7 +68,7 @@ def by_skimage(sr, hr):
 
 class TestMeasure:
     def test_an_offset_of_a_plain_picture_has_known_figures(self, tmp_path):
-        write(tmp_path / "plain.png", np.full((40, 48, 3), 100, np.uint8))
+        write_with_opencv(tmp_path / "plain.png", np.full((40, 48, 3), 100, np.uint8))
         methods = {"same": nearest, "five": lambda lr: nearest(lr, 5)}
         ((result, _, hr, srs),) = measured(tmp_path, methods)
         same, five = result["methods"]["same"], result["methods"]["five"]
@@ -104,14 +101,14 @@ class TestMeasure:
         lr_folder = tmp_path / "lr"
         lr_folder.mkdir()
         for seed, name in enumerate(NAMES):
-            write(lr_folder / name, matlab.noise(10, 12 + seed))
+            write_with_opencv(lr_folder / name, matlab.noise(10, 12 + seed))
         seen = []
         measured(hr_folder, {"x": lambda lr: seen.append(lr) or nearest(lr)}, lr_folder)
         for width, lr in zip((12, 12, 13, 14), seen):
             np.testing.assert_array_equal(lr, matlab.noise(10, width))
 
     def test_the_smallest_picture_can_be_measured(self, tmp_path):
-        write(tmp_path / "a.png", photograph(0, 23, 20))
+        write_with_opencv(tmp_path / "a.png", photograph(0, 23, 20))
         ((result, *_),) = measured(tmp_path, {"x": nearest})
         assert (result["width"], result["height"]) == (20, 20)
 
@@ -140,7 +137,7 @@ class TestMeasure:
         folder.mkdir()
         for (*_, srs), name in zip(measured(hr_folder, {"x": nearest}), ("a.png", "bx4.png", "照片 c.bmp")):
             # One more row and column, as of a program that enlarges the uncut picture.
-            write(folder / name, np.pad(srs["x"], ((0, 3), (0, 1), (0, 0))))
+            write_with_opencv(folder / name, np.pad(srs["x"], ((0, 3), (0, 1), (0, 0))))
         files = sr_files([hr_path for hr_path, _ in pairs(hr_folder)], folder)
         for result, _, _, srs in measured(hr_folder, {"x": nearest}, ready={"theirs": files}):
             theirs, x = result["methods"]["theirs"], result["methods"]["x"]
@@ -361,7 +358,7 @@ class TestFigure:
         plt.close(figure)
 
     def test_names_are_no_formulas(self, tmp_path):
-        write(tmp_path / "a$_b$.png", photograph(0, 24, 24))
+        write_with_opencv(tmp_path / "a$_b$.png", photograph(0, 24, 24))
         comparison.write_figure(tmp_path / "f.png", measured(tmp_path, {"bicubic": enlarge}))
         assert cv2.imread(str(tmp_path / "f.png")) is not None
 
@@ -378,7 +375,7 @@ class TestFigure:
         pictures = pairs(hr_folder)
         assert evaluate.for_figure(pictures, ["照片 c", "a.png"]) == ["照片 c.png", "a.png"]
         assert evaluate.for_figure(pictures, None) == NAMES
-        write(hr_folder / "d.png", photograph(0, 24, 24))
+        write_with_opencv(hr_folder / "d.png", photograph(0, 24, 24))
         assert evaluate.for_figure(pairs(hr_folder), None) == ["a.png", "b.bmp", "d.png"]
         with pytest.raises(InputError, match="--pictures d.bmp: .*hr has no picture of that name"):
             evaluate.for_figure(pictures, ["a", "d.bmp"])
@@ -519,7 +516,7 @@ class TestCommand:
         for folder, factor in zip(folders, (1, 0.5)):
             folder.mkdir(parents=True)
             for seed, name in ((0, "a.png"), (2, "照片 c.png")):
-                write(folder / name, (photograph(seed, 43, 50 + 4 * seed) * factor).astype(np.uint8))
+                write_with_opencv(folder / name, (photograph(seed, 43, 50 + 4 * seed) * factor).astype(np.uint8))
         lpips.write(tmp_path / "lpips.npz", random_weights())
         flags = ["--sr", folders[0], "--sr", folders[1], "--json", tmp_path / "f.json"]
         result = run(tmp_path, "--hr", hr_folder, *flags, "--lpips", tmp_path / "lpips.npz")
@@ -549,11 +546,11 @@ class TestCommand:
         fails(run(tmp_path, "--hr", hr_folder, "--sr", hr_folder, "--lpips", "none.npz"), 2, "none.npz", "download.py")
         folder = tmp_path / "sr"
         folder.mkdir()
-        write(folder / "a.png", photograph(0, 43, 50))
+        write_with_opencv(folder / "a.png", photograph(0, 43, 50))
         missing = "sr lacks the SR picture of ", "b.bmp: expected b.bmp or bx4.bmp, 52x40 pixels"
         fails(run(tmp_path, "--hr", hr_folder, "--sr", folder), 1, *missing)
-        write(folder / "bx4.png", photograph(0, 40, 48))
-        write(folder / "照片 c.png", photograph(0, 43, 58))
+        write_with_opencv(folder / "bx4.png", photograph(0, 40, 48))
+        write_with_opencv(folder / "照片 c.png", photograph(0, 43, 58))
         fails(run(tmp_path, "--hr", hr_folder, "--sr", folder), 1, "bx4.png has 48x40 pixels; expected 52x40")
 
     def test_without_weights_the_shipped_ones_are_measured(self, hr_folder, capsys):
@@ -564,7 +561,7 @@ class TestCommand:
 
     def test_a_picture_too_small_for_lpips(self, tmp_path, monkeypatch):
         (tmp_path / "hr").mkdir()
-        write(tmp_path / "hr" / "a.png", photograph(0, 28, 60))
+        write_with_opencv(tmp_path / "hr" / "a.png", photograph(0, 28, 60))
         arguments = ["--hr", str(tmp_path / "hr"), "--sr", str(tmp_path / "hr"), "--lpips"]
         with pytest.raises(
             InputError, match="a.png is too small for LPIPS: 60x28 .* 31 or more a side, or --lpips off"

@@ -12,7 +12,9 @@ from models.discriminator import Discriminator
 from models.generator import Generator
 from models.vgg19 import VGG19
 from models.weight_files import fluid
+from models.weight_files.variables import select
 from tests.helpers import golden
+from tests.helpers.errors import message
 from tests.helpers.fluid_files import CODES, stream, tensor_desc, variable, write_folder
 
 OUT_B_0 = "00000000 0000000000000000 00000000 04000000 0805 1003 000128be ae448f3d cdc073bc"
@@ -22,12 +24,6 @@ OUT_B_0 = "00000000 0000000000000000 00000000 04000000 0805 1003 000128be ae448f
 def constants(monkeypatch):
     """The recordings' variables with one number for each."""
     monkeypatch.setattr(golden, "weight", golden.constant)
-
-
-def message(call, *arguments) -> str:
-    with pytest.raises(InputError) as error:
-        call(*arguments)
-    return str(error.value)
 
 
 def refused(path, content: bytes):
@@ -374,7 +370,10 @@ class TestDiscriminatorState:
 
 
 @pytest.mark.usefixtures("constants")
-class TestVgg19State:
+class TestVgg19Table:
+    def state(self, variables, prefix, with_classifier):
+        return select(variables, fluid.vgg19_table(prefix, with_classifier), "a folder")
+
     def classifier(self):
         shapes = {"fc6": (25088, 4096), "fc7": (4096, 4096), "fc8": (4096, 1000)}
         weights = {f"{name}_weights": golden.constant(f"{name}_weights", shape) for name, shape in shapes.items()}
@@ -388,7 +387,7 @@ class TestVgg19State:
         variables = golden.vgg19_variables(prefix=prefix)
         if with_classifier:
             variables.update(self.classifier())
-        state = fluid.vgg19_state(variables)
+        state = self.state(variables, prefix, with_classifier)
         assert {name: array.shape for name, array in state.items()} == shapes(VGG19, with_classifier)
         np.testing.assert_array_equal(state["conv3_4.weight"], variables[f"{prefix}conv3_4_weights"])
         if with_classifier:
@@ -399,10 +398,10 @@ class TestVgg19State:
         variables = golden.vgg19_variables(prefix=prefix)
         del variables[f"{prefix}conv5_4_weights"]
         expected = f"{prefix}conv5_4_weights: expected shape [512, 512, 3, 3], not found"
-        assert message(fluid.vgg19_state, variables).endswith(f": {expected}")
+        assert message(self.state, variables, prefix, False).endswith(f": {expected}")
 
     def test_names_what_is_missing_of_the_classifier(self):
         variables = {**golden.vgg19_variables(), **self.classifier()}
         del variables["fc7_offset"]
         expected = "fc7_offset: expected shape [4096], not found"
-        assert message(fluid.vgg19_state, variables).endswith(f": {expected}")
+        assert message(self.state, variables, "vgg19_", True).endswith(f": {expected}")

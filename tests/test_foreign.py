@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.errors import InputError
 from models.weight_files.vgg19_weights import load_vgg19
 from models.weight_files.weights import load_discriminator, load_generator, read_pdparams
+from tests.helpers.errors import message
 from tests.helpers.fluid_files import variable, write_folder
 from train.run import checkpoint
 
@@ -77,12 +77,6 @@ FILES = {  # {file: what the message must say}
     "a fluid variable": (variable(np.ones(3, "float32")), ["fluid", "folder"]),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(99), ["HDF5"]),
 }
-
-
-def message(call, *arguments) -> str:
-    with pytest.raises(InputError) as error:
-        call(*arguments)
-    return str(error.value)
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -1,18 +1,14 @@
 """A benchmark's pictures: which LR belongs to which HR, and what cannot be measured."""
 
-import cv2
 import numpy as np
 import pytest
 
 from common.errors import InputError
 from data.hr_lr_pairs import pairs, read_pair
 from tests.helpers import matlab
+from tests.helpers.pictures import write_with_opencv
 
 NAMES = ["a.png", "b.bmp", "照片 c.png"]
-
-
-def write(path, rgb):
-    path.write_bytes(cv2.imencode(path.suffix, rgb[:, :, ::-1])[1].tobytes())
 
 
 @pytest.fixture
@@ -21,7 +17,7 @@ def hr_folder(tmp_path):
     folder = tmp_path / "hr"
     folder.mkdir()
     for i, name in enumerate(NAMES):
-        write(folder / name, matlab.noise(43, 50 + 4 * i))
+        write_with_opencv(folder / name, matlab.noise(43, 50 + 4 * i))
     return folder
 
 
@@ -31,7 +27,7 @@ def lr_folder(tmp_path):
     folder = tmp_path / "lr"
     folder.mkdir()
     for i, name in enumerate(["a.png", "bx4.png", "照片 cx4.bmp"]):
-        write(folder / name, matlab.noise(10, 12 + i))
+        write_with_opencv(folder / name, matlab.noise(10, 12 + i))
     return folder
 
 
@@ -45,7 +41,7 @@ def test_without_an_lr_folder_hr_is_cut_and_lr_is_matlabs(hr_folder):
 
 
 def test_lr_goes_by_name(hr_folder, lr_folder):
-    write(lr_folder / "another.png", matlab.noise(3, 3))
+    write_with_opencv(lr_folder / "another.png", matlab.noise(3, 3))
     names = [(hr.name, lr.name) for hr, lr in pairs(hr_folder, lr_folder)]
     assert names == [("a.png", "a.png"), ("b.bmp", "bx4.png"), ("照片 c.png", "照片 cx4.bmp")]
 
@@ -62,21 +58,21 @@ def test_a_missing_one_is_named_with_its_size(hr_folder, lr_folder):
 
 
 def test_two_of_one_are_refused(hr_folder, lr_folder):
-    write(lr_folder / "ax4.png", matlab.noise(10, 12))
+    write_with_opencv(lr_folder / "ax4.png", matlab.noise(10, 12))
     with pytest.raises(InputError, match=r"a\.png: a\.png and ax4\.png"):
         pairs(hr_folder, lr_folder)
 
 
 def test_a_misshapen_one_is_named_with_the_size_expected(hr_folder, lr_folder):
-    write(lr_folder / "a.png", matlab.noise(12, 10))
+    write_with_opencv(lr_folder / "a.png", matlab.noise(12, 10))
     with pytest.raises(InputError, match=r"lr/a\.png has 10x12 pixels; expected 12x10"):
         read_pair(*pairs(hr_folder, lr_folder)[0])
 
 
 def test_the_smallest_picture(tmp_path):
-    write(tmp_path / "a.png", matlab.noise(23, 20))
+    write_with_opencv(tmp_path / "a.png", matlab.noise(23, 20))
     assert read_pair(tmp_path / "a.png", None)[0].shape == (20, 20, 3)
-    write(tmp_path / "a.png", matlab.noise(19, 40))
+    write_with_opencv(tmp_path / "a.png", matlab.noise(19, 40))
     with pytest.raises(InputError, match=r"a\.png is too small .*40x16.*20 or more"):
         read_pair(tmp_path / "a.png", None)
 
@@ -98,9 +94,9 @@ def test_the_smallest_picture(tmp_path):
 def test_names_as_data_sets_have_them(tmp_path, hr, lr, capsys):
     for folder, name, size in (("hr", hr, 40), ("lr", lr, 10)):
         (tmp_path / folder).mkdir()
-        write(tmp_path / folder / f"{name}.png", matlab.noise(size, size))
-    write(tmp_path / "lr" / "alone_x4.png", matlab.noise(10, 10))
-    write(tmp_path / "lr" / "aa_x4.png", matlab.noise(10, 10))
+        write_with_opencv(tmp_path / folder / f"{name}.png", matlab.noise(size, size))
+    write_with_opencv(tmp_path / "lr" / "alone_x4.png", matlab.noise(10, 10))
+    write_with_opencv(tmp_path / "lr" / "aa_x4.png", matlab.noise(10, 10))
     (tmp_path / "hr" / "notes.txt").touch()
     (tmp_path / "hr" / "more").mkdir()
     assert pairs(tmp_path / "hr", tmp_path / "lr") == [(tmp_path / "hr" / f"{hr}.png", tmp_path / "lr" / f"{lr}.png")]
@@ -113,7 +109,7 @@ def test_a_picture_called_as_another_hr_is_that_ones(tmp_path):
     for folder, size in (("hr", 40), ("lr", 10)):
         (tmp_path / folder).mkdir()
         for name in ("a.png", "a_x4.png"):
-            write(tmp_path / folder / name, matlab.noise(size, size))
+            write_with_opencv(tmp_path / folder / name, matlab.noise(size, size))
     assert [(hr.name, lr.name) for hr, lr in pairs(tmp_path / "hr", tmp_path / "lr")] == [
         ("a.png", "a.png"),
         ("a_x4.png", "a_x4.png"),

@@ -1,7 +1,5 @@
 import os
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -12,7 +10,9 @@ from PIL import Image
 
 from common.errors import InputError
 from data.pictures.images import EXTENSIONS, list_pictures, read_rgb, write_rgb
+from tests.helpers.errors import refusal
 from tests.helpers.pictures import STORED, chunk, picture, png_bytes, samples_of_16_bits
+from tests.helpers.programs import run_python
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -206,65 +206,56 @@ class TestFirstOfSeveral:
         assert_near(read_rgb(tmp_path / "a.jpg"), picture(), 12)
 
 
-def refusal(path):
-    """The message with which `path` is refused: one line that names the file."""
-    with pytest.raises(InputError) as caught:
-        read_rgb(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path} ") and len(message.splitlines()) == 1
-    return message
-
-
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
 
 
 class TestRefused:
     def test_not_there(self, tmp_path):
-        assert "is not there" in refusal(tmp_path / "a.png")
+        assert "is not there" in refusal(read_rgb, tmp_path / "a.png")
 
     def test_folder(self, tmp_path):
-        assert "is not a file" in refusal(tmp_path)
+        assert "is not a file" in refusal(read_rgb, tmp_path)
 
     def test_empty(self, tmp_path):
         (tmp_path / "a.png").write_bytes(b"")
-        assert "the file is empty" in refusal(tmp_path / "a.png")
+        assert "the file is empty" in refusal(read_rgb, tmp_path / "a.png")
 
     @pytest.mark.parametrize("content", [b"<html>Not found</html>\n", b"\0" * 100, EPS, b"\x89PNG\r\n\x1a\n"])
     def test_no_picture(self, tmp_path, content):
         (tmp_path / "a.png").write_bytes(content)
-        assert "it is not a PNG, JPEG, BMP, WebP or TIFF picture" in refusal(tmp_path / "a.png")
+        assert "it is not a PNG, JPEG, BMP, WebP or TIFF picture" in refusal(read_rgb, tmp_path / "a.png")
 
     @pytest.mark.parametrize("format_name", ["GIF", "PPM", "TGA", "PDF", "ICO"])
     def test_formats_that_pillow_knows_but_nobody_named(self, tmp_path, format_name):
         Image.fromarray(picture()).save(tmp_path / "a.png", format=format_name)
-        assert "it is not a PNG, JPEG, BMP, WebP or TIFF picture" in refusal(tmp_path / "a.png")
+        assert "it is not a PNG, JPEG, BMP, WebP or TIFF picture" in refusal(read_rgb, tmp_path / "a.png")
 
     def test_decompression_bomb(self, tmp_path):
         (tmp_path / "a.png").write_bytes(png_bytes(60000, 60000, 8, 2, [b"\0" * 1000]))
-        assert "has 60000x60000 pixels" in refusal(tmp_path / "a.png")
+        assert "has 60000x60000 pixels" in refusal(read_rgb, tmp_path / "a.png")
 
     @pytest.mark.parametrize("kind", ["float16", "float32", "float64", "int8", "int16", "int32", "uint32"])
     def test_other_samples(self, tmp_path, kind):
         tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 4), kind))
-        assert "cannot be read as a picture" in refusal(tmp_path / "a.tif")
+        assert "cannot be read as a picture" in refusal(read_rgb, tmp_path / "a.tif")
 
     def test_lab(self, tmp_path):
         tifffile.imwrite(tmp_path / "a.tif", picture(), photometric="cielab")
-        assert "(LAB)" in refusal(tmp_path / "a.tif")
+        assert "(LAB)" in refusal(read_rgb, tmp_path / "a.tif")
 
     @pytest.mark.parametrize("compression", [None, "zlib"])
     def test_16_bits_plane_by_plane(self, tmp_path, compression):
         planes = samples_of_16_bits(3, 9, 13)
         settings = {"photometric": "rgb", "planarconfig": "separate", "compression": compression}
         tifffile.imwrite(tmp_path / "a.tif", planes, **settings)
-        assert "plane by plane" in refusal(tmp_path / "a.tif")
+        assert "plane by plane" in refusal(read_rgb, tmp_path / "a.tif")
 
     def test_no_permission(self, tmp_path):
         (tmp_path / "a.png").write_bytes(cv2.imencode(".png", picture())[1].tobytes())
         (tmp_path / "a.png").chmod(0)
         if os.access(tmp_path / "a.png", os.R_OK):
             pytest.skip("this user may read every file")
-        assert "Permission denied" in refusal(tmp_path / "a.png")
+        assert "Permission denied" in refusal(read_rgb, tmp_path / "a.png")
 
 
 def write_kinds(folder):
@@ -306,7 +297,7 @@ class TestDamaged:
                         continue
                     except InputError:
                         pass
-                refusal(cut)
+                refusal(read_rgb, cut)
 
     def test_any_damage_is_an_input_error_or_a_picture(self, tmp_path):
         random = np.random.default_rng(1)
@@ -334,11 +325,6 @@ def test_nothing_is_printed_on_the_way(tmp_path):
     program = "import sys; from data.pictures.images import read_rgb; print(read_rgb(sys.argv[1]).tolist())"
     done = run_python(program, path, flags=["-W", "always"])
     assert (done.stdout, done.stderr) == ("[[[10, 20, 30], [200, 100, 50]]]\n", "")
-
-
-def run_python(program, *arguments, flags=()):
-    command = [sys.executable, *flags, "-c", program, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
 class TestWriteRgb:
@@ -426,7 +412,7 @@ class TestListPictures:
     def test_broken_link_is_listed_for_reading_to_name_it(self, tmp_path):
         (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
         assert list_pictures(tmp_path) == [tmp_path / "a.png"]
-        assert "is not there" in refusal(tmp_path / "a.png")
+        assert "is not there" in refusal(read_rgb, tmp_path / "a.png")
 
     def test_extensions(self):
         assert set(EXTENSIONS) == {".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".bmp", ".webp", ".tif", ".tiff"}

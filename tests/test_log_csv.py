@@ -88,8 +88,8 @@ def test_no_file_is_no_error(tmp_path):
         (HEADER.encode() + b"\nstage_3,0" + 16 * b",", "line 2"),
         (HEADER.encode() + b"\npretrain_g,0,soon" + 15 * b",", "line 2"),
         (HEADER.encode() + b"\npretrain_g,0" + 17 * b",", "line 2"),
-        (b"\x89PNG\r\n\x1a\n\x00\xff", "no table"),
-        (b'"' + b"x" * 200_000, "no table"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "not a CSV"),
+        (b'"' + b"x" * 200_000, "not a CSV"),
     ],
 )
 def test_a_file_that_is_no_log_is_named_and_stays(tmp_path, content, word):

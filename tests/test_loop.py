@@ -25,13 +25,6 @@ RUN = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "100"]
 STAGE1 = "pretrain_g"
 
 
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "photographs"
-    training.write_photographs(folder)
-    return folder
-
-
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     """Networks of the same kinds that take milliseconds, and leave the tests' process as it is: tests/test_cpu.py."""
@@ -67,7 +60,7 @@ def test_resume_with_nothing_there_is_a_new_run(train, tmp_path, capsys):
 def test_a_new_run_is_refused_where_one_could_be_gone_on_from(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    with pytest.raises(InputError, match=r"an earlier run's.*--resume.*--output.*remove"):
+    with pytest.raises(InputError, match=r"belongs to an earlier run.*--resume.*--output.*remove"):
         train(pretrain_g, "--epochs", 0)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     assert checkpoint_epochs(tmp_path) == [1]
@@ -275,7 +268,7 @@ def test_a_checkpoint_of_the_other_stage_is_refused(train, tmp_path):
     train(train_gan, "--epochs", 0, "--no-vgg")
     (stage2,) = (tmp_path / "checkpoints" / "srgan_g").iterdir()
     stage2.replace(tmp_path / "checkpoints" / STAGE1 / "epoch_000009_step_000000.npz")
-    with pytest.raises(InputError, match="is of srgan_g, not of pretrain_g"):
+    with pytest.raises(InputError, match="belongs to srgan_g, not to pretrain_g"):
         train(pretrain_g, "--epochs", 20, "--resume")
 
 
@@ -372,7 +365,7 @@ def test_a_checkpoint_without_what_it_needs_is_named(train, tmp_path):
         del note["digest"]  # as older ones are; with it a note that was changed is damaged
         spoil(note)
         np.savez(path, **{**arrays, "note": np.frombuffer(json.dumps(note).encode(), "uint8")})
-        with pytest.raises(InputError, match="epoch_000001_step_000000.npz: no checkpoint of this project"):
+        with pytest.raises(InputError, match="epoch_000001_step_000000.npz: not a checkpoint of this project"):
             train(pretrain_g, "--epochs", 1, "--resume")
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from data.pictures.picture import lost, read_picture, taken, write_picture
+from data.pictures.picture import taken
+from data.pictures.reading import read_picture
+from data.pictures.writing import lost, write_picture
 from tests.helpers.pictures import chunk
 
 RGB = np.random.default_rng(5).integers(0, 256, (20, 30, 3), dtype=np.uint8)

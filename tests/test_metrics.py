@@ -12,6 +12,7 @@ from data.degrade import bicubic
 from data.imresize import imresize
 from data.metrics import grid, luma, psnr_rgb, psnr_y, ssim_y
 from tests.helpers import golden
+from tests.helpers.pictures import read_with_opencv
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -132,10 +133,6 @@ def test_the_module_does_not_load_paddle():
     code = "import sys, data.metrics; print([name for name in sys.modules if name.split('.')[0] == 'paddle'])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
     assert result.stdout.strip() == "[]"
-
-
-def read_with_opencv(path):
-    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
 
 
 def has_one_plane(path):

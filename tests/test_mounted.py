@@ -351,14 +351,14 @@ def test_two_processes_unpack_the_same_archive_at_once(mount, to, tmp_path, pack
     """Each has written all files, and neither has given them their place, when both go on."""
     write(mount / "data1", {"a.zip": packed})
     code = (
-        "import sys, time; from pathlib import Path; from data import download; from notebooks import mounted\n"
-        "extract, folder, name, other = download._extract, *map(str, sys.argv[1:])\n"
+        "import sys, time; from pathlib import Path; from data import archives; from notebooks import mounted\n"
+        "extract, folder, name, other = archives._extract, *map(str, sys.argv[1:])\n"
         "def extract_together(opened, members, archive, *arguments):\n"
         "    extract(opened, members, archive, *arguments)\n"
         "    Path(folder, archive.name + name).touch()\n"
         "    deadline = time.monotonic() + 60\n"
         "    while not Path(folder, archive.name + other).exists() and time.monotonic() < deadline: time.sleep(0.01)\n"
-        "download._extract = extract_together\n"
+        "archives._extract = extract_together\n"
         "print(mounted.training_pictures(mount=Path(folder, 'mount'), to=Path(folder, 'unpacked')))"
     )
     processes = [
@@ -383,7 +383,7 @@ def test_two_processes_unpack_the_same_archive_at_once(mount, to, tmp_path, pack
 
 def test_an_archive_in_an_archive_that_another_process_has_unpacked_and_removed_meanwhile(mount, to, monkeypatch):
     write(mount / "data1", {"a.zip": zipped({"inner.zip": zipped(DIV2K)})})
-    members = mounted.download.members
+    members = mounted.archives.members
 
     def late(archive, *arguments):
         if archive.name == "inner.zip":
@@ -397,7 +397,7 @@ def test_an_archive_in_an_archive_that_another_process_has_unpacked_and_removed_
 
 def test_a_packed_tar_is_gone_through_once_and_not_at_all_once_it_is_unpacked(mount, to, monkeypatch):
     opened = []
-    tar = mounted.download._Tar
+    tar = mounted.archives._Tar
     monkeypatch.setattr(mounted.download, "_Tar", lambda path, *rest: opened.append(path) or tar(path, *rest))
     archive = mount / "data1" / "a.tar.gz"
     archive.write_bytes(tarred(DIV2K, "w:gz"))
@@ -415,7 +415,7 @@ def test_a_packed_tar_is_gone_through_once_and_not_at_all_once_it_is_unpacked(mo
 
 def test_without_room_the_notebooks_user_is_told_of_what_the_notebook_has(tmp_path, to, monkeypatch):
     write(tmp_path, {"a.zip": zipped(DIV2K)})
-    monkeypatch.setattr(mounted.download.shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=0))
+    monkeypatch.setattr(mounted.archives.shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=0))
     with pytest.raises(InputError, match="Make room, or .*name the folder") as error:
         mounted.training_pictures(named=tmp_path / "a.zip", to=to)
     assert "--to" not in str(error.value)

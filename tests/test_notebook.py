@@ -19,6 +19,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from tests.helpers import golden
+from tests.helpers.fluid_files import variable
 from train.recipe import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -159,17 +160,6 @@ def mount(folder: Path) -> None:
         for name, array in golden.generator_variables().items():
             archive.writestr(f"original/models/g_models/{name}", variable(array))
     np.save(folder.parent / "golden_lr.npy", golden.nchw(golden.picture("lr", (2, 24, 32, 3))))
-
-
-def variable(array: np.ndarray) -> bytes:
-    """A file of `fluid.io.save_persistables`, written by the format's description in models/weight_files/fluid.py."""
-    described = b"\x08\x05" + b"".join(b"\x10" + varint(dim) for dim in array.shape)
-    sizes = (0).to_bytes(4, "little") + (0).to_bytes(8, "little") + (0).to_bytes(4, "little")
-    return sizes + len(described).to_bytes(4, "little") + described + array.astype("<f4").tobytes()
-
-
-def varint(number: int) -> bytes:
-    return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + varint(number >> 7)
 
 
 def cell_of(executed, text: str):

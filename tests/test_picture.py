@@ -1,7 +1,6 @@
 import io
 import os
 import struct
-import subprocess
 import sys
 import threading
 import zlib
@@ -14,17 +13,12 @@ import tifffile
 from PIL import Image, ImageCms
 
 from common.errors import InputError
-from data.pictures.picture import (
-    FORMATS,
-    Picture,
-    check_writable,
-    lost,
-    read_picture,
-    save_image,
-    to_8_bits,
-    write_picture,
-)
+from data.pictures.picture import FORMATS, Picture
+from data.pictures.reading import read_picture
+from data.pictures.writing import check_writable, lost, save_image, to_8_bits, write_picture
+from tests.helpers.errors import refusal
 from tests.helpers.pictures import STORED, chunk, picture, png_bytes, samples_of_16_bits
+from tests.helpers.programs import run_python
 
 ROOT = Path(__file__).resolve().parents[1]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -366,32 +360,23 @@ class TestReadProfile:
         assert read_picture(tmp_path / "a.tif").icc_profile is None
 
 
-def refusal(path, **settings):
-    """The message with which `path` is refused: one line that names the file."""
-    with pytest.raises(InputError) as caught:
-        read_picture(path, **settings)
-    message = str(caught.value)
-    assert message.startswith(f"{path} ") and len(message.splitlines()) == 1
-    return message
-
-
 class TestReadRefused:
     def test_not_there_folder_empty(self, tmp_path):
-        assert "is not there" in refusal(tmp_path / "a.png")
-        assert "is not a file" in refusal(tmp_path)
+        assert "is not there" in refusal(read_picture, tmp_path / "a.png")
+        assert "is not a file" in refusal(read_picture, tmp_path)
         (tmp_path / "a.png").touch()
-        assert "the file is empty; replace or remove it" in refusal(tmp_path / "a.png")
+        assert "the file is empty; replace or remove it" in refusal(read_picture, tmp_path / "a.png")
 
     @pytest.mark.parametrize(
         "content", [b"<html>Not found</html>\n", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\x89PNG\r\n\x1a\n"]
     )
     def test_no_picture(self, tmp_path, content):
         (tmp_path / "a.png").write_bytes(content)
-        assert "it is not a PNG, JPEG, BMP, WebP or TIFF picture" in refusal(tmp_path / "a.png")
+        assert "it is not a PNG, JPEG, BMP, WebP or TIFF picture" in refusal(read_picture, tmp_path / "a.png")
 
     def test_a_format_that_nobody_named(self, tmp_path):
         Image.fromarray(picture()).save(tmp_path / "a.png", format="GIF")
-        assert "it is not a PNG" in refusal(tmp_path / "a.png")
+        assert "it is not a PNG" in refusal(read_picture, tmp_path / "a.png")
 
     @pytest.mark.parametrize("name", ["a.png", "deep.png", "a.jpg", "a.bmp", "a.webp", "a.tif", "deep.tif"])
     def test_truncated(self, tmp_path, name):
@@ -400,12 +385,12 @@ class TestReadRefused:
         content = (tmp_path / name).read_bytes()
         for share in (0.3, 0.6, 0.9):
             (tmp_path / name).write_bytes(content[: int(len(content) * share)])
-            assert "cannot be read as a picture" in refusal(tmp_path / name)
+            assert "cannot be read as a picture" in refusal(read_picture, tmp_path / name)
 
     @pytest.mark.parametrize("size", [(0, 4), (4, 0), (0, 0)])
     def test_of_no_size(self, tmp_path, size):
         (tmp_path / "a.png").write_bytes(png_bytes(*size, 8, 2, [bytes(12)]))
-        assert "cannot be read as a picture" in refusal(tmp_path / "a.png")
+        assert "cannot be read as a picture" in refusal(read_picture, tmp_path / "a.png")
 
     @pytest.mark.parametrize("planes", [2, 4])
     def test_any_damage_is_an_input_error_or_a_picture(self, tmp_path, planes):
@@ -429,7 +414,7 @@ class TestReadRefused:
 class TestMaxPixels:
     def test_by_the_header_before_decoding(self, tmp_path):
         (tmp_path / "a.png").write_bytes(png_bytes(100_000, 100_000, 8, 2, []))
-        message = refusal(tmp_path / "a.png")
+        message = refusal(read_picture, tmp_path / "a.png")
         assert "has 100000x100000 pixels" in message
         assert "the limit is 50 megapixels" in message and "--max-megapixels" in message
 
@@ -440,9 +425,9 @@ class TestMaxPixels:
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
         assert read_picture(tmp_path / name).colour.shape == (30, 20, 3)
         assert read_picture(tmp_path / name, max_pixels=600).colour.shape == (30, 20, 3)
-        assert "has 20x30 pixels (0.0006 megapixels)" in refusal(tmp_path / name, max_pixels=599)
+        assert "has 20x30 pixels (0.0006 megapixels)" in refusal(read_picture, tmp_path / name, max_pixels=599)
         assert Image.MAX_IMAGE_PIXELS == 10
-        assert "600 pixels" in refusal(tmp_path / name, max_pixels=None)
+        assert "600 pixels" in refusal(read_picture, tmp_path / name, max_pixels=None)
 
     def test_two_threads_leave_pillows_limit_as_it_was(self, tmp_path, monkeypatch):
         Image.new("RGB", (20, 30)).save(tmp_path / "a.png")
@@ -708,7 +693,8 @@ class TestWriteWhole:
         write_picture(tmp_path / name, as_picture(samples(dtype, 3)))
         before = (tmp_path / name).read_bytes()
         program = (
-            "import resource, sys, numpy as np; from data.pictures.picture import Picture, write_picture\n"
+            "import resource, sys, numpy as np; from data.pictures.picture import Picture\n"
+            "from data.pictures.writing import write_picture\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
             # A JPEG of this size is written at once, of which the disk takes a part.
             "noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), dtype=np.uint8).astype(sys.argv[2])\n"
@@ -744,11 +730,6 @@ class TestWriteWhole:
             write_picture(tmp_path / "a.jpg", Picture(picture()), quality=quality)
 
 
-def run_python(program, *arguments):
-    command = [sys.executable, "-B", "-c", program, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 @pytest.mark.parametrize(
@@ -756,7 +737,8 @@ def run_python(program, *arguments):
 )
 def test_peak_memory_of_writing(tmp_path, name, bytes_a_pixel):
     program = (
-        "import re, sys, numpy as np; from data.pictures.picture import Picture, write_picture\n"
+        "import re, sys, numpy as np; from data.pictures.picture import Picture\n"
+        "from data.pictures.writing import write_picture\n"
         "def peak():\n    return 1024 * int(re.search(r'VmHWM:\\s*(\\d+) kB', open('/proc/self/status').read())[1])\n"
         "write_picture(sys.argv[1], Picture(np.ones((100, 100, 3), np.uint8)))\n"
         "large = Picture(np.ones((3000, 5000, 3), np.uint8))\n"
@@ -771,7 +753,7 @@ def test_peak_memory_of_writing(tmp_path, name, bytes_a_pixel):
 
 
 def test_a_tiff_above_4_gigabytes_has_offsets_of_64_bits(tmp_path, monkeypatch):
-    monkeypatch.setattr("data.pictures.picture._LARGEST_CLASSIC_TIFF", 300)
+    monkeypatch.setattr("data.pictures.writing._LARGEST_CLASSIC_TIFF", 300)
     write_picture(tmp_path / "a.tif", as_picture(samples(np.uint8, 3)))
     assert (tmp_path / "a.tif").read_bytes()[:4] == b"II+\0"
     assert_read(tmp_path / "a.tif", samples(np.uint8, 3))

@@ -19,13 +19,6 @@ RUN = ["--hr-size", 16, "--batch-size", 2, "--crops-per-image", 8, "--sample-eve
 
 
 @pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "photographs"
-    training.write_photographs(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def init(photographs, tmp_path_factory):
     """A stage 1 of tiny networks, for stage 2 to start from."""
     output = tmp_path_factory.mktemp("init")

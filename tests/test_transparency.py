@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from data.imresize import enlarge, imresize
-from data.pictures.picture import Picture, read_picture
+from data.pictures.picture import Picture
+from data.pictures.reading import read_picture
 from infer.batch_jobs import Job
 from infer.size import Size
 from infer.upscale import hidden_filled, upscale_picture

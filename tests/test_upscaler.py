@@ -44,13 +44,6 @@ def network():
     return generators.recorded()
 
 
-@pytest.fixture(scope="module")
-def other_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "other.pdparams"
-    weights.save(generators.recorded(seed=1), path)
-    return path
-
-
 @pytest.fixture
 def computed(monkeypatch):
     """The shapes [N,3,h,w] that engines are asked to compute, in upscalers made after this; not to check a program."""

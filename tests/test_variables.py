@@ -2,8 +2,8 @@ import numpy as np
 import paddle
 import pytest
 
-from common.errors import InputError
 from models.weight_files.variables import select, shapes
+from tests.helpers import errors
 
 TABLE = {"conv.weight": ("c.w_0", (2, 3)), "conv.bias": ("c.b_0", (2,))}
 
@@ -13,9 +13,7 @@ def variables(**changed):
 
 
 def message(found, table=None):
-    with pytest.raises(InputError) as error:
-        select(found, table or TABLE, "some/file")
-    return str(error.value)
+    return errors.message(select, found, table or TABLE, "some/file")
 
 
 def test_takes_what_the_table_names_and_leaves_the_rest():

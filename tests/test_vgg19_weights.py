@@ -4,12 +4,11 @@ import numpy as np
 import paddle
 import pytest
 
-from common.errors import InputError
 from models.generator import Generator
 from models.weight_files import vgg19_weights
 from models.weight_files.vgg19_weights import load_vgg19
 from models.weight_files.weights import save
-from tests.helpers import golden
+from tests.helpers import errors, golden
 from tests.helpers.fluid_files import write_folder
 
 CONVS = [f"conv{block}_{i}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, count + 1)]
@@ -99,9 +98,7 @@ def given(monkeypatch, tmp_path):
 
 
 def message(*arguments, **options) -> str:
-    with pytest.raises(InputError) as error:
-        load_vgg19(*arguments, **options)
-    return str(error.value)
+    return errors.message(load_vgg19, *arguments, **options)
 
 
 @pytest.mark.slow

@@ -10,12 +10,12 @@ import numpy as np
 import paddle
 import pytest
 
-from common.errors import InputError
 from models.discriminator import Discriminator
 from models.generator import Generator
 from models.weight_files import fluid, pickles
 from models.weight_files.weights import load_discriminator, load_generator, read_pdparams, save
 from tests.helpers import golden
+from tests.helpers.errors import message
 from tests.helpers.fluid_files import write_folder
 from tests.helpers.pickles import (
     EMPTY,
@@ -81,12 +81,6 @@ def assert_equal(found: dict, expected: dict):
     assert set(found) == set(expected)
     for name, values in expected.items():
         np.testing.assert_array_equal(np.asarray(found[name]), values, err_msg=name)
-
-
-def message(call, *arguments) -> str:
-    with pytest.raises(InputError) as error:
-        call(*arguments)
-    return str(error.value)
 
 
 def refused(path, content: bytes) -> str:

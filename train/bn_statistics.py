@@ -1,4 +1,4 @@
-"""Batch norm's moving statistics, estimated anew: at momentum 0.99 those of training lag behind the weights."""
+"""Batch norm's moving statistics, re-estimated: at momentum 0.99 those of training lag behind the weights."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import paddle
 from paddle import nn
 from tqdm import tqdm
 
-from data.crops import standardize
+from data.standardize import standardize
 from models.layers import BN_MOMENTUM
 
 BATCHES = 16
@@ -25,7 +25,7 @@ def freeze_statistics(network) -> None:
 
 
 def re_estimate(copy, generator, crops, epoch: int, batch_size: int, between=lambda: None) -> None:
-    """Make `copy` one of `generator`, in eval mode, with its statistics taken over 16 training batches.
+    """Copy `generator` to `copy`, in eval mode, with statistics re-estimated over 16 training batches.
 
     copy: another Generator. crops: `data.crops.Crops`; their draws of `epoch` (and of those after it, if that has fewer
     batches) are used. between: called after each batch; what it raises ends it.

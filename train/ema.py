@@ -17,7 +17,7 @@ class Ema:
 
     generator: the weights to start from. decay: 0 to 1.
     The attributes: `generator`, a network of its own with the averaged float32 weights, in eval mode, and `updates`, n.
-    Together they are the whole state: set both (`generator.set_state_dict`) and the average goes on as it would have.
+    Together they are the whole state: set both (`generator.set_state_dict`) to resume the average exactly.
     """
 
     def __init__(self, generator: Generator, decay: float):
@@ -31,7 +31,7 @@ class Ema:
             parameter.stop_gradient = True
 
     def update(self, generator: Generator) -> None:
-        """Take in the weights of `generator` after a step. Batch norm's moving statistics are taken as they are."""
+        """Include the weights of `generator` after a step. Batch norm's moving statistics are copied."""
         share = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
         with paddle.no_grad():
             for is_taken, average, value in zip(

@@ -1,4 +1,4 @@
-"""What the two training commands share: their flags, and what they make of them."""
+"""What the two training commands share: their flags, and what follows from them."""
 
 import argparse
 import dataclasses
@@ -97,7 +97,7 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--save-every-minutes",
         metavar="M",
-        type=minutes,
+        type=command.Number(0),
         default=SAVE_EVERY_MINUTES,
         help="minutes between checkpoints within an epoch; 0: one after every step (default: "
         f"{SAVE_EVERY_MINUTES}; each epoch ends with one too, unless that takes over {SHARE * 100:g} %% of the time)",
@@ -125,17 +125,6 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
     parallel.add_backend_flag(group)
 
 
-def minutes(text: str) -> float:
-    """argparse type: a number of minutes, 0 or more."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
-    return value
-
-
 def _add_recipe_flag(parser: argparse.ArgumentParser, field, recipes: dict) -> None:
     """A flag for a field of the recipe; its help tells the field's value in each recipe."""
     kind = on_off if field.type is bool else field.type
@@ -155,13 +144,13 @@ def _spell(value) -> str:
 
 
 def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> Recipe:
-    """The named recipe with what the flags change; a value that cannot be used ends the command with exit status 2."""
+    """The named recipe, changed by the flags; an invalid value ends the command with exit status 2."""
     if arguments.new_recipe and not arguments.resume:
         parser.error("--new-recipe requires --resume")
     stage, fields = STAGES[arguments.stage], dataclasses.fields(Recipe)
     given = {field.name: getattr(arguments, field.name, None) for field in fields}
     if arguments.lr_data and given["degradation"]:
-        parser.error("--degradation is how LR is made, and --lr-data brings LR: give one of them")
+        parser.error("--degradation makes LR and --lr-data provides it: give one of them")
     try:
         recipe = dataclasses.replace(
             stage.recipes[arguments.recipe],
@@ -172,12 +161,12 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
     for field in fields:
         only = field.metadata["degradation"]
         if given[field.name] is not None and only not in (None, recipe.degradation):
-            parser.error(f"--{field.name.replace('_', '-')} is of --degradation {only}: give both, or neither")
+            parser.error(f"--{field.name.replace('_', '-')} requires --degradation {only}: give both, or neither")
     return recipe
 
 
 def options_of(arguments: argparse.Namespace) -> Options:
-    """How the run is to go about its work: what the flags say besides the recipe."""
+    """The options of the run: what the flags say besides the recipe."""
     recipe = {field.name for field in dataclasses.fields(Recipe)}
     return Options(
         output=Path(arguments.output),

@@ -8,7 +8,8 @@ import time
 from typing import Callable
 
 from common.errors import InputError
-from data.crops import Crops, standardize
+from data.crops import Crops
+from data.standardize import standardize
 from models.weight_files import weights
 from train.ema import Ema
 from train.report.reporter import Reporter
@@ -21,12 +22,12 @@ from train.stages import GAN, Stage
 
 
 def train(stage: Stage, step, crops: Crops, options: Options) -> None:
-    """Run a stage to its end: from its beginning or, with `--resume`, from where it was.
+    """Run a stage to its end: from the beginning or, with `--resume`, from its newest checkpoint.
 
     step: a `train.steps.PretrainStep` or `GanStep`.
     Writes into `--output`: weights, a row of log.csv and mostly a checkpoint every epoch, samples, at the end figure
     and curves. Raises InputError at a loss or weights that are not finite numbers; what was saved before stays. SIGINT,
-    SIGTERM and SIGHUP end the process after the step under way, with a checkpoint and exit status 130, 143 or 129.
+    SIGTERM and SIGHUP end the process after the current step, with a checkpoint and exit status 130, 143 or 129.
     """
     folder = checkpoint.folder_of(options.output, stage.result)
     with checkpoint.locked(folder) if parallel.is_main() else contextlib.nullcontext():
@@ -41,13 +42,13 @@ def train(stage: Stage, step, crops: Crops, options: Options) -> None:
                 run.to_the_end(stop)
             except Stopped as stopped:
                 run.saver.save(run.progress)
-                parallel.barrier()  # the launcher ends all of them when one has ended
+                parallel.barrier()  # the launcher kills all when one has ended
                 by = "Ctrl-C" if stopped.signum == signal.SIGINT else signal.Signals(stopped.signum).name
                 print(f"stopped by {by} {run.where()}; saved in {folder}: continue with --resume", file=sys.stderr)
                 sys.exit(128 + stopped.signum)
             except NotFinite:
                 raise
-            except (InputError, OSError):  # a picture that has gone, a full disk: the steps so far need not be lost
+            except (InputError, OSError):  # a picture removed, a full disk: keep the steps so far
                 with contextlib.suppress(InputError, OSError):
                     run.saver.save(run.progress)
                 raise
@@ -55,11 +56,11 @@ def train(stage: Stage, step, crops: Crops, options: Options) -> None:
 
 
 class NotFinite(InputError):
-    """A loss is no finite number, and so may the weights be: nothing may be saved."""
+    """A loss is not finite, so the weights may not be either: nothing is saved."""
 
 
 class _Run:
-    """A run under way: what is trained on what, and how far it is."""
+    """A run in progress: what is trained, on what, and how far it is."""
 
     def __init__(self, stage: Stage, step, crops: Crops, options: Options):
         self.stage, self.step, self.crops, self.options = stage, step, crops, options
@@ -67,14 +68,13 @@ class _Run:
         self.saved = options.output / f"{stage.result}.pdparams"
         self.epochs, self.steps = stage.epochs(recipe), crops.steps(recipe.batch_size)
         self.generator = step.networks["generator"]
+        self.report = Reporter(stage, crops, recipe, options)
         self.ema = Ema(self.generator, recipe.ema) if recipe.ema else None
-        trained = self.ema.generator if self.ema else self.generator
-        self.report = Reporter(stage, crops, recipe, options, trained)
         self.saver = Saver(stage, step, self.ema, crops, [hr for hr, _ in self.report.valid], options)
         self.progress = self.saver.resume() if options.resume else self.saver.begin()
         if self.saved.exists() and not self.progress.history:
             print(f"{self.saved} exists already: the first epoch's weights will replace it")
-        self.report.begin(self.progress)
+        self.report.begin(self.progress, self.ema.generator if self.ema else self.generator)
 
     def where(self) -> str:
         return f"in epoch {self.progress.epoch}, after {self.progress.step} of {self.steps} steps"
@@ -85,10 +85,10 @@ class _Run:
         while self.progress.epoch <= self.epochs:
             self._run_steps(stop)
             self._end_epoch(stop)
-        stop.check()  # what follows this command is not to begin
+        stop.check()  # so that what follows this command does not start
 
     def _run_steps(self, stop: Stop) -> None:
-        """The steps of the present epoch that are not done yet."""
+        """The remaining steps of the current epoch."""
         progress = self.progress
         share = (parallel.rank(), parallel.count())
         batches = self.crops.batches(
@@ -123,7 +123,7 @@ class _Run:
         return (stop.signum or signal.SIGTERM) if asked else 0
 
     def _learning_rate(self, number: int) -> float:
-        """That of step `number` of the run."""
+        """The learning rate of step `number` of the run."""
         schedule, steps = self.stage.schedule(self.recipe), self.steps * (self.epochs + 1)
         return learning_rate(schedule, self.recipe.learning_rate, number, steps)
 
@@ -132,13 +132,13 @@ class _Run:
         if bad:
             kept = f"the last saved weights are in {self.saved}" if self.saved.exists() else "nothing was saved yet"
             raise NotFinite(
-                f"{', '.join(bad)} is no finite number at epoch {self.progress.epoch}, step {self.progress.step}: "
+                f"{', '.join(bad)} is not finite at epoch {self.progress.epoch}, step {self.progress.step}: "
                 f"training stopped, {kept}. Try a smaller --learning-rate (from the last checkpoint: --resume "
                 "--new-recipe)"
             )
 
     def _end_epoch(self, stop: Stop) -> None:
-        """The reports, weights and checkpoint of an epoch whose steps are done; then the next one is due."""
+        """Report on a finished epoch, save weights and a checkpoint, and move on to the next."""
         progress = self.progress
         for network in self.step.networks.values():
             parallel.average_statistics(network)
@@ -175,5 +175,5 @@ class _Run:
 
 
 def _between(stop: Stop) -> Callable:
-    """To be called now and then in what takes long. Only alone: others cannot be asked to stop there too."""
+    """What a long computation calls now and then to be stopped; with several processes it does nothing."""
     return stop.check if parallel.count() == 1 else lambda: None

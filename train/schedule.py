@@ -1,4 +1,4 @@
-"""How the learning rate goes over a run's steps."""
+"""The learning rate over the steps of a run."""
 
 import math
 

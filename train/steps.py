@@ -1,4 +1,4 @@
-"""One training step of each stage: a batch in, updated networks and losses out. Every batch norm is in train mode."""
+"""A training step of each stage: a batch in, losses out, networks updated. Every batch norm is in train mode."""
 
 import contextlib
 

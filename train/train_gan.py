@@ -31,14 +31,14 @@ from train.steps import GanStep
 
 
 def resumes(arguments) -> bool:
-    """Whether there is a checkpoint to go on from, which has all weights and statistics."""
+    """Whether there is a checkpoint to resume from, which has all weights and statistics."""
     return bool(arguments.resume and checkpoint.listed(checkpoint.folder_of(arguments.output, GAN.result)))
 
 
 def first_generator(arguments) -> Generator:
-    """The generator to start from; with a checkpoint to go on from, one that will take its weights.
+    """The generator to start from; when resuming, one that the checkpoint's weights will go into.
 
-    Raises InputError that names stage 1's command if it is not there.
+    Raises InputError that names stage 1's command if the file is not there.
     """
     if resumes(arguments):
         return Generator()
@@ -61,7 +61,7 @@ def vgg19_of(arguments, recipe):
 
 
 def warn_without_content(recipe, vgg19) -> None:
-    """Say so if nothing in the generator's loss ties SR to HR, as with `--recipe paper --no-vgg`."""
+    """Warn if nothing in the generator's loss ties SR to HR, as with `--recipe paper --no-vgg`."""
     if recipe.mse_weight == 0 and (vgg19 is None or recipe.vgg_weight == 0):
         print(
             "warning: neither the mean squared error nor the VGG loss has a weight; apart from stage 1's start, "

@@ -8,7 +8,9 @@ import numpy as np
 from PIL import Image
 
 from common.errors import InputError
-from data.pictures.picture import FORMATS, MAX_PIXELS, check_writable, read_picture, save_image, to_8_bits
+from data.pictures.picture import FORMATS, MAX_PIXELS
+from data.pictures.reading import read_picture
+from data.pictures.writing import check_writable, save_image, to_8_bits
 
 EXTENSIONS = tuple(FORMATS)
 SHOWN = 5  # how many files that were passed over are named
@@ -73,7 +75,7 @@ def all_of(items, use) -> None:
 def read_rgb(path, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:
     """The picture in a PNG, JPEG, BMP, WebP or TIFF file, upright, as uint8 [h,w,3] in RGB order, 0..255.
 
-    What `data.pictures.picture.read_picture` reads, reduced: grey becomes RGB; 16-bit samples are scaled from 0..65535
+    What `data.pictures.reading.read_picture` reads, reduced: grey becomes RGB; 16-bit samples are scaled from 0..65535
     to 0..255 and rounded; an alpha plane is dropped, the colours kept as stored. Raises InputError, naming the file and
     the reason, for whatever cannot be decoded whole or has more than `max_pixels`; None is Pillow's own limit.
     """

@@ -4,17 +4,21 @@ Such a folder (`models/g_models/`) has one file a variable; a name with `/` lies
 programs hold G, D and VGG19 together, so any of its folders may hold all three.
 """
 
+from __future__ import annotations
+
 import re
 import struct
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 
 from common.errors import InputError
+from common.files import AnyPath
 from models.discriminator import CHANNELS, final_side
 from models.generator import FEATURES, RESIDUAL_BLOCKS
 from models.vgg19 import CONVS, FCS
-from models.weight_files.variables import select
+from models.weight_files.variables import Arrays, Table, select
 
 # The data types of framework.proto's VarType that weights and counters come in.
 DTYPES = {
@@ -42,7 +46,7 @@ def is_discriminators(name: str) -> bool:
     return re.match(r"(h\d|res|ho)/", name) is not None
 
 
-def read_persistables(folder, is_wanted=lambda name: True) -> dict:
+def read_persistables(folder: AnyPath, is_wanted: Callable[[str], bool] = lambda name: True) -> Arrays:
     """Read a folder of `fluid.io.save_persistables` as {variable: read-only array}, without fluid.
 
     is_wanted: called with each variable's name; only those it is true for are read (a folder of the article's has
@@ -59,7 +63,7 @@ def read_persistables(folder, is_wanted=lambda name: True) -> dict:
     return {name: read_variable(folder / name) for name in names if is_wanted(name)}
 
 
-def read_variable(path) -> np.ndarray:
+def read_variable(path: AnyPath) -> np.ndarray:
     """One file of such a folder. The format is fluid's `SerializeToStream` of a LoDTensor, little-endian:
 
     uint32 version 0; uint64 number of LoD levels, each a uint64 size and its bytes; uint32 version 0; int32 size of
@@ -98,7 +102,7 @@ def _parse_variable(content: bytes) -> np.ndarray:
     return np.frombuffer(content, dtype, offset=position).reshape(dims)
 
 
-def _parse_tensor_desc(message: bytes) -> tuple:
+def _parse_tensor_desc(message: bytes) -> tuple[np.dtype, list[int]]:
     """(dtype, dims) of a protobuf TensorDesc; dims may be packed or not."""
     dtype, dims, position = None, [], 0
     while position < len(message):
@@ -124,7 +128,7 @@ def _parse_tensor_desc(message: bytes) -> tuple:
     return np.dtype(DTYPES[dtype]).newbyteorder("<"), dims
 
 
-def _varint(message: bytes, position: int) -> tuple:
+def _varint(message: bytes, position: int) -> tuple[int, int]:
     """A protobuf base-128 number and the position behind it."""
     value = 0
     for shift in range(0, 64, 7):
@@ -136,7 +140,7 @@ def _varint(message: bytes, position: int) -> tuple:
     raise ValueError("a number of more than 64 bits")
 
 
-def _conv(key: str, name: str, call: int, outputs: int, inputs: int, kernel: int) -> dict:
+def _conv(key: str, name: str, call: int, outputs: int, inputs: int, kernel: int) -> Table:
     """Table rows of a convolution: `.w_k` and `.b_k`, where the k-th call of the network made it."""
     return {
         f"{key}.weight": (f"{name}.w_{call}", (outputs, inputs, kernel, kernel)),
@@ -144,7 +148,7 @@ def _conv(key: str, name: str, call: int, outputs: int, inputs: int, kernel: int
     }
 
 
-def _bn(key: str, name: str, use: int, channels: int) -> dict:
+def _bn(key: str, name: str, use: int, channels: int) -> Table:
     """Table rows of a batch norm, the `use`-th of its name: scale, shift, moving mean, moving variance.
 
     Scale, mean and variance share one counter, so that a name used twice goes on at `.w_3`.
@@ -158,7 +162,7 @@ def _bn(key: str, name: str, use: int, channels: int) -> dict:
     return {f"{key}.{part}": (variable, (channels,)) for part, variable in names.items()}
 
 
-def _first_call(variables: dict, weight: str) -> int:
+def _first_call(variables: Arrays, weight: str) -> int:
     """Which call of the network the variables come from: the lowest k for which `weight`.w_k is there.
 
     Every call of the article's `SRGAN_g` or `SRGAN_d` makes weights of its own, and names count on through both
@@ -169,7 +173,7 @@ def _first_call(variables: dict, weight: str) -> int:
     return min((int(match.group(1)) for match in matches if match), default=0)
 
 
-def generator_state(variables: dict) -> dict:
+def generator_state(variables: Arrays) -> Arrays:
     """The article's variables of `SRGAN_g` as a state dict of `models.generator.Generator`; others are left out.
 
     Raises InputError for a missing or misshapen variable.
@@ -192,7 +196,7 @@ def generator_state(variables: dict) -> dict:
     return select(variables, table, f"{SOURCE}'s generator")
 
 
-def discriminator_state(variables: dict, hr_size: int = 384) -> dict:
+def discriminator_state(variables: Arrays, hr_size: int = 384) -> Arrays:
     """The article's variables of `SRGAN_d` as a state dict of `models.discriminator.Discriminator(hr_size)`.
 
     `res/c`, `res/c2` and `ho/fc`, which the article computes and never uses, are left out, like all others.
@@ -212,23 +216,14 @@ def discriminator_state(variables: dict, hr_size: int = 384) -> dict:
     return select(variables, table, f"{SOURCE}'s discriminator")
 
 
-def vgg19_table(prefix: str, with_classifier: bool) -> dict:
-    """{name in `models.vgg19.VGG19`: (variable, shape)}; prefix: of the convolutions' variables."""
+def vgg19_table(prefix: str, with_classifier: bool) -> Table:
+    """{name in `models.vgg19.VGG19`: (variable, shape)}.
+
+    prefix: of the convolutions' variables, `vgg19_` in the article's folder, none in Paddle's original archive.
+    """
     table = {f"{name}.weight": (f"{prefix}{name}_weights", (o, i, 3, 3)) for name, (i, o) in CONVS.items()}
     if with_classifier:
         for name, (inputs, outputs) in FCS.items():
             table[f"{name}.weight"] = (f"{name}_weights", (inputs, outputs))
             table[f"{name}.bias"] = (f"{name}_offset", (outputs,))
     return table
-
-
-def vgg19_state(variables: dict) -> dict:
-    """The article's VGG19 variables as a state dict of `models.vgg19.VGG19`.
-
-    The convolutions are `vgg19_conv1_1_weights` … or, as in Paddle's original archive, `conv1_1_weights` …; the
-    classifier's `fc6_weights`, `fc6_offset` … are taken where there is one. Raises InputError for a missing or
-    misshapen variable.
-    """
-    prefix = "" if any(re.match(r"conv\d", name) for name in variables) else "vgg19_"
-    with_classifier = any(f"{name}_weights" in variables for name in FCS)
-    return select(variables, vgg19_table(prefix, with_classifier), f"{SOURCE}'s VGG19")

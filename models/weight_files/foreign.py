@@ -1,8 +1,12 @@
 """What a file or folder is that somebody gave for weights: told by its first bytes, or by what lies in it."""
 
+from __future__ import annotations
+
 import os
 import struct
 from pathlib import Path
+
+from common.files import AnyPath
 
 HEAD = 512  # bytes, at either end, by which a file is told
 _NOT_PADDLES = (
@@ -36,7 +40,7 @@ _CONTROLS = {*range(32), 127} - set(b"\t\n\r\f\x1b")  # those that texts don't h
 _ONNX_SECOND = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"
 
 
-def describe_file(path) -> str:
+def describe_file(path: AnyPath) -> str:
     """What the file is if it is none of Paddle's weights, and the way out; "" if it may be one.
 
     Only its first and last bytes are read. Raises OSError if it cannot be read.
@@ -83,7 +87,7 @@ def _describe_zip(content: bytes) -> str:
     return f"a zip archive: {_UNPACK}"
 
 
-def describe_folder(folder, wanted: str) -> str:
+def describe_folder(folder: AnyPath, wanted: str) -> str:
     """What a folder without the article's variables is, and the way out; "" if that cannot be told.
 
     wanted: how the names of the files that are wanted end, as "_g.pdparams".

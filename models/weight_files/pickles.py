@@ -6,10 +6,13 @@ costs is bounded by the bytes that it takes from the file, or is counted: so tim
 size, whatever is in it. The operations are described in Python's `pickletools`.
 """
 
+from __future__ import annotations
+
 import math
 import os
 import pickletools
 import struct
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -64,11 +67,11 @@ class Array:
 
     __slots__ = ("array",)
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.array = np.empty(0, "u1")
 
 
-def read(file):
+def read(file: BinaryIO) -> Any:
     """The content of a pickle; where that is a dict or an array, each array as a read-only numpy.ndarray.
 
     file: open in binary, at its start; a regular one, as its size is the measure of what it may cost. Arrays deeper in
@@ -88,23 +91,25 @@ def read(file):
     return _plain(content)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     return value.array if isinstance(value, Array) else value
 
 
 class _Reader:
     """The machine that a pickle is written for: a stack, with marks in it, and a memo of values to be used again."""
 
-    def __init__(self, file):
+    def __init__(self, file: BinaryIO):
         self.file = file
         self.size = os.fstat(file.fileno()).st_size
         self.position = 0  # of the operation that is under way
         self.read = 0
-        self.stack, self.below, self.memo = [], [], {}
+        self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
         self.operations = 0
         self.made = 0  # bytes that operations have made of what is read already
 
-    def run(self):
+    def run(self) -> Any:
         while True:
             self.position = self.read
             code = self.take(1)
@@ -152,7 +157,7 @@ class _Reader:
         if self.made > self.size:
             raise InputError(f"{DAMAGED}: it makes more bytes than it has. {WAY_OUT}")
 
-    def push(self, value) -> None:
+    def push(self, value: Any) -> None:
         self.stack.append(value)
 
     def mark(self) -> None:
@@ -190,7 +195,7 @@ class _Reader:
             raise _Damaged("a number of more than 64 bits")
         self.push(int.from_bytes(self.take(length), "little", signed=True))
 
-    def global_(self, module, name) -> None:
+    def global_(self, module: Any, name: Any) -> None:
         if (module, name) not in _ALLOWED:
             if not (isinstance(module, str) and isinstance(name, str)):
                 raise _Damaged("a function without a name")
@@ -223,22 +228,22 @@ class _Reader:
             raise _Damaged("a call of what is no function")
         self.push(_CALLS[function.name](self, *arguments))
 
-    def dtype(self, code, align=False, copy=True) -> Dtype:
+    def dtype(self, code: Any, align: Any = False, copy: Any = True) -> Dtype:
         if not isinstance(code, str) or code not in PLAIN_DTYPES:
             raise _Damaged(f"data type {_shown(code)}; weights are plain numbers")
         return Dtype(np.dtype(code))
 
-    def reconstruct(self, class_, shape, kind) -> Array:
+    def reconstruct(self, class_: Any, shape: Any, kind: Any) -> Array:
         return Array()
 
-    def encode(self, text, encoding) -> bytes:
+    def encode(self, text: Any, encoding: Any) -> bytes:
         """`_codecs.encode`, by which protocol 2 writes bytes."""
         if not isinstance(text, str) or encoding != "latin1":
             raise _Damaged(f"_codecs.encode to {_shown(encoding)}; weights need latin1")
         self.charge(len(text))
         return text.encode("latin1")
 
-    def ordered_dict(self, pairs=()) -> dict:
+    def ordered_dict(self, pairs: Any = ()) -> dict[str, Any]:
         """Python 2 gives the pairs as an argument, Python 3 sets them later."""
         result = {}
         if not isinstance(pairs, (list, tuple)):
@@ -250,7 +255,7 @@ class _Reader:
             _set(result, *pair)
         return result
 
-    def call_ndarray(self, *arguments):
+    def call_ndarray(self, *arguments: Any) -> None:
         raise _Damaged("a call of numpy.ndarray")
 
     def build(self) -> None:
@@ -265,7 +270,7 @@ class _Reader:
         else:
             raise _Damaged("a state for what has none")
 
-    def filled(self, version, shape, dtype, fortran, data) -> np.ndarray:
+    def filled(self, version: Any, shape: Any, dtype: Any, fortran: Any, data: Any) -> np.ndarray:
         """The array of NumPy's state: read-only, in this machine's byte order."""
         if version != 1 or not isinstance(dtype, Dtype) or not isinstance(shape, tuple) or len(shape) > DIMENSIONS:
             raise _Damaged("an array with an unknown state")
@@ -283,7 +288,7 @@ class _Reader:
         return array
 
 
-def _set(target: dict, name, value) -> None:
+def _set(target: dict[str, Any], name: Any, value: Any) -> None:
     if not isinstance(name, str):
         raise InputError(f"expected a dict of arrays, found {type(name).__name__} for a name. {WAY_OUT}")
     if len(name) > LONGEST_NAME or not name.isprintable():
@@ -304,7 +309,7 @@ def _ordered(dtype: np.dtype, state: tuple) -> np.dtype:
     return dtype.newbyteorder(state[1])
 
 
-def _shown(value) -> str:
+def _shown(value: Any) -> str:
     """What a message may show of a value of unknown size."""
     if not isinstance(value, str):
         return f"a {type(value).__name__}"

@@ -1,8 +1,16 @@
 """What a weight file must hold: names and shapes, checked before a network takes them."""
 
+from __future__ import annotations
+
+from typing import Dict, Tuple
+
 import numpy as np
+from paddle import nn
 
 from common.errors import InputError
+
+Arrays = Dict[str, np.ndarray]  # {name: array}
+Table = Dict[str, Tuple[str, Tuple[int, ...]]]  # {name in the network: (name in the file, shape)}
 
 SHOWN = 4  # how many wrong variables one message lists
 # Adam moves a weight by about its learning rate a step (arXiv 1412.6980, section 2.1): a million steps of 1e-4 make
@@ -10,7 +18,7 @@ SHOWN = 4  # how many wrong variables one message lists
 LARGEST = 1e6
 
 
-def select(variables: dict, table: dict, source: str) -> dict:
+def select(variables: Arrays, table: Table, source: str) -> Arrays:
     """The arrays a network needs, under the network's own names, as float32.
 
     variables: {name in the file: array}. table: {name in the network: (name in the file, shape)}.
@@ -37,7 +45,7 @@ def select(variables: dict, table: dict, source: str) -> dict:
     return state
 
 
-def is_plausible(key: str, array) -> bool:
+def is_plausible(key: str, array: np.ndarray) -> bool:
     """Whether the array, of floating point, can be what training made of the network's variable `key`.
 
     That is finite, no more than LARGEST in size, and for a batch norm's variance 0 to LARGEST².
@@ -46,7 +54,7 @@ def is_plausible(key: str, array) -> bool:
     return bool(((array >= lowest) & (array <= highest)).all())
 
 
-def _limits(key: str) -> tuple:
+def _limits(key: str) -> tuple[float, float]:
     return (0, LARGEST**2) if key.endswith("_variance") else (-LARGEST, LARGEST)
 
 
@@ -55,6 +63,6 @@ def _range(key: str) -> str:
     return f"what training makes, {lowest:.0e} to {highest:.0e}" if lowest else f"variances, 0 to {highest:.0e}"
 
 
-def shapes(network) -> dict:
+def shapes(network: nn.Layer) -> Table:
     """The table for a file that uses the network's own names: {name: (name, shape)}."""
     return {key: (key, tuple(value.shape)) for key, value in network.state_dict().items()}

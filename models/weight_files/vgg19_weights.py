@@ -1,14 +1,17 @@
 """The public VGG19 weights under their several names: told apart, checked, never skipped."""
 
+from __future__ import annotations
+
 import functools
 import re
 from pathlib import Path
 from typing import Callable, NamedTuple
 
 from common.errors import InputError
+from common.files import AnyPath
 from models.vgg19 import CONVS, FCS, LAYERS, VGG19, convolutions_to
 from models.weight_files.fluid import read_persistables, vgg19_table
-from models.weight_files.variables import select
+from models.weight_files.variables import Arrays, Table, select
 from models.weight_files.weights import read_pdparams
 
 
@@ -21,11 +24,13 @@ class Form(NamedTuple):
 
     title: str
     conv_pattern: str
-    table: Callable
+    table: Callable[[bool], Table]
     conv_bias: bool = False
 
 
-def _table(conv_name: Callable, fc_names: tuple, conv_bias: bool, with_classifier: bool) -> dict:
+def _table(
+    conv_name: Callable[[int, int, int], str], fc_names: tuple[str, ...], conv_bias: bool, with_classifier: bool
+) -> Table:
     """The table of a dygraph file. conv_name: called with the block, the number in it and the number over all."""
     rows = {}
     for number, (layer, (inputs, outputs)) in enumerate(CONVS.items()):
@@ -40,7 +45,13 @@ def _table(conv_name: Callable, fc_names: tuple, conv_bias: bool, with_classifie
     return rows
 
 
-def _dygraph(title, conv_pattern, conv_name, fc_names, conv_bias=False) -> Form:
+def _dygraph(
+    title: str,
+    conv_pattern: str,
+    conv_name: Callable[[int, int, int], str],
+    fc_names: tuple[str, ...],
+    conv_bias: bool = False,
+) -> Form:
     return Form(title, conv_pattern, functools.partial(_table, conv_name, fc_names, conv_bias), conv_bias)
 
 
@@ -70,7 +81,7 @@ FORMS = (
 )
 
 
-def load_vgg19(path, with_classifier: bool = False, deepest: str = LAYERS[-1]) -> VGG19:
+def load_vgg19(path: AnyPath, with_classifier: bool = False, deepest: str = LAYERS[-1]) -> VGG19:
     """VGG19 with the weights of a public file or folder, frozen and in eval mode; prints which form was found.
 
     path: a folder of fluid variables or a `.pdparams` file, in any form of `FORMS`. with_classifier: also load the
@@ -102,7 +113,7 @@ def load_vgg19(path, with_classifier: bool = False, deepest: str = LAYERS[-1]) -
     return network
 
 
-def _recognise(variables: dict, path) -> Form:
+def _recognise(variables: Arrays, path: AnyPath) -> Form:
     for form in FORMS:
         if any(re.match(form.conv_pattern, name) for name in variables):
             return form

@@ -1,18 +1,22 @@
 """Files of generator and discriminator weights: written whole, read safely."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 import paddle
+from paddle import nn
 
 from common.errors import InputError
-from common.files import replacing
+from common.files import AnyPath, replacing
 from models.discriminator import Discriminator
 from models.generator import Generator
 from models.weight_files import fluid, pickles
 from models.weight_files.foreign import describe_file, describe_folder
 from models.weight_files.shipped import SHIPPED
-from models.weight_files.variables import is_plausible, select, shapes
+from models.weight_files.variables import Arrays, is_plausible, select, shapes
 
 # paddle.save notes the parameters' internal names under this key; loading does not need them.
 NAMES_KEY = "StructuredToParameterName@@"
@@ -21,7 +25,7 @@ _FIRST_OF_G, _FIRST_OF_D = "head_conv.weight", "convs.0.weight"
 _FIRST_FOLDERS = {"generator": "n64s1", "discriminator": "h0"}
 
 
-def read_pdparams(path) -> dict:
+def read_pdparams(path: AnyPath) -> Arrays:
     """Read a `.pdparams` file as {name: read-only array}, for any Paddle 1.8 to 3.x that wrote it.
 
     The file is a pickle and untrusted: see `models.weight_files.pickles`. Raises InputError naming the file if it is
@@ -54,7 +58,7 @@ def read_pdparams(path) -> dict:
     return content
 
 
-def save(network, path) -> None:
+def save(network: nn.Layer, path: AnyPath) -> None:
     """Write a network's weights and statistics as a `.pdparams` file that `paddle.load` also reads.
 
     The file is replaced at once; on an OSError (a full disk) the one before it is kept. So it is when a weight is one
@@ -71,7 +75,7 @@ def save(network, path) -> None:
         paddle.save(state, str(temporary))
 
 
-def load_generator(path) -> Generator:
+def load_generator(path: AnyPath) -> Generator:
     """A generator from a `.pdparams` file of this project or a folder of the article's (`models/g_models/`).
 
     It is in train mode, as Paddle makes networks: call `.eval()` before upscaling with it. Raises InputError naming
@@ -93,7 +97,7 @@ def load_generator(path) -> Generator:
     return network
 
 
-def load_discriminator(path, hr_size: int = 384) -> Discriminator:
+def load_discriminator(path: AnyPath, hr_size: int = 384) -> Discriminator:
     """A discriminator for pictures of `hr_size` pixels from a `.pdparams` file or a folder of the article's.
 
     Raises InputError naming the file if it cannot be used.
@@ -116,7 +120,12 @@ def load_discriminator(path, hr_size: int = 384) -> Discriminator:
     return network
 
 
-def _from_folder(folder, network: str, is_wanted, to_state) -> dict:
+def _from_folder(
+    folder: AnyPath,
+    network: str,
+    is_wanted: Callable[[str], bool],
+    to_state: Callable[[Arrays], Arrays],
+) -> Arrays:
     """A network's state from a folder of the article's. network: "generator" or "discriminator"."""
     folder = Path(folder)
     first = _FIRST_FOLDERS[network]

@@ -10,6 +10,7 @@ import threading
 import time
 
 CONTENT = random.Random(0).getrandbits(8 * 300_000).to_bytes(300_000, "big")
+OTHER = random.Random(1).getrandbits(8 * 250_000).to_bytes(250_000, "big")
 
 
 class Server(http.server.ThreadingHTTPServer):

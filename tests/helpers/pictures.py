@@ -3,6 +3,7 @@
 import struct
 import zlib
 
+import cv2
 import numpy as np
 
 # How a file of each EXIF orientation stores the upright picture (EXIF 2.3, tag 0x0112).
@@ -41,3 +42,13 @@ def png_bytes(width, height, depth, colour_type, rows, extra=b""):
 
 def chunk(name, content):
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def read_with_opencv(path):
+    """RGB uint8 [h,w,3] of a file that OpenCV reads."""
+    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+
+
+def write_with_opencv(path, rgb):
+    """Write RGB uint8 [h,w,3] to a path of any characters."""
+    path.write_bytes(cv2.imencode(path.suffix, rgb[:, :, ::-1])[1].tobytes())

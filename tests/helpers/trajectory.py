@@ -9,6 +9,7 @@ from models.discriminator import Discriminator
 from models.generator import Generator
 from models.vgg19 import VGG19
 from models.weight_files import fluid
+from models.weight_files.variables import select
 from tests.helpers import golden
 from train.recipe import RECIPES
 from train.steps import GanStep
@@ -20,7 +21,7 @@ def follow(prepare) -> None:
     generator, discriminator, vgg19 = Generator(), Discriminator(), VGG19(with_classifier=False)
     generator.set_state_dict(fluid.generator_state(golden.generator_variables()))
     discriminator.set_state_dict(fluid.discriminator_state(golden.discriminator_variables()))
-    vgg19.set_state_dict(fluid.vgg19_state(golden.vgg19_variables()))
+    vgg19.set_state_dict(select(golden.vgg19_variables(), fluid.vgg19_table("vgg19_", with_classifier=False), "VGG19"))
     prepare(generator, discriminator, vgg19)
     recipe = dataclasses.replace(RECIPES["article"], learning_rate=1e-4)
     step = GanStep(generator, discriminator, vgg19, recipe)

@@ -1,21 +1,21 @@
 """The balance of generator and discriminator, judged from a run's figures."""
 
-# D has won where on average it is this sure of HR and this little deceived by SR, for so many epochs in a row.
+# D has won if it is this sure of HR and this little deceived by SR, on average, for EPOCHS epochs in a row.
 D_HR, D_SR = 0.99, 0.01
 EPOCHS = 3
 
 DROP = 3.0  # dB under stage 1's PSNR
-# A grid is due a warning at three times stage 1's, and at three times a photograph's: below that nobody sees it.
+# Warn of a grid of three times stage 1's, and of three times a photograph's: a weaker one is not visible.
 GRID_TIMES, GRID_LEAST = 3.0, 0.3
 
 
 def warnings(history: list, stage1: dict) -> list:
-    """The texts that the last epoch makes due and none before it did: each comes once in a run, a resumed one too.
+    """The warnings that the last epoch is the first to deserve: each appears once in a run, resumed or not.
 
     history: a dict {figure: number} for each epoch from the first, named as in `train.report.log_csv`. Besides `epoch`
     those read are `d_hr` and `d_sr`, the means of D's probabilities, 0..1; `valid_psnr`, in its absence `sample_psnr`,
-    in dB; and `valid_grid`, in grey levels; where they are missing nothing is due. stage1: the last three as stage 1's
-    generator has them.
+    in dB; and `valid_grid`, in grey levels; where they are missing there is no warning. stage1: the last three
+    for stage 1's generator.
     """
     texts = []
     last = len(history) - 1

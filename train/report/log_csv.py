@@ -17,21 +17,21 @@ COLUMNS = (
     *("sample_psnr", "valid_psnr", "valid_ssim"),
     *("valid_lpips", "valid_grid"),
 )
-EARLIER = COLUMNS[:-2]  # of logs from before these were measured: read, and written with them
+EARLIER = COLUMNS[:-2]  # of older logs, which are read, and rewritten with all columns
 STAGES = [stage.result for stage in stages.STAGES.values()]  # as the first column calls them
 
 
 def check(path) -> None:
-    """Raise InputError, naming the file, if what is at `path` is no log of this project, which `write` would refuse."""
+    """Raise InputError, naming the file, if `path` is not a log of this project, which `write` would refuse."""
     _read(Path(path))
 
 
 def write(path, stage: str, rows: list) -> None:
     """Write the rows of a stage, in the order of COLUMNS; the other stage's, if the file has any, are kept as they are.
 
-    stage: one of STAGES. rows: a dict {column: number} for each epoch so far, from the first; what it lacks is left
-    empty, what is no column is a ValueError. They replace all that the file has of this stage.
-    The file is replaced at once. Raises InputError, as `check` does, without touching a file that is no log.
+    stage: one of STAGES. rows: a dict {column: number} for each epoch so far, from the first; missing ones are left
+    empty, unknown ones are a ValueError. They replace all rows of this stage.
+    The file is written atomically. Raises InputError, as `check` does, without touching a file that is not a log.
     """
     path = Path(path)
     kept = _read(path)
@@ -54,7 +54,7 @@ def _read(path: Path) -> dict:
     except OSError as error:
         raise _refused(path, f"it cannot be read ({error.strerror})") from None
     except (csv.Error, UnicodeDecodeError):
-        raise _refused(path, "it is no table of text") from None
+        raise _refused(path, "it is not a CSV text") from None
     header = tuple(lines[0]) if lines else ()
     if header not in (COLUMNS, EARLIER):
         raise _refused(path, f"its first line is not {','.join(COLUMNS)}")

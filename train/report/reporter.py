@@ -27,24 +27,26 @@ LOG_PAUSE = 50  # times what writing it took, until it is written again
 class Reporter:
     """The reports of one run.
 
-    trained: the generator that is shown and saved: the moving average where there is one. Raises InputError for
-    validation pictures that cannot be measured on, and for a log.csv that is not this project's.
+    Raises InputError for validation pictures that cannot be measured on, and for a log.csv that is not this project's.
     The attribute `valid` has the (HR, LR) files of the validation pictures. Call `begin` before anything else; of the
-    processes of a run only the main one calls more than `begin`, `bar` and `losses`.
+    processes of a run only the main one calls more than `begin`, `bar`, `advance` and `losses`.
     """
 
-    def __init__(self, stage: Stage, crops: Crops, recipe: Recipe, options: Options, trained: Generator):
-        self.stage, self.crops, self.recipe, self.options, self.trained = stage, crops, recipe, options, trained
+    def __init__(self, stage: Stage, crops: Crops, recipe: Recipe, options: Options):
+        self.stage, self.crops, self.recipe, self.options = stage, crops, recipe, options
         self.steps, self.epochs = crops.steps(recipe.batch_size), stage.epochs(recipe)
         self.best_by, self.distance = _measures(stage, options)
         self.valid = validation.pictures(options.valid, bool(self.distance)) if options.valid else []
         log_csv.check(options.output / LOG)
-        self.shown = Generator()  # a copy of `trained` whose batch norm statistics are estimated anew
+        self.shown = Generator()  # a copy of what is trained, whose batch norm statistics are estimated anew
         cpu.speed_up_frozen(self.shown)
 
-    def begin(self, progress: Progress) -> None:
-        """Report on `progress` from now on: where a new run is, or a resumed one."""
-        self.progress = progress
+    def begin(self, progress: Progress, trained: Generator) -> None:
+        """Report on `progress` from now on: where a new run is, or a resumed one.
+
+        trained: the generator that is shown and saved, the moving average where there is one.
+        """
+        self.progress, self.trained = progress, trained
         self.visualdl = self._open_visualdl()
         self.logged_at, self.log_took = time.monotonic(), 0.0
         # The PSNR of a run's samples is that of these crops.
@@ -63,7 +65,7 @@ class Reporter:
             return next(batches)
 
     def bar(self) -> tqdm:
-        """The progress bar of the present epoch."""
+        """The progress bar of the current epoch."""
         title = f"epoch {self.progress.epoch}/{self.epochs}"
         return tqdm(
             total=self.steps, initial=self.progress.step, desc=title, unit="step", disable=not parallel.is_main()
@@ -138,7 +140,7 @@ class Reporter:
         return name not in self.progress.best or sign * row[name] > sign * self.progress.best[name]
 
     def pictures(self, is_last: bool) -> None:
-        """The sample pictures of the present epoch, if it has some, and the figure of the last one."""
+        """The sample pictures of the current epoch, if it has some, and the figure of the last one."""
         epoch = self.progress.epoch
         if not (self._has_samples(epoch) or is_last):
             return
@@ -155,7 +157,7 @@ class Reporter:
         """What the finished epochs give: log.csv, warnings, VisualDL, curves."""
         history = self.progress.history
         self._write_log(is_last)
-        warmed_up = history[-(-self.recipe.d_warmup // self.steps) :]  # until then D is to win
+        warmed_up = history[-(-self.recipe.d_warmup // self.steps) :]  # until then D is meant to win
         for text in gan_health.warnings(warmed_up, self.progress.start):
             _warn(text)
         if self.visualdl:
@@ -164,13 +166,13 @@ class Reporter:
             samples.write_curves(self.options.output / f"{self.stage.result}_losses.png", history)
 
     def _write_log(self, is_last: bool) -> None:
-        """log.csv, which is written anew each time; in runs of thousands of epochs not after every one."""
+        """Write log.csv, which is rewritten each time; in runs of thousands of epochs not after every one."""
         start = time.monotonic()
         if not is_last and start - self.logged_at < LOG_PAUSE * self.log_took:
             return
         try:
             log_csv.write(self.options.output / LOG, self.stage.result, self.progress.history)
-        except InputError as error:  # somebody has changed it: no reason to end a run of days
+        except InputError as error:  # somebody has edited it: no reason to end a run of days
             _warn(str(error))
         self.logged_at = time.monotonic()
         self.log_took = self.logged_at - start

@@ -9,12 +9,12 @@ from matplotlib.ticker import MaxNLocator
 from skimage.metrics import peak_signal_noise_ratio
 
 from common.plots import plt, write_plot
-from data.crops import destandardize, standardize
 from data.pictures.images import write_rgb
+from data.standardize import destandardize, standardize
 
 NO_CURVES = ("epoch", "seconds", "learning_rate")
 
-AT_ONCE = 4  # pictures upscaled at once: bounds the memory, changes nothing
+AT_ONCE = 4  # pictures upscaled together: bounds the memory, changes no result
 
 
 def upscale(generator, lr: np.ndarray) -> np.ndarray:
@@ -48,9 +48,9 @@ def write_figure(path, lr: np.ndarray, hr: np.ndarray, sr: np.ndarray) -> None:
 
 
 def write_curves(path, history: list) -> None:
-    """One curve a figure of the run over the epochs. history: a dict {name: mean of the epoch} for each epoch.
+    """A panel for each measure, over the epochs. history: a dict {name: mean of the epoch} for each epoch.
 
-    What was measured in some epochs only has a point for each of these.
+    A measure that only some epochs have has a point for each of them.
     """
     names = [name for name in dict.fromkeys(itertools.chain(*history)) if name not in NO_CURVES]
     columns = min(len(names), 5)

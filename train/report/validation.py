@@ -1,4 +1,4 @@
-"""What a generator in training is measured by, as `infer/evaluate.py --hr DIR` does it (PSNR equal to some 1e-6 dB)."""
+"""Validation during training, as by `infer/evaluate.py --hr DIR` (PSNR equal to some 1e-6 dB)."""
 
 import numpy as np
 from tqdm import tqdm

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common.errors import InputError
 
-# VisualDL shows one file of a folder, the last by name, so a resumed run goes on in the same one. It knows its files
+# VisualDL shows one file of a folder, the last by name, so a resumed run continues the same one. It knows its files
 # by the first part of this name.
 FILE = "vdlrecords.log"
 LENGTH = struct.Struct("<Q")  # what stands before each of its records
@@ -29,8 +29,8 @@ TAGS = {
 class VisualDL:
     """Writes into `folder`, one for each stage: VisualDL shows the sub-folders of its --logdir as runs, side by side.
 
-    epoch: the first that will be written. What an earlier run left of it and of those after it is removed.
-    Raises InputError where the package `visualdl` is missing. (That one makes a folder ~/.visualdl for its own use.)
+    epoch: the first that will be written. Records of an earlier run from this epoch on are removed.
+    Raises InputError where the package `visualdl` is missing. (The package makes a folder ~/.visualdl for itself.)
     """
 
     def __init__(self, folder, epoch: int = 0):

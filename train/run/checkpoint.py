@@ -1,9 +1,9 @@
-"""Checkpoints: all that a run needs to go on as if it had never stopped, each in one file.
+"""Checkpoints: everything that a run needs to resume bit-identically, in one file each.
 
 `output/checkpoints/STAGE/epoch_000012_step_000003.npz`: 12 epochs are done and 3 steps of epoch number 12, which is the
 13th. It is an ordinary NumPy archive: the networks' variables as `generator/head_conv.weight`, the optimizers' as
 `optimizer/generator/head_conv.weight/moment1_0`, and `note`, a JSON text of everything else. The note also holds a
-digest of all names, shapes, data types and values, by which `load` knows that all is there and as it was written.
+digest of all names, shapes, data types and values, by which `load` checks that everything is there and unchanged.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ import errno
 import hashlib
 import json
 import math
-import os
 import re
 import struct
 import sys
@@ -24,15 +23,11 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import replacing
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
+from common.locks import folder_lock
 
 FOLDER = "checkpoints"
-KEPT = 3  # the newest ones; the best one beside them
-FORMAT = 1  # to be raised when a file of before cannot be gone on from
+KEPT = 3  # the newest; the best one is kept too
+FORMAT = 1  # increment it when older checkpoints cannot be resumed
 
 _NAME = re.compile(r"epoch_(\d{6,})_step_(\d{6,})\.npz")
 # The format .npy, version 1.0 (NumPy's NEP 1), as NumPy writes it for plain numbers in C order: what does not look like
@@ -47,7 +42,7 @@ _NPY = re.compile(
 class Progress:
     """How far a run is, and what it has measured.
 
-    epoch: the one under way, counted from 0. step: how many of its steps are done. totals: {loss: sum over them}.
+    epoch: the current one, counted from 0. step: how many of its steps are done. totals: {loss: sum over them}.
     seconds: what they took. history: a dict of the figures of each finished epoch (see `train.report.log_csv`).
     best: the row of `history` that was the best, by `--best-by`. start: the figures of the generator before the first
     step.
@@ -78,36 +73,27 @@ def listed(folder) -> list:
 
 
 class Damaged(InputError):
-    """The file is not what was written."""
+    """The file differs from what was written."""
 
 
 @contextlib.contextmanager
 def locked(folder):
-    """While inside, no other process writes checkpoints to `folder`. Makes the folder.
+    """A context in which no other run writes checkpoints to `folder`, which is made if needed.
 
-    Raises InputError if another one is doing so. A process that ends, however it does, gives the lock up.
+    Raises InputError if another one does.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    if fcntl is None:
+    with folder_lock(folder) as lock:
+        if lock.exclusive() is False:
+            raise InputError(
+                f"{folder}: another run is writing here. Wait for its end, stop it, or name another folder with "
+                "--output"
+            )
         yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some network drives have no locks
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(
-                    f"{folder}: another run is writing here. Wait for its end, stop it, or name another folder with "
-                    "--output"
-                ) from None
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def save(path, variables: dict, note: dict) -> None:
-    """Write {name: array or tensor} and `note` (what JSON can hold) to `path`, whole or not at all.
+    """Write {name: array or tensor} and `note` (what JSON can hold) to `path`, atomically.
 
     No more than one array is copied at a time. Raises OSError that names the file when it cannot be written, InputError
     where an array is not finite; what was there before is kept.
@@ -154,7 +140,7 @@ def load(path) -> tuple:
 
     The file is untrusted: nothing but arrays of numbers and a JSON text is read from it, and no more memory is taken
     than it has bytes. Raises Damaged naming the file unless everything that was saved is there and unaltered,
-    InputError if it is of another format or cannot be read now. Checkpoints of before the digest (format 1 too) are
+    InputError if it is of another format or cannot be read now. Older checkpoints without a digest (format 1 too) are
     checked by their structure and the archive's CRC-32s.
     """
     try:

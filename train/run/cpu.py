@@ -24,12 +24,13 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 # there the convolutions stay as they are.
 HAS_ONEDNN_CONVOLUTIONS = paddle.__version__.startswith("2.")
 ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # the other ones are slower than Paddle's own
-# On while a program is made; where others run under it, tanh's gradient ends the process.
+# On while a program is made; with it on, the gradient of tanh crashes other programs.
 USE_ONEDNN = "FLAGS_use_mkldnn"
 # What oneDNN may keep of the sizes of pictures that a network for looking at was given: 75,000 LR pixels, Set5 twice.
 KEPT_BYTES = 10**9
-# A convolution of so many weights and so few pixels of its result is a product of matrices: copying and reordering the
-# weights, as its program does at every use, takes longer than the product. D's last four have 2 to 34 million.
+# A convolution of this many weights and this few pixels of output is computed as a matrix product: copying and
+# reordering the weights, as its program does at every use, takes longer than the product. D's last four have 2 to 34
+# million.
 MANY_WEIGHTS, FEW_PIXELS = 2**20, 64
 
 
@@ -52,8 +53,7 @@ def speed_up(*networks) -> None:
 
 
 def speed_up_frozen(generator) -> None:
-    """Freeze a generator that pictures of a run are made with, and make it as fast on a CPU as Paddle can, in eval
-    mode, too.
+    """Freeze the generator that a run's pictures are made with, and speed it up on a CPU, in eval mode, too.
 
     oneDNN keeps memory for each size of picture; what goes beyond KEPT_BYTES is computed as before. Make one such
     generator a run: what is kept for it is not given back.
@@ -71,11 +71,9 @@ def _with_onednn(network, kept=None) -> None:
 
 
 def use_all_cores() -> None:
-    """Let Paddle compute on every core that this process may use, its share of them if others of the run are here.
+    """Let Paddle use every core of this process, or its share of them if the run has several processes here.
 
-    By itself it takes one.
-
-    OMP_NUM_THREADS in the environment is obeyed, except 1: Paddle sets that itself.
+    By default Paddle sets OMP_NUM_THREADS=1; any other value in the environment is obeyed.
     """
     if os.environ.get("OMP_NUM_THREADS", "1") == "1":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -97,7 +95,7 @@ class _Kept:
         self._bytes = 0
 
     def has_room(self, pixels: int, channels: int) -> bool:
-        """Whether a convolution may take a new size of so many pixels, with so many channels in and out together."""
+        """Whether a convolution may take a new size of `pixels`, with `channels` in and out together."""
         size = 2 * pixels * channels  # half of both arrays: measured on the generator, 13 kB an LR pixel
         if self._bytes + size > KEPT_BYTES:
             return False

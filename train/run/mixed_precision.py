@@ -1,4 +1,4 @@
-"""In which numbers a training step computes: all in float32, or with `--amp` Paddle's O1 mixed precision.
+"""The precision of a training step: float32 throughout, or with `--amp` Paddle's O1 mixed precision.
 
 O1 computes convolutions and matrix products in 16 bits, from float32 weights and to float32 gradients of them. A step:
 
@@ -27,9 +27,9 @@ GROWS_AFTER = 2000  # steps in a row without an overflow
 
 
 class Precision:
-    """How the steps of a run compute; one for all its optimizers.
+    """The precision of a run's steps; one object for all its optimizers.
 
-    amp: whether in mixed precision: `dtype` is then float16 on a GPU and bfloat16 on a CPU, else float32. float16 has
+    amp: mixed precision; `dtype` is then float16 on a GPU and bfloat16 on a CPU, else float32. float16 has
     nothing between 0 and 6e-8, so the loss is multiplied by `scale` before the gradients are computed.
     Raises InputError where Paddle has no mixed precision on its present device: on CPUs (2.6.2 and 3.3.1) and on GPUs
     below compute capability 7.0.
@@ -45,7 +45,7 @@ class Precision:
         self._finite = True
 
     def _check(self) -> None:
-        # Where mixed precision has no effect Paddle warns, at every use, and goes on in float32.
+        # Where mixed precision has no effect Paddle warns, at every use, and continues in float32.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with self.autocast():
@@ -103,7 +103,7 @@ class Precision:
         return {"scale": self.scale, "steps": self.steps} if self.dtype == "float16" else {}
 
     def load_state(self, state: dict) -> None:
-        """Go on from `state()`, also from that of a run in another precision."""
+        """Continue from `state()`, even from a run in another precision."""
         if state and self.dtype == "float16":
             self.scale, self.steps = float(state["scale"]), int(state["steps"])
 

@@ -1,4 +1,4 @@
-"""How a run goes about its work: what its command line says besides the recipe and the data."""
+"""The options of a run: everything on its command line but the recipe and the data."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What the loop, the reports and the checkpoints of a run are told; `train.flags.options_of` makes it.
+    """What the loop, the reports and the checkpoints read of the command line; `train.flags.options_of` makes it.
 
     output: the folder of the results. workers: threads that prefetch crops.
-    resume: go on from the newest checkpoint; new_recipe: also with another recipe. save_every_minutes: time between
+    resume: from the newest checkpoint; new_recipe: even with another recipe. save_every_minutes: time between
     checkpoints within an epoch.
     valid: the folder of validation pictures; valid_every: epochs between two validations, None for those of the
     samples; best_by: `psnr`, `lpips` or None for the stage's own. visualdl: write a log for VisualDL.

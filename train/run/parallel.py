@@ -4,7 +4,7 @@
 
 Large arrays (gradients, weights) go over NCCL between GPUs and over gloo between CPUs; the few bytes of everything else
 go over sockets of our own, one from each process to process 0. With one process every function here does nothing and
-gives back what it got, so that training calls them in any case.
+returns its argument, so training can call them always.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from common.device import choose_device
 from common.errors import InputError
 
 BACKENDS = ("nccl", "gloo")
-BUCKET = 2**23  # float32 values (32 MB): so much of small arrays is joined to go over at once
-SETTLING = 5  # seconds from the loss of another process to the error
-LEAVING = 30  # seconds that a process which ends may spend in its libraries' clean-up
+BUCKET = 2**23  # float32 values (32 MB): small arrays are joined up to this size before they are sent
+SETTLING = 5  # seconds between losing another process and the error
+LEAVING = 30  # seconds that the libraries' clean-up may take at exit
 
 _links = []  # process 0: a connection to each other process, in their order; another: one to process 0
 
@@ -56,7 +56,7 @@ def is_main() -> bool:
 
 
 def start(device=None, backend=None) -> str:
-    """Meet the other processes of this run, if there are any. Call it once, before networks are made.
+    """Connect to the other processes of this run, if there are any. Call it once, before networks are made.
 
     device: `--device`'s value; backend: `--backend`'s. Returns the device to compute on, `cpu` or `gpu:N`: with
     several processes each has the GPU that the launcher gave it.
@@ -109,7 +109,7 @@ def _connect() -> None:
 
 
 def _leave() -> None:
-    """At this process's end: let the others know at once, and end even if a library's clean-up waits for them."""
+    """At exit: let the others know immediately, and end even if a library's clean-up waits for them."""
     for link in _links:
         link.close()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -153,16 +153,16 @@ def any_of(flag: bool) -> bool:
 
 
 def barrier() -> None:
-    """Wait until every process has come here.
+    """Wait until every process has arrived here.
 
-    After process 0 has saved, say: the launcher ends what still runs some 4 seconds after one process has failed,
-    in the middle of a file too.
+    After process 0 has saved, for example: the launcher kills the others some 4 seconds after one process has failed,
+    even in the middle of writing a file.
     """
     any_of(False)
 
 
 def from_main(text: str) -> str:
-    """What process 0 gives as `text`, in every process."""
+    """Process 0's `text`, in every process."""
     if count() == 1:
         return text
     return os.fsdecode(_exchange(os.fsencode(text), lambda messages: messages[0]))
@@ -182,7 +182,7 @@ def mean(values: dict) -> dict:
 
 
 def check_identical(networks: dict) -> None:
-    """Check that {name: network} have the same weights and statistics, to the bit, in every process.
+    """Check that {name: network} have bit-identical weights and statistics in every process.
 
     Raises InputError in every process, naming the first variable that differs.
     """
@@ -240,7 +240,7 @@ def average_statistics(network) -> None:
 
 @paddle.no_grad()
 def _average(tensors: list) -> None:
-    """Replace float32 tensors by their means over the processes; these have just met."""
+    """Replace float32 tensors by their means over the processes, which have just synchronized."""
     bucket, size = [], 0
     for i, tensor in enumerate(tensors):
         bucket.append(tensor)

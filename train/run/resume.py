@@ -1,4 +1,4 @@
-"""When a run saves a checkpoint, what goes into it, and from which one it goes on."""
+"""When a run saves a checkpoint, what goes into it, and which one a run resumes from."""
 
 import dataclasses
 import time
@@ -12,8 +12,8 @@ from train.run.checkpoint import Progress
 from train.run.options import Options
 from train.stages import Stage
 
-SHARE = 0.1  # of the time may go into the checkpoints at the ends of epochs
-SHOWN = 4  # how many pictures that came, went or changed a message names
+SHARE = 0.1  # of the time, at most, for checkpoints at the ends of epochs
+SHOWN = 4  # how many added, removed or changed pictures a message names
 NAMES_AND_SIZES = "names and sizes"  # of the pictures: their checksum, by which a checkpoint's are compared
 MADE = "made of HR there, given by --lr-data here", "given by --lr-data there, made of HR here"
 
@@ -38,7 +38,7 @@ class Saver:
         self.pairs = _pairs(crops) if crops.lr_pictures else []
         self.valid_pictures = [f"{path.name} {path.stat().st_size}" for path in valid]
         self.valid = _crc(self.valid_pictures) if valid else 0
-        # Paddle gives an optimizer its moments at its first step: until then those of the checkpoint are here.
+        # Paddle gives an optimizer its moments at its first step; until then the checkpoint's are kept here.
         self.moments = {}
         self.saved_at = time.monotonic()
         self.took = 0.0  # seconds, by the last one
@@ -47,19 +47,19 @@ class Saver:
             remove_leftovers(options.output)
 
     def begin(self) -> Progress:
-        """The progress of a new run. Raises InputError if the folder has checkpoints, which it would not go on from."""
+        """The progress of a new run. Raises InputError if the folder has the checkpoints of an earlier one."""
         there = checkpoint.listed(self.folder)
         if there:
             raise InputError(
-                f"{there[0]}: an earlier run's. Continue it with --resume, name another folder with --output, or "
-                f"remove {self.folder} to start over"
+                f"{there[0]} belongs to an earlier run. Continue it with --resume, name another folder with "
+                f"--output, or remove {self.folder} to start over"
             )
         return Progress()
 
     def resume(self) -> Progress:
-        """Restore the newest whole checkpoint; where there is none yet, a new run begins, which is said.
+        """Restore the newest valid checkpoint; without any, print so and start a new run.
 
-        Raises InputError if it is of another recipe or other pictures (unless `--new-recipe`), or of other networks.
+        Raises InputError if it has another recipe or other pictures (unless `--new-recipe`), or other networks.
         """
         # Process 0 looks for it, and all of them take the one that it found.
         found = checkpoint.newest(self.folder) if parallel.is_main() else None
@@ -76,13 +76,13 @@ class Saver:
         except InputError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: no checkpoint of this project ({type(error).__name__}: {error})") from None
+            raise InputError(f"{path}: not a checkpoint of this project ({type(error).__name__}: {error})") from None
         print(f"resuming from {path}: epoch {progress.epoch}, {progress.step} of its steps done")
         return progress
 
     def _compare(self, path, note: dict) -> None:
         if note["stage"] != self.stage.result:
-            raise InputError(f"{path} is of {note['stage']}, not of {self.stage.result}")
+            raise InputError(f"{path} belongs to {note['stage']}, not to {self.stage.result}")
         theirs, ours = note["recipe"], dataclasses.asdict(self.recipe)
         changes = [
             f"{name.replace('_', '-')} {theirs.get(name)} there, {value} here"
@@ -111,7 +111,7 @@ class Saver:
         print(f"continuing with another recipe: {'; '.join(changes)}")
 
     def _may_change(self, name: str) -> bool:
-        """Whether going on with another value of the recipe's `name` gives what a run with it from the start gives."""
+        """Whether another value of the recipe's `name` leaves what this stage computes from here on as it was."""
         if name == f"{self.stage.key}_epochs":
             return self.stage.schedule(self.recipe) == "constant"
         (field,) = (field for field in dataclasses.fields(Recipe) if field.name == name)
@@ -134,7 +134,7 @@ class Saver:
         self.step.precision.load_state(note["precision"])
 
     def _adapt(self, progress: Progress, note: dict) -> None:
-        """Leave out of `progress` what another command line makes meaningless."""
+        """Remove from `progress` what another command line makes meaningless."""
         if not (isinstance(progress.epoch, int) and isinstance(progress.step, int) and progress.epoch >= 0):
             raise ValueError(f"epoch {progress.epoch!r}, step {progress.step!r}")
         if note["steps"] != self.steps and progress.step:
@@ -148,7 +148,7 @@ class Saver:
             progress.start = {name: value for name, value in progress.start.items() if not name.startswith("valid")}
 
     def save(self, progress: Progress) -> None:
-        """Write a checkpoint and remove those that are not kept. Only the main process does."""
+        """Write a checkpoint and remove the old ones. Only the main process does."""
         if parallel.is_main():
             start = time.monotonic()
             path = checkpoint.path_of(self.folder, progress.epoch, progress.step)
@@ -191,7 +191,7 @@ class Saver:
         return time.monotonic() - self.saved_at >= 60 * self.options.save_every_minutes
 
     def is_due_after_epoch(self) -> bool:
-        """Whether the checkpoints of the ends of epochs take no more than SHARE of the time, or one is due anyway."""
+        """Whether checkpoints at the ends of epochs take at most SHARE of the time, or one is due anyway."""
         return self.took <= SHARE * (time.monotonic() - self.saved_at) or self.is_due_within_epoch()
 
 
@@ -211,7 +211,7 @@ def _crc(texts) -> int:
 def _differences(theirs, ours: list) -> str:
     """What was added, removed and changed between two lists of "NAME SIZE". theirs: None in an older checkpoint."""
     if theirs is None:
-        return "other names or sizes; this checkpoint is of an earlier version and does not say which"
+        return "other names or sizes; this checkpoint was written by an earlier version and does not say which"
     theirs, ours = (
         {name: size for name, _, size in (text.rpartition(" ") for text in texts)} for texts in (theirs, ours)
     )

@@ -1,4 +1,4 @@
-"""What a run notes of itself, so that its result can be told from another's: `run.json`."""
+"""`run.json`: recipe, flags, versions and command line of a run, so that results can be told apart."""
 
 import dataclasses
 import datetime
@@ -41,7 +41,7 @@ def write(stage: Stage, options: Options, recipe: Recipe) -> None:
 
 
 def versions() -> dict:
-    """{name: version} of what a run's numbers depend on."""
+    """{name: version} of everything that a run's numbers depend on."""
     return {
         "python": platform.python_version(),
         "paddle": paddle.__version__,

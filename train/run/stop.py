@@ -1,4 +1,4 @@
-"""Stopping a run from outside: Ctrl-C, SIGTERM and SIGHUP end it after the step under way, not within it."""
+"""Stopping a run: Ctrl-C, SIGTERM and SIGHUP end it after the current step."""
 
 import contextlib
 import signal
@@ -16,10 +16,10 @@ class Stopped(Exception):
 
 
 class Stop:
-    """A context in which SIGINT, SIGTERM and SIGHUP are noted instead of obeyed; the second one of a kind is obeyed.
+    """A context that records SIGINT, SIGTERM and SIGHUP instead of obeying them; a second one of a kind is obeyed.
 
     alone: False for one of several processes. Their launcher sends SIGTERM three times in a row and SIGKILL half a
-    minute later; there further ones are noted, too.
+    minute later; there, further ones are only recorded, too.
     signum: the signal that came first, or 0.
     """
 
@@ -42,7 +42,7 @@ class Stop:
             signal.signal(signum, self._before[signum])
         if not self.signum:
             self.signum = signum
-            # Not print(): the signal may have come in the midst of one.
+            # Not print(): the signal may have interrupted one.
             with contextlib.suppress(OSError, RuntimeError):
                 sys.stderr.write("\nstopping after this step, saving\n")
 
