@@ -1,0 +1,106 @@
+"""Measure generators on LR pictures that were compressed as JPEG; prints a table for each quality.
+
+    python benchmarks/compressed.py --hr Set14/HR --lr Set14/LRbicx4
+    python benchmarks/compressed.py --hr photos --weights output/srgan_g.pdparams --quality 60
+
+The LR pictures (without --lr: made from HR by bicubic reduction) are compressed by OpenCV, with its usual subsampling
+of colour, and what is made of them is measured against HR as infer/evaluate.py measures. Quality 100 stands for LR
+pictures as they are, not compressed.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import datetime
+import os
+import shlex
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.side_by_side import cpu_name, table, versions
+from common import command
+from common.errors import InputError
+from data.hr_lr_pairs import pairs, read_pair
+from data.imresize import enlarge
+from data.lpips import COMMAND, WEIGHTS, Lpips, available
+from infer import Upscaler, flags
+from infer.evaluate import BICUBIC, compared, labels
+from models.weight_files.shipped import SHIPPED, weights_path
+
+CLEAN = 100
+QUALITIES = (CLEAN, 80, 60, 40)
+SHOWN = (("lpips", ".4f"), ("psnr_y", ".2f"), ("ssim_y", ".4f"), ("grid", ".2f"))
+
+
+def compressed(rgb: np.ndarray, quality: int) -> np.ndarray:
+    """A picture, RGB uint8 [h,w,3], as a JPEG of the quality 1 to 99 gives it back; of 100 it stays as it is."""
+    if quality == CLEAN:
+        return rgb
+    _, encoded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.ascontiguousarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1])
+
+
+def measured(pictures: list, methods: dict, qualities: list, distance) -> dict:
+    """{(quality, method): {figure: mean over the pictures}}, with a progress bar.
+
+    pictures: what `data.hr_lr_pairs.pairs` gives. methods: {name: function from LR to SR, RGB uint8}.
+    """
+    found = {(quality, name): [] for quality in qualities for name in methods}
+    with tqdm(total=len(found) * len(pictures), unit="picture") as bar:
+        for pair in pictures:
+            hr, lr = read_pair(*pair)
+            for (quality, name), rows in found.items():
+                rows.append(compared(methods[name](compressed(lr, quality)), hr, distance))
+                bar.update()
+    return {
+        way: {figure: float(np.mean([row[figure] for row in rows])) for figure in rows[0]}
+        for way, rows in found.items()
+    }
+
+
+def main(arguments) -> None:
+    if not available():
+        raise InputError(f"LPIPS is measured here, but {WEIGHTS} is not there; get it with: {COMMAND}")
+    paths = labels(arguments.weights or list(SHIPPED.values()))
+    pictures = pairs(arguments.hr, arguments.lr)
+    methods = {BICUBIC: enlarge, **{name: Upscaler(path, precision="fp32") for name, path in paths.items()}}
+    means = measured(pictures, methods, arguments.quality, Lpips())
+    print(f"{cpu_name()}, {os.cpu_count()} cores; {versions()}; {datetime.date.today()}")
+    print(f"python benchmarks/compressed.py {shlex.join(sys.argv[1:])}, mean of {len(pictures)} pictures\n")
+    rows = [
+        ["clean" if quality == CLEAN else quality, name, *(format(figures[key], spec) for key, spec in SHOWN)]
+        for (quality, name), figures in means.items()
+    ]
+    print(table("JPEG quality|method|LPIPS|PSNR-Y|SSIM-Y|grid", rows))
+
+
+def parser():
+    result = command.parser(__doc__)
+    result.add_argument("--hr", metavar="DIR", required=True, help="folder of HR pictures")
+    result.add_argument("--lr", metavar="DIR", help="folder of their LR pictures (default: made by bicubic reduction)")
+    result.add_argument(
+        "--weights",
+        metavar=flags.METAVAR,
+        nargs="+",
+        type=weights_path,
+        help=f"{flags.WEIGHTS} (default: all that come with the project)",
+    )
+    result.add_argument(
+        "--quality",
+        metavar="N",
+        nargs="+",
+        type=int,
+        choices=range(1, CLEAN + 1),
+        default=list(QUALITIES),
+        help=f"of the JPEGs, 1 to 99, and {CLEAN} for none (default: {' '.join(map(str, QUALITIES))})",
+    )
+    return result
+
+
+if __name__ == "__main__":
+    command.run(parser().parse_args(), main)
