@@ -7,14 +7,14 @@ import paddle
 import paddle.nn.functional as F
 
 from common.scale import SCALE
-from data.metrics import GRID_DETAIL
 
 VGG_SIDE = 224  # the article shrinks (or enlarges) what VGG19 sees to the size it was trained on
 # What Paddle's ImageNet networks were trained with, for RGB in 0..1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 GREY_LEVELS = 127.5  # of one unit in [-1,1]
-BLUR = 5  # pixels a side of the mean that fine detail is what is left over, as in `data.metrics.grid`
+BLUR = 5  # pixels a side of the mean that fine detail is without, as in `data.metrics.grid`
+AREA = 4  # squares of 4x4 pixels a side of an area in which a grid is looked for
 
 
 def content(sr, hr):
@@ -62,24 +62,22 @@ def perceptual(vgg19, sr, hr, recipe, shift=(0, 0)):
 
 
 def grid(sr, hr):
-    """How much more of SR than of HR repeats every 4 pixels, both [N,3,h,w] in [-1,1], in grey levels squared.
+    """How much of the error repeats every 4 pixels over an area of 16x16, sr and hr [N,3,h,w] in [-1,1].
 
-    As `data.metrics.grid` measures it, on each channel of each picture: of the difference between the phase means of
-    SR's fine detail and of HR's, the variance over the 16 phases. h and w: 8 or more.
+    In grey levels squared: of the error less its mean over 5x5 pixels, each of the 16 phases (the pixels at the same
+    place in squares of 4x4) has its mean in the area; their variance, averaged over areas, channels and pictures. A
+    grid is seen where it is, on an edge or a cheek: over the whole picture its parts may cancel, and then
+    `data.metrics.grid` does not see it. h and w: 8 or more.
     """
-    difference = _phase_means(_float32(sr)) - _phase_means(hr)
-    return (difference - difference.mean(axis=[2, 3], keepdim=True)).square().mean()
-
-
-def _phase_means(picture):
-    """The means [N,C,4,4], in grey levels, of what has the same place in squares of 4x4 in the fine detail."""
+    error = (_float32(sr) - hr) * GREY_LEVELS
     border = BLUR // 2
-    inner = picture[:, :, border:-border, border:-border]
-    limit = GRID_DETAIL / GREY_LEVELS
-    fine = paddle.clip(inner - F.avg_pool2d(picture, BLUR, stride=1), -limit, limit) * GREY_LEVELS
-    n, channels, rows, columns = *fine.shape[:2], *(side // SCALE for side in fine.shape[2:])
-    fine = fine[:, :, : rows * SCALE, : columns * SCALE]
-    return fine.reshape([n, channels, rows, SCALE, columns, SCALE]).mean(axis=[2, 4])
+    fine = error[:, :, border:-border, border:-border] - F.avg_pool2d(error, BLUR, stride=1)
+    rows, columns = (side // SCALE * SCALE for side in fine.shape[2:])
+    phases = F.pixel_unshuffle(fine[:, :, :rows, :columns], SCALE)  # [N,3·16,h/4,w/4]
+    area = min(AREA, *phases.shape[2:])
+    means = F.avg_pool2d(phases, area, stride=max(1, area // 2))
+    means = means.reshape([means.shape[0], hr.shape[1], SCALE**2, -1])
+    return (means - means.mean(axis=2, keepdim=True)).square().mean()
 
 
 def adversarial(sr_logits):
