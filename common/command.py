@@ -133,7 +133,7 @@ def exit_status(status: int) -> Iterator[None]:
     try:
         yield
     except ERRORS as error:
-        error.exit_status = status
+        error.exit_status = status  # type: ignore[union-attr]  # read by `_run`
         raise
 
 

@@ -77,7 +77,7 @@ def check_apart(read: Named, files: Named = (), folders: Named = ()) -> None:
     folder to put files into; without a path they are passed over. Links are followed.
     """
     sources = [(flag, path, os.path.realpath(path)) for flag, path in read if path]
-    for flag, path in (pair for pair in files if pair[1]):
+    for flag, path in [(flag, path) for flag, path in files if path]:
         target = os.path.realpath(path)
         for source_flag, source, real in sources:
             if real == target:
@@ -87,7 +87,7 @@ def check_apart(read: Named, files: Named = (), folders: Named = ()) -> None:
             if real == os.path.dirname(target):
                 where = f"{flag} {path} would lie in {source}, which is read ({source_flag})"
                 raise InputError(f"{where}; give another folder")
-    for flag, path in (pair for pair in folders if pair[1]):
+    for flag, path in [(flag, path) for flag, path in folders if path]:
         for source_flag, source, real in sources:
             if real == os.path.realpath(path):
                 raise InputError(

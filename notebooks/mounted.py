@@ -149,11 +149,11 @@ def _find(what: str, places, named, mount, to):
 
 def _best(what: str, places, root: Path, to: Path, title: PurePosixPath, nested: bool = False):
     files = [] if root.is_file() else _files(root)
-    archives = [root] if root.is_file() else [root / name for name in files if _is_archive(name)]
+    packed = [root] if root.is_file() else [root / name for name in files if _is_archive(name)]
     listings = {}
     ranked = [((rank, True), root, place) for rank, place in places(files, title)]
     titles = {root: title}
-    for archive in archives:
+    for archive in packed:
         if archive != root:
             titles[archive] = title / archive.relative_to(root).with_name(_without_ending(archive)).as_posix()
         with _passed_over(root, nested):

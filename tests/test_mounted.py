@@ -387,18 +387,18 @@ def test_an_archive_in_an_archive_that_another_process_has_unpacked_and_removed_
 
     def late(archive, *arguments):
         if archive.name == "inner.zip":
-            monkeypatch.setattr(mounted.download, "members", members)
+            monkeypatch.setattr(mounted.archives, "members", members)
             mounted.training_pictures(mount=mount, to=to)  # the other's
         return members(archive, *arguments)
 
-    monkeypatch.setattr(mounted.download, "members", late)
+    monkeypatch.setattr(mounted.archives, "members", late)
     assert contents(mounted.training_pictures(mount=mount, to=to).parent) == DIV2K
 
 
 def test_a_packed_tar_is_gone_through_once_and_not_at_all_once_it_is_unpacked(mount, to, monkeypatch):
     opened = []
     tar = mounted.archives._Tar
-    monkeypatch.setattr(mounted.download, "_Tar", lambda path, *rest: opened.append(path) or tar(path, *rest))
+    monkeypatch.setattr(mounted.archives, "_Tar", lambda path, *rest: opened.append(path) or tar(path, *rest))
     archive = mount / "data1" / "a.tar.gz"
     archive.write_bytes(tarred(DIV2K, "w:gz"))
     for _ in range(2):

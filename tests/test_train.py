@@ -244,7 +244,7 @@ def test_small_and_bad_pictures_are_named_and_can_be_left_out(photographs, tmp_p
         (["--no-vgg", "--vgg19", "x"], "not allowed with"),
         (["--degradation", "nearest"], "--degradation"),
         (["--degradation", "photo", "--photo-jpeg", "0"], "--photo-jpeg is 0; it must be 1 to 100"),
-        (["--lr-data", "x", "--degradation", "bicubic"], "--lr-data brings LR: give one of them"),
+        (["--lr-data", "x", "--degradation", "bicubic"], "--lr-data provides it: give one of them"),
         (["--photo-noise", "3"], "--photo-noise requires --degradation photo: give both"),
         (["--recipe", "mine"], "--recipe"),
         (["--augment", "maybe"], "--augment"),

@@ -203,7 +203,8 @@ def discriminator_state(variables: Arrays, hr_size: int = 384) -> Arrays:
     Raises InputError for a missing or misshapen variable.
     """
     call = _first_call(variables, "h0/c")
-    table, inputs = {}, 3
+    table: Table = {}
+    inputs = 3
     for i, channels in enumerate(CHANNELS):
         table.update(_conv(f"convs.{i}", f"h{i}/c", call, channels, inputs, 4))
         if i:
@@ -221,7 +222,7 @@ def vgg19_table(prefix: str, with_classifier: bool) -> Table:
 
     prefix: of the convolutions' variables, `vgg19_` in the article's folder, none in Paddle's original archive.
     """
-    table = {f"{name}.weight": (f"{prefix}{name}_weights", (o, i, 3, 3)) for name, (i, o) in CONVS.items()}
+    table: Table = {f"{name}.weight": (f"{prefix}{name}_weights", (o, i, 3, 3)) for name, (i, o) in CONVS.items()}
     if with_classifier:
         for name, (inputs, outputs) in FCS.items():
             table[f"{name}.weight"] = (f"{name}_weights", (inputs, outputs))

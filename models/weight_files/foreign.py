@@ -106,11 +106,7 @@ def describe_folder(folder: AnyPath, wanted: str) -> str:
             "it holds the checkpoints of a training run, to be gone on from with --resume; weights are in that run's "
             "--output: srgan_g.pdparams or pretrain_g.pdparams"
         )
-    if (
-        next(folder.glob("*.pdmodel"), None)
-        or next(folder.glob("*.pdiparams"), None)
-        or next(folder.glob("*.onnx"), None)
-    ):
+    if any(True for ending in ("pdmodel", "pdiparams", "onnx") for _ in folder.glob(f"*.{ending}")):
         return (
             "it holds an exported program, which its own README.md says how to run; give the weights it was exported "
             "from"

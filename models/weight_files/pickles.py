@@ -12,7 +12,7 @@ import math
 import os
 import pickletools
 import struct
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Callable
 
 import numpy as np
 
@@ -245,7 +245,7 @@ class _Reader:
 
     def ordered_dict(self, pairs: Any = ()) -> dict[str, Any]:
         """Python 2 gives the pairs as an argument, Python 3 sets them later."""
-        result = {}
+        result: dict[str, Any] = {}
         if not isinstance(pairs, (list, tuple)):
             raise _Damaged("an OrderedDict of what are no pairs")
         self.count(len(pairs))
@@ -280,7 +280,7 @@ class _Reader:
             data = self.encode(data, "latin1")
         if not isinstance(data, bytes) or math.prod(shape) * dtype.dtype.itemsize != len(data):
             raise _Damaged(f"an array of shape {list(shape)} that has other bytes than it needs")
-        array = np.ndarray(shape, dtype.dtype, data, order="F" if fortran else "C")
+        array: np.ndarray = np.ndarray(shape, dtype.dtype, data, order="F" if fortran else "C")
         if not array.dtype.isnative:
             self.charge(array.nbytes)
             array = array.astype(array.dtype.newbyteorder("="))
@@ -320,7 +320,7 @@ def _refused(what: str) -> InputError:
     return InputError(f"it {what}, which weights do not need; refused, nothing was run")
 
 
-_CALLS = {
+_CALLS: dict[str, Callable[..., Any]] = {
     _NDARRAY: _Reader.call_ndarray,
     _DTYPE: _Reader.dtype,
     _RECONSTRUCT: _Reader.reconstruct,

@@ -32,7 +32,7 @@ def _table(
     conv_name: Callable[[int, int, int], str], fc_names: tuple[str, ...], conv_bias: bool, with_classifier: bool
 ) -> Table:
     """The table of a dygraph file. conv_name: called with the block, the number in it and the number over all."""
-    rows = {}
+    rows: Table = {}
     for number, (layer, (inputs, outputs)) in enumerate(CONVS.items()):
         name = conv_name(int(layer[4]), int(layer[6]), number)
         rows[f"{layer}.weight"] = (f"{name}.weight", (outputs, inputs, 3, 3))
