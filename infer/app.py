@@ -4,7 +4,8 @@
     python infer/app.py                                     # with srgan, srresnet and those in output/
     python infer/app.py --weights output/srgan_g.pdparams output/pretrain_g.pdparams --port 8080
 
-The page is at http://127.0.0.1:7860 and for this machine alone; `--host 0.0.0.0` opens it to the network. Pictures are
+The page is at http://127.0.0.1:7860 and for this machine alone; `--host 0.0.0.0` opens it to the network. By another
+name than an address, localhost or this machine's own it is answered only if `--names` has it. Pictures are
 upscaled one after the other, whoever waits sees the queue. The PNG is what `infer/upscale.py --format png` writes. What
 is uploaded and made is removed after an hour and when the page ends: Ctrl-C.
 """
@@ -20,6 +21,7 @@ import html
 import multiprocessing
 import os
 import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -35,6 +37,7 @@ from data.prepare import sample_sources
 from infer import app_worker, flags
 from infer.engines import ENGINES
 from infer.evaluate import labels
+from infer.page_guard import Guard
 from infer.size import Size
 from models.weight_files.shipped import FOLDER, NAMES, SHIPPED, weights_path
 
@@ -45,6 +48,8 @@ LONGEST = 1800  # seconds for one picture: the others wait
 OUTSCALES = (4, 2)  # to choose from; the first is chosen by itself
 EXAMPLE_SIDE = 256  # pixels: upscaled in a second or two
 BYTES_PER_PIXEL, BYTES_BESIDE = 8, 2**20  # of the largest upload: RGBA of 16 bits, stored as it is; profile and EXIF
+# Its proxy offers the page under names that are not known beforehand.
+AI_STUDIO, AI_STUDIO_NAMES = "/home/aistudio", [".baidu.com"]
 
 TITLE = "SRGAN 4×"
 WORDS = f"""# {TITLE} 超分辨率 · super-resolution
@@ -59,9 +64,10 @@ def main(arguments: argparse.Namespace) -> None:
         try:
             (folder / "files").mkdir()
             gradio = load_gradio(folder / "files")
-            page = build(gradio, arguments, weights, write_examples(folder))
+            guard = Guard(arguments.names, own=own_names(arguments.host))
+            page = build(gradio, arguments, weights, write_examples(folder), guard)
             try:
-                serve(gradio, page, arguments)
+                serve(gradio, page, arguments, guard)
                 while True:
                     remove_old(folder / "files")
                     time.sleep(LOOK_SECONDS)
@@ -122,9 +128,14 @@ def load_gradio(files: Path):
     return gradio
 
 
-def build(gr, arguments: argparse.Namespace, weights: dict, examples: list):
-    """The page. weights: as `find_weights` gives them. examples: paths of pictures."""
-    running = set()  # the visitors whose picture is being computed, by their sessions
+def own_names(host: str) -> list:
+    """The host names that this machine has without being told, `host` among them."""
+    name = socket.gethostname()
+    return [host, name, f"{name}.local"]  # the last as mDNS spells it
+
+
+def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guard: Guard):
+    """The page. weights: as `find_weights` gives them. examples: paths of pictures. guard: knows who still waits."""
 
     def upscale(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         if source is None:
@@ -135,14 +146,12 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list):
         )
         if not known or not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
             raise gr.Error("页面上没有这个选项。 · The page has no such choice.", print_exception=False)
-        session = request.session_hash
-        running.add(session)
-        latest = time.monotonic() + LONGEST
+        begun = time.monotonic()
 
         def show(share):
-            if session not in running:
+            if not guard.waits(request.session_hash, begun):
                 raise InputError("nobody waits for it any more")
-            if time.monotonic() > latest:
+            if time.monotonic() > begun + LONGEST:
                 raise InputError(f"it took over {LONGEST // 60} minutes; give a smaller picture or take another engine")
             progress(share, desc="放大 · upscaling" if share else "载入网络 · loading the network")
 
@@ -160,12 +169,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list):
         except InputError as error:
             message = f"未能放大 · Not upscaled: {html.escape(str(error), quote=False)}"
             raise gr.Error(message, duration=None, print_exception=False) from error
-        finally:
-            running.discard(session)
         return (made.before, made.after), made.report, gr.DownloadButton(value=made.target, interactive=True)
-
-    def leave(request: gr.Request):
-        running.discard(request.session_hash)
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEPT_SECONDS)) as page:
         gr.Markdown(WORDS.format(megapixels=arguments.max_megapixels))
@@ -225,7 +229,6 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list):
             concurrency_limit=1,
             api_visibility="private",
         )
-        page.unload(leave)
     return page
 
 
@@ -245,8 +248,10 @@ def write_examples(folder: Path) -> list:
     return paths
 
 
-def serve(gradio, page, arguments: argparse.Namespace) -> None:
-    """Begin to serve the page. Raises InputError where nothing can listen at that host and port."""
+def serve(gradio, page, arguments: argparse.Namespace, guard: Guard) -> None:
+    """Begin to serve the page behind `guard`. Raises InputError where nothing can listen at that host and port."""
+    from starlette.middleware import Middleware  # Gradio's own server
+
     # Not open: a direct POST would pass by the queue, and as many pictures be computed at once as come.
     page.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
     try:
@@ -264,6 +269,7 @@ def serve(gradio, page, arguments: argparse.Namespace) -> None:
             mcp_server=False,
             ssr_mode=False,
             pwa=False,
+            app_kwargs={"middleware": [Middleware(guard.before)]},
             theme=gradio.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")),
         )
     except OSError as error:
@@ -298,6 +304,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
         help="the address to listen at (default: $GRADIO_SERVER_NAME, or 127.0.0.1, which this machine alone reaches)",
+    )
+    result.add_argument(
+        "--names",
+        metavar="NAME",
+        nargs="+",
+        default=AI_STUDIO_NAMES if Path(AI_STUDIO).is_dir() else [],
+        help="host names under which a proxy or a name server offers the page; .example.com is all that end so "
+        f"(default: none; on AI Studio {' '.join(AI_STUDIO_NAMES)})",
     )
     result.add_argument(
         "--port",

@@ -1,6 +1,8 @@
 """The page: its command, and what a visitor does with it, in a real browser (Debian's chromium, headless)."""
 
 import contextlib
+import http.client
+import json
 import os
 import re
 import shutil
@@ -19,7 +21,8 @@ import pytest
 from PIL import Image
 
 from common.errors import InputError
-from infer import app
+from infer import app, page_guard
+from infer.page_guard import Guard
 from models.weight_files.shipped import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +32,7 @@ MISSING = [name for name in ("gradio", "playwright") if not find_spec(name)] + [
 in_browser = pytest.mark.skipif(
     bool(MISSING), reason=f"not installed: {', '.join(MISSING)} (requirements-app.txt, requirements-browser.txt)"
 )
+MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
 SECONDS = 120_000  # milliseconds that a slow machine may take
 
 
@@ -104,7 +108,14 @@ def test_unless_told_otherwise_it_listens_to_this_machine_alone(monkeypatch):
     monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
     monkeypatch.delenv("GRADIO_SERVER_PORT", raising=False)
     arguments = app.parser().parse_args([])
-    assert (arguments.host, arguments.port) == ("127.0.0.1", 7860)
+    assert (arguments.host, arguments.port, arguments.names) == ("127.0.0.1", 7860, [])
+
+
+def test_on_ai_studio_its_proxys_names_are_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(app, "AI_STUDIO", str(tmp_path))
+    guard = Guard(app.parser().parse_args([]).names)
+    assert guard.refusal([(b"host", b"12345.aistudio-hub.baidu.com")]) == ""
+    assert guard.refusal([(b"host", b"baidu.com.evil.example")])
 
 
 def test_an_upload_that_was_broken_off_is_removed_in_time(tmp_path):
@@ -154,6 +165,36 @@ class Server:
                     found.append(child)
         return found
 
+    def request(self, method, path, content=None, headers=()) -> tuple:
+        """The status and the text of a request that no browser would make."""
+        connection = http.client.HTTPConnection(self.url.partition("//")[2], timeout=60)
+        with contextlib.closing(connection):
+            connection.request(method, path, content, dict(headers))
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+
+    def join(self, picture: Path, session: str) -> None:
+        """Ask for a picture with the slowest engine, as a program does."""
+        part = f'--b\r\nContent-Disposition: form-data; name="files"; filename="{picture.name}"\r\n\r\n'
+        content = part.encode() + picture.read_bytes() + b"\r\n--b--\r\n"
+        status, text = self.request("POST", "/gradio_api/upload", content, MULTIPART)
+        assert status == 200
+        source = {"path": json.loads(text)[0], "meta": {"_type": "gradio.FileData"}}
+        dependencies = json.loads(self.request("GET", "/config")[1])["dependencies"]
+        (function,) = [each["id"] for each in dependencies if each["api_name"] == "upscale"]
+        body = {"data": [source, 4, "generator", "", 0.5, "eager"], "fn_index": function, "session_hash": session}
+        sent = self.request("POST", "/gradio_api/queue/join", json.dumps(body), {"Content-Type": "application/json"})
+        assert sent[0] == 200
+
+    def listen(self, session: str):
+        """The connection over which that session's messages come."""
+        connection = socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=60)
+        connection.sendall(
+            f"GET /gradio_api/queue/data?session_hash={session} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        )
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        return connection
+
     def files(self) -> set:
         """The names of what it serves and keeps, but for the examples."""
         names = {path.name for path in self.folder.glob("srgan-page-*/files/*/*")}
@@ -176,9 +217,8 @@ def until(condition, seconds=60):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, weights_file, other_file):
-    server = Server(
-        tmp_path_factory.mktemp("page") / "temporary", "--weights", weights_file, other_file, "--max-megapixels", "1"
-    )
+    arguments = ("--weights", weights_file, other_file, "--max-megapixels", "1", "--names", "up.example.com")
+    server = Server(tmp_path_factory.mktemp("page") / "temporary", *arguments)
     yield server
     server.stop()
 
@@ -421,6 +461,47 @@ class TestRefused:
         for path in (ROOT / "README.md", weights_file, Path("/etc/hosts")):
             assert tab.request.get(f"{server.url}/gradio_api/file={path}").status == 403
         assert str(weights_file.parent) not in tab.content()
+
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({}, 200),
+            ({"Host": "localhost:1"}, 200),
+            ({"Host": "192.168.1.5:7860"}, 200),
+            ({"Host": socket.gethostname()}, 200),
+            ({"Host": "up.example.com", "Origin": "https://up.example.com"}, 200),
+            ({"Origin": "https://up.example.com"}, 200),
+            ({"Host": "evil.example"}, 403),
+            ({"Origin": "http://evil.example"}, 403),
+            ({"Host": "evil.example", "Origin": "http://evil.example"}, 403),
+            ({"Origin": "null"}, 403),
+        ],
+    )
+    def test_requests_of_other_names_and_other_sites(self, server, headers, status):
+        """A page that reaches this one by DNS rebinding names a Host of its own, one of another site its Origin."""
+        for path in ("/", "/config"):
+            assert server.request("GET", path, headers=headers)[0] == status
+        found, text = server.request("POST", "/gradio_api/upload", b"--b--", {**headers, **MULTIPART})
+        assert found == status
+        assert status == 200 or "is refused" in text or "not known by this name" in text
+
+
+@pytest.mark.slow
+@in_browser
+class TestLeft:
+    def test_a_program_that_listens_no_more_or_never_did(self, visit, server, tmp_path):
+        Image.new("RGB", (900, 900), "teal").save(tmp_path / "left.png")
+        for session in ("listened", "never listened"):
+            server.join(tmp_path / "left.png", session.replace(" ", "-"))
+            if session == "listened":
+                connection = server.listen(session)
+                until(server.computing)
+                time.sleep(page_guard.OPENING)
+                assert server.computing()
+                connection.close()
+            else:
+                until(server.computing)
+            until(lambda: not server.computing(), 2 * page_guard.OPENING)
 
 
 @pytest.mark.slow
