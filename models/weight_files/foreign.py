@@ -101,7 +101,7 @@ def describe_folder(folder: AnyPath, wanted: str) -> str:
             "the output folder of a training run" if (folder / "checkpoints").is_dir() else "a folder of weight files"
         )
         return f"{kind}: give the file in it, {folder / best}"
-    if (folder / "checkpoints").is_dir() or next(folder.glob("epoch_*_step_*.npz"), None):
+    if (folder / "checkpoints").is_dir() or any(folder.glob("epoch_*_step_*.npz")):
         return (
             "it holds the checkpoints of a training run, to be gone on from with --resume; weights are in that run's "
             "--output: srgan_g.pdparams or pretrain_g.pdparams"
