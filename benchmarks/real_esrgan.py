@@ -58,7 +58,8 @@ def load_ncnn():
 
     def upscale(rgb):
         extractor = net.create_extractor()
-        extractor.input("data", ncnn.Mat(np.ascontiguousarray(rgb.transpose(2, 0, 1), "float32") / 255).clone())
+        given = np.ascontiguousarray(rgb.transpose(2, 0, 1), "float32") / 255  # a name: ncnn.Mat does not keep it alive
+        extractor.input("data", ncnn.Mat(given).clone())
         status, out = extractor.extract("output")
         if status:
             raise InputError(f"ncnn ended with status {status} on a picture of {rgb.shape[1]}x{rgb.shape[0]} pixels")
