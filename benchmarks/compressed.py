@@ -15,7 +15,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import datetime
-import os
 import shlex
 
 import cv2
@@ -24,6 +23,7 @@ from tqdm import tqdm
 
 from benchmarks.side_by_side import cpu_name, table, versions
 from common import command
+from common.device import cores
 from common.errors import InputError
 from data.hr_lr_pairs import pairs, read_pair
 from data.imresize import enlarge
@@ -70,7 +70,7 @@ def main(arguments) -> None:
     pictures = pairs(arguments.hr, arguments.lr)
     methods = {BICUBIC: enlarge, **{name: Upscaler(path, precision="fp32") for name, path in paths.items()}}
     means = measured(pictures, methods, arguments.quality, Lpips())
-    print(f"{cpu_name()}, {os.cpu_count()} cores; {versions()}; {datetime.date.today()}")
+    print(f"{cpu_name()}, {cores()} cores; {versions()}; {datetime.date.today()}")
     print(f"python benchmarks/compressed.py {shlex.join(sys.argv[1:])}, mean of {len(pictures)} pictures\n")
     rows = [
         ["clean" if quality == CLEAN else quality, name, *(format(figures[key], spec) for key, spec in SHOWN)]
@@ -94,8 +94,7 @@ def parser():
         "--quality",
         metavar="N",
         nargs="+",
-        type=int,
-        choices=range(1, CLEAN + 1),
+        type=command.Number(1, CLEAN, whole=True),
         default=list(QUALITIES),
         help=f"of the JPEGs, 1 to 99, and {CLEAN} for none (default: {' '.join(map(str, QUALITIES))})",
     )

@@ -17,7 +17,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import datetime
-import os
 import shlex
 import tempfile
 from functools import partial
@@ -29,12 +28,11 @@ from tqdm import tqdm
 
 from benchmarks.side_by_side import SETTLE, cpu_name, rounds, table, versions, workers
 from common import command
+from common.device import cores
 from common.errors import InputError
-from common.scale import SCALE
 from data import lpips
-from data.degrade import bicubic
+from data.hr_lr_pairs import read_pair
 from data.imresize import enlarge
-from data.pictures.images import read_rgb
 from data.prepare import sample_sources
 
 OURS, THEIRS = ("Paddle", "data/lpips.py"), ("PyTorch", "the package lpips")
@@ -90,9 +88,8 @@ def sample_pairs(crop) -> list:
     """[(SR, HR)], RGB uint8; crop: side in pixels of the detail at the top left, or None for whole photographs."""
     pairs = []
     for source in sample_sources():
-        hr = read_rgb(source)[:crop, :crop]
-        hr = np.ascontiguousarray(hr[: hr.shape[0] // SCALE * SCALE, : hr.shape[1] // SCALE * SCALE])
-        pairs.append((enlarge(bicubic(hr)), hr))
+        hr, lr = read_pair(source, None)
+        pairs.append(tuple(np.ascontiguousarray(rgb[:crop, :crop]) for rgb in (enlarge(lr), hr)))
     return pairs
 
 
@@ -109,7 +106,7 @@ def main(arguments) -> None:
             calls = {way: partial(worker.seconds, pairs) for way, worker in running.items()}
             with tqdm(total=len(calls) * (1 + arguments.repeats), unit="round") as bar:
                 seconds = {way: median(taken) for way, taken in rounds(calls, arguments.repeats, bar, SETTLE).items()}
-    print(f"{cpu_name()}, {os.cpu_count()} cores; {versions()}; {datetime.date.today()}")
+    print(f"{cpu_name()}, {cores()} cores; {versions()}; {datetime.date.today()}")
     print(f"python benchmarks/lpips_pytorch.py {shlex.join(sys.argv[1:])}\n")
     rows = [[*way, f"{taken / len(pairs):.3f}", f"{seconds[THEIRS] / taken:.2f}"] for way, taken in seconds.items()]
     print(table("by|from|seconds a pair|times as fast as PyTorch", rows))

@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import datetime
-import os
 import shlex
 from functools import partial
 from importlib.util import find_spec
@@ -27,6 +26,7 @@ from tqdm import tqdm
 
 from benchmarks.side_by_side import SETTLE, cpu_name, rounds, table, versions, workers
 from common import command
+from common.device import cores
 from common.errors import InputError
 from common.files import check_apart
 from data.pictures.images import list_pictures, read_rgb, write_rgb
@@ -51,7 +51,7 @@ def load_ncnn():
 
     net = ncnn.Net()
     net.opt.use_vulkan_compute = False
-    net.opt.num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    net.opt.num_threads = cores()
     param, weights = model_files()
     if net.load_param(str(param)) or net.load_model(str(weights)):
         raise InputError(f"{param}: ncnn cannot load it")
@@ -100,7 +100,7 @@ def main(arguments) -> None:
         ]
         for (name, by), taken in seconds.items()
     ]
-    print(f"{cpu_name()}, {os.cpu_count()} cores; {versions()}; {datetime.date.today()}")
+    print(f"{cpu_name()}, {cores()} cores; {versions()}; {datetime.date.today()}")
     print(f"python benchmarks/real_esrgan.py {shlex.join(sys.argv[1:])}\n")
     print(table("network|by|seconds|µs an LR pixel|times ours|peak MB", rows))
 

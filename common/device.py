@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
@@ -16,6 +17,11 @@ def add_device_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", metavar="NAME", help="cpu, gpu or gpu:N (default: gpu where there is one, else cpu)"
     )
+
+
+def cores() -> int:
+    """How many cores this process may use, in a container fewer than there are; where it is not told, all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose_device(name: str | None = None) -> str:

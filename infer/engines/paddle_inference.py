@@ -1,7 +1,6 @@
 """Paddle Inference: the exported program, optimised as a whole; by oneDNN on a CPU."""
 
-import os
-
+from common.device import cores
 from infer.engines.native_output import native_output
 from infer.engines.programs import paddle_files
 
@@ -17,11 +16,6 @@ def bytes_per_pixel(precision: str) -> int:
     return {"fp32": 12000, "bf16": 16000, "fp16": 12000}[precision]
 
 
-def _cores() -> int:
-    # Where the system can tell them: those this process may use, in a container fewer than there are.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
 def load(program, precision: str, device: str):
     from paddle import inference
 
@@ -34,7 +28,7 @@ def load(program, precision: str, device: str):
         config.disable_gpu()
         config.enable_mkldnn()
         config.set_mkldnn_cache_capacity(10)  # sizes of windows: by default what was prepared for each is kept
-        config.set_cpu_math_library_num_threads(_cores())
+        config.set_cpu_math_library_num_threads(cores())
         if precision == "bf16":
             config.enable_mkldnn_bfloat16()
     else:

@@ -15,6 +15,7 @@ import paddle.nn.functional as F
 from paddle import nn
 from paddle.autograd import PyLayer
 
+from common.device import cores
 from train.run import parallel
 
 # glibc's malloc.h
@@ -76,8 +77,7 @@ def use_all_cores() -> None:
     By default Paddle sets OMP_NUM_THREADS=1; any other value in the environment is obeyed.
     """
     if os.environ.get("OMP_NUM_THREADS", "1") == "1":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        paddle.framework.core.set_num_threads(max(1, cores // parallel.count()))
+        paddle.framework.core.set_num_threads(max(1, cores() // parallel.count()))
 
 
 def keep_freed_memory() -> None:
