@@ -68,8 +68,8 @@ def main(arguments) -> None:
     stage1 = run("train/pretrain_g.py", TRAINING + STAGE1)
     stage2 = run("train/train_gan.py", TRAINING + STAGE2 + vgg_flags())
     print(f"pictures, figures and weights are in {OUTPUT}/")
-    print(f"mean PSNR of the samples: {stage1[0]:.2f} dB after stage 1's first epoch, {stage1[-1]:.2f} dB at its end,")
-    print(f"  {stage2[-1]:.2f} dB after stage 2 (which trades PSNR for texture)")
+    print(f"mean PSNR of stage 1's samples: {stage1[0]:.2f} dB after its first epoch, {stage1[-1]:.2f} dB at its end;")
+    print(f"  of stage 2's, which are other crops: {stage2[0]:.2f} dB at its start, {stage2[-1]:.2f} dB at its end")
     print(f"{time.time() - start:.0f} s in all")
     if stage1[-1] < stage1[0] - SPOILT:
         raise InputError(f"the PSNR fell by more than {SPOILT} dB: training spoilt the generator")
