@@ -297,14 +297,15 @@ def directories_begin(head: bytes) -> bool:
 
 
 class Directory:
-    """The first directory of a TIFF or of EXIF data: {tag: (type, count, where the value is, its bytes
+    """A directory of a TIFF or of EXIF data: {tag: (type, count, where the value is, its bytes
     where it does not lie in the directory)}.
 
-    file: open for reading bytes; start: where its TIFF header lies in it. ValueError where there is none.
+    file: open for reading bytes; start: where its TIFF header lies in it; place: where the directory is, from there on,
+    the first without. ValueError where there is none.
     """
 
-    def __init__(self, file, start: int = 0):
-        self._file, self._start = file, start
+    def __init__(self, file, start: int = 0, place: int | None = None):
+        self.file, self._start = file, start
         file.seek(start)
         head = file.read(16)
         if not directories_begin(head):
@@ -315,6 +316,7 @@ class Directory:
         if len(where) < (8 if self.big else 4):
             raise ValueError("its TIFF header is truncated")
         (self.place,) = struct.unpack(self.order + ("Q" if self.big else "I"), where)
+        self.place = self.place if place is None else place
         count_bytes, entry_bytes, offset = self._sizes = (8, 20, "Q") if self.big else (2, 12, "I")
         content = file.read(self._count(self.place) * entry_bytes)
         self.entries = {}
@@ -332,8 +334,8 @@ class Directory:
 
     def _count(self, place: int) -> int:
         """The number of entries of the directory there, where the file is then."""
-        _seek(self._file, self._start + place)
-        counted = self._file.read(self._sizes[0])
+        _seek(self.file, self._start + place)
+        counted = self.file.read(self._sizes[0])
         if len(counted) < self._sizes[0]:
             raise ValueError("its TIFF directory is not in the file")
         return min(65536, int.from_bytes(counted, "little" if self.order == "<" else "big"))
@@ -341,8 +343,8 @@ class Directory:
     def next_after(self, place: int) -> int:
         """Where the directory after the one at `place` is; 0 where it is the last."""
         _, entry_bytes, offset = self._sizes
-        self._file.seek(self._count(place) * entry_bytes, os.SEEK_CUR)
-        following = self._file.read(struct.calcsize(offset))
+        self.file.seek(self._count(place) * entry_bytes, os.SEEK_CUR)
+        following = self.file.read(struct.calcsize(offset))
         return struct.unpack(self.order + offset, following)[0] if len(following) == struct.calcsize(offset) else 0
 
     def numbers(self, tag: int, default=()) -> tuple:
@@ -350,11 +352,21 @@ class Directory:
         kind, count, place, _ = self.entries.get(tag, (0, 0, 0, 0))
         if kind not in _WHOLE_NUMBERS or not 0 < count <= _MOST_PIECES:
             return default
-        _seek(self._file, self._start + place)
-        content = self._file.read(count * _TYPE_BYTES[kind])
+        _seek(self.file, self._start + place)
+        content = self.file.read(count * _TYPE_BYTES[kind])
         if len(content) < count * _TYPE_BYTES[kind]:
             return default
         return struct.unpack(f"{self.order}{count}{_WHOLE_NUMBERS[kind]}", content)
+
+    def content(self, tag: int, most: int) -> bytes:
+        """The bytes of a tag's value as they are in the file. Raises ValueError where they are not, or over `most`."""
+        kind, count, place, _ = self.entries[tag]
+        length = count * _TYPE_BYTES[kind]
+        _seek(self.file, self._start + place)
+        content = self.file.read(length) if length <= most else b""
+        if len(content) < length:
+            raise ValueError(f"its TIFF tag {tag} is not in the file, or too long")
+        return content
 
     def number(self, tag: int, default: int) -> int:
         return self.numbers(tag, (default,))[0]

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
+from PIL import __version__ as _pillow
 
 from common.errors import InputError
 from common.files import check_name, replacing
-from data.pictures import containers
+from data.pictures import containers, tiff_exif
 from data.pictures.containers import PNG_SIGNATURE, check_layout, describe_picture, orientation, pages
 
 MAX_PIXELS = 50_000_000
@@ -79,6 +80,7 @@ _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 262, 0
 _PLANAR_TAG, _PLANE_BY_PLANE = 284, 2
 _SAMPLE_FORMAT_TAG, _UNSIGNED = 339, 1
 _PROFILE_TAG, _UNDEFINED_BYTES = 34675, 7
+_XMP_TAG, _BYTES = 700, 1
 
 _PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of planes
 _PNG_AVERAGE_FILTER = 3
@@ -86,7 +88,9 @@ _PNG_AVERAGE_FILTER = 3
 # PNG 11.3.2.5: what a file of sRGB's has in gAMA and cHRM.
 _SRGBS_GAMMA = struct.pack(">I", 45455)
 _SRGBS_PRIMARIES = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
-_LONGEST_EXIF = 65_000  # of a JPEG's segment
+_LONGEST_EXIF = 65_000  # of a JPEG's segment, and of its XMP data
+_WRITES_XMP_TO_JPEG = int(_pillow.partition(".")[0]) >= 11
+_ORIENTATION_IN_XMP = re.compile(rb"(tiff:Orientation(?:=[\"']|>))([1-8])\b")
 
 _BLOCK_BYTES = 2**20
 
@@ -105,7 +109,7 @@ class Picture:
 
     colour: [h,w,1] (grey) or [h,w,3] (RGB). alpha: [h,w] of the same dtype, 0 is transparent, the colour is not
     multiplied by it; or None. icc_profile: the bytes of an ICC profile for this colour (grey or RGB), or None.
-    exif: its EXIF data from the TIFF header on, saying that it is upright; b"" without.
+    exif, xmp: its EXIF data from the TIFF header on, and its XMP data, saying that it is upright; b"" without.
     dpi: across and down, or None. png_colour: {name: content} of a PNG's own chunks about colour. lossless: whether it
     is from a WebP without loss. unkept: what could not be read or converted, in words for a user.
     """
@@ -119,6 +123,7 @@ class Picture:
     png_colour: dict = field(default_factory=dict)
     lossless: bool = False
     unkept: tuple = ()
+    xmp: bytes = b""
 
 
 def read_picture(path, max_pixels: int | None = MAX_PIXELS, limit_flag: str = " (--max-megapixels)") -> Picture:
@@ -201,8 +206,13 @@ def lost(path, picture: Picture) -> list:
         words.append("16-bit depth")
     if picture.icc_profile and not _holds_profile(file_format, picture):
         words.append("ICC profile")
-    if picture.exif and (file_format in ("BMP", "TIFF") or file_format == "JPEG" and len(picture.exif) > _LONGEST_EXIF):
+    has_no_tags = file_format == "BMP" or file_format == "TIFF" and _is_big(picture)
+    if picture.exif and (has_no_tags or file_format == "JPEG" and len(picture.exif) > _LONGEST_EXIF):
         words.append("EXIF")
+    elif picture.exif and file_format == "TIFF" and tiff_exif.tags_for_tiff(picture.exif)[1]:
+        words.append("parts of EXIF (a maker's notes, or damaged)")
+    if picture.xmp and (has_no_tags or file_format == "JPEG" and not _holds_xmp(picture)):
+        words.append("XMP")
     if picture.dpi and file_format == "WebP":
         words.append("resolution (dpi)")
     if file_format != "PNG" and _is_not_srgb(picture.png_colour):
@@ -213,6 +223,10 @@ def lost(path, picture: Picture) -> list:
 def taken(picture: Picture) -> str:
     """What is said where a file holds more than the picture that was read; "" where it does not."""
     return f"of its {picture.pages} pages or pictures the first alone is taken" if picture.pages > 1 else ""
+
+
+def _holds_xmp(picture: Picture) -> bool:
+    return _WRITES_XMP_TO_JPEG and len(picture.xmp) <= _LONGEST_EXIF
 
 
 def _is_not_srgb(png_colour: dict) -> bool:
@@ -253,13 +267,15 @@ def write_picture(path, picture: Picture, quality: int | None = None) -> None:
     check_writable(path, colour.shape[1], colour.shape[0])
     file_format = _format_of(path)
     if file_format in ("PNG", "TIFF"):
-        with replacing(path) as temporary, open(temporary, "wb") as file:
+        with replacing(path) as temporary, open(temporary, "w+b") as file:
             (_write_png if file_format == "PNG" else _write_tiff)(file, picture)
         return
     image = Image.fromarray(to_8_bits(colour[:, :, 0] if colour.shape[2] == 1 else colour))
     settings = {"icc_profile": picture.icc_profile} if _holds_profile(file_format, picture) else {}
     if picture.exif and "EXIF" not in lost(path, picture):
         settings["exif"] = b"Exif\0\0" + picture.exif
+    if picture.xmp and "XMP" not in lost(path, picture):
+        settings["xmp"] = picture.xmp
     if picture.dpi and file_format != "WebP":
         settings["dpi"] = picture.dpi
     if file_format == "JPEG":
@@ -364,8 +380,10 @@ def _png_without_profile(path: Path) -> io.BytesIO | None:
 def _decode(source, max_pixels: int | None) -> Picture:
     image, raw_mode, white_is_zero = _load(source, max_pixels)
     info, frames = image.info, _pages(image, source)
-    exif = containers.upright(_exif(image))
-    unkept = ("EXIF",) if 34665 in getattr(image, "tag_v2", {}) else ()
+    exif, unkept = containers.upright(_exif(image)), ()
+    if image.format == "TIFF":
+        exif, is_cut = tiff_exif.exif_of_tiff(source)
+        unkept = ("parts of EXIF (a maker's notes, or damaged)",) if is_cut else ()
     if image.mode == "CMYK" and info.get("icc_profile"):
         image, unkept = _by_profile(image, info["icc_profile"], unkept)
     samples = _samples(image, raw_mode)
@@ -402,6 +420,7 @@ def _decode(source, max_pixels: int | None) -> Picture:
         containers.png_colour_chunks(source),
         containers.is_lossless_webp(source),
         unkept,
+        _ORIENTATION_IN_XMP.sub(rb"\g<1>1", _xmp(info)),
     )
 
 
@@ -528,10 +547,16 @@ def _exif(image) -> bytes:
     return exif[6:] if exif.startswith(b"Exif\0\0") else exif
 
 
+def _xmp(info: dict) -> bytes:
+    """The picture's XMP data; b"" where there is none."""
+    xmp = info.get("xmp", info.get("XML:com.adobe.xmp", b""))
+    xmp = xmp.encode() if isinstance(xmp, str) else xmp
+    return xmp if isinstance(xmp, bytes) else b""  # of a TIFF it may be a number
+
+
 def _orientation_in_xmp(image) -> int:
-    xmp = image.info.get("xmp", image.info.get("XML:com.adobe.xmp", b""))
-    found = re.search(rb"tiff:Orientation(?:=\"|>)([1-8])\b", xmp.encode() if isinstance(xmp, str) else xmp)
-    return int(found.group(1)) if found else 1
+    found = _ORIENTATION_IN_XMP.search(_xmp(image.info))
+    return int(found.group(2)) if found else 1
 
 
 def _reason(path: Path, error: Exception) -> str:
@@ -602,6 +627,8 @@ def _write_png(file, picture: Picture) -> None:
         write_chunk(b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in picture.dpi), 1))  # a metre
     if picture.exif:
         write_chunk(b"eXIf", picture.exif)
+    if picture.xmp:
+        write_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + picture.xmp)
     compressor = zlib.compressobj()
     above = np.zeros((1, width * pixel_bytes), np.uint8)
     for block in _blocks(picture, ">"):
@@ -618,6 +645,12 @@ def _write_png(file, picture: Picture) -> None:
     write_chunk(b"IEND", b"")
 
 
+def _is_big(picture: Picture) -> bool:
+    """Whether as a TIFF it needs offsets of 64 bits."""
+    planes = picture.colour.shape[2] + (picture.alpha is not None)
+    return picture.colour[:, :, :1].nbytes * planes > _LARGEST_CLASSIC_TIFF
+
+
 def _write_tiff(file, picture: Picture) -> None:
     import tifffile  # scikit-image brings it; here, because it takes long to load and few write a TIFF
 
@@ -631,7 +664,7 @@ def _write_tiff(file, picture: Picture) -> None:
         shape=(height, width, planes) if planes > 1 else (height, width),
         dtype=picture.colour.dtype,
         byteorder="<",
-        bigtiff=height * width * planes * picture.colour.itemsize > _LARGEST_CLASSIC_TIFF,
+        bigtiff=_is_big(picture),
         rowsperstrip=min(height, _rows_per_block(picture.colour)),
         photometric="minisblack" if planes < 3 else "rgb",
         planarconfig="contig" if planes > 1 else None,
@@ -642,6 +675,11 @@ def _write_tiff(file, picture: Picture) -> None:
         **({"resolution": picture.dpi, "resolutionunit": 2} if picture.dpi else {}),  # inch
         extratags=[(_PROFILE_TAG, _UNDEFINED_BYTES, len(profile), profile, True)] if profile else [],
     )
+    tags = tiff_exif.tags_for_tiff(picture.exif)[0]
+    if picture.xmp:
+        tags = {**tags, _XMP_TAG: (_BYTES, picture.xmp)}
+    if tags and not _is_big(picture):
+        tiff_exif.append(file, tags)
 
 
 def _differences(block: np.ndarray) -> np.ndarray:
