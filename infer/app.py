@@ -37,7 +37,7 @@ from data.prepare import sample_sources
 from infer import app_worker, flags
 from infer.engines import ENGINES
 from infer.evaluate import labels
-from infer.page_guard import Guard
+from infer.page_guard import Guard, remove_broken_off
 from infer.size import Size
 from models.weight_files.shipped import FOLDER, NAMES, SHIPPED, weights_path
 
@@ -48,6 +48,7 @@ LONGEST = 1800  # seconds for one picture: the others wait
 OUTSCALES = (4, 2)  # to choose from; the first is chosen by itself
 EXAMPLE_SIDE = 256  # pixels: upscaled in a second or two
 BYTES_PER_PIXEL, BYTES_BESIDE = 8, 2**20  # of the largest upload: RGBA of 16 bits, stored as it is; profile and EXIF
+KEPT_PICTURES = 32  # of the largest size: what all uploads together may take, and all results
 # Its proxy offers the page under names that are not known beforehand.
 AI_STUDIO, AI_STUDIO_NAMES = "/home/aistudio", [".baidu.com"]
 
@@ -64,7 +65,14 @@ def main(arguments: argparse.Namespace) -> None:
         try:
             (folder / "files").mkdir()
             gradio = load_gradio(folder / "files")
-            guard = Guard(arguments.names, own=own_names(arguments.host))
+            guard = Guard(
+                folder / "files",
+                largest_upload(arguments),
+                KEPT_PICTURES * largest_upload(arguments),
+                KEPT_SECONDS + LOOK_SECONDS,
+                arguments.names,
+                own_names(arguments.host),
+            )
             page = build(gradio, arguments, weights, write_examples(folder), guard)
             try:
                 serve(gradio, page, arguments, guard)
@@ -128,6 +136,11 @@ def load_gradio(files: Path):
     return gradio
 
 
+def largest_upload(arguments: argparse.Namespace) -> int:
+    """Bytes of the largest file that is taken."""
+    return arguments.max_megapixels * 10**6 * BYTES_PER_PIXEL + BYTES_BESIDE
+
+
 def own_names(host: str) -> list:
     """The host names that this machine has without being told, `host` among them."""
     name = socket.gethostname()
@@ -162,7 +175,9 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
             "blend": weights[blend] if blend else "",
             "alpha": alpha,
         }
-        results = Path(os.environ["GRADIO_TEMP_DIR"], uuid.uuid4().hex)  # a name that nobody guesses
+        files = Path(os.environ["GRADIO_TEMP_DIR"])
+        make_room(files, KEPT_PICTURES * largest_upload(arguments))
+        results = files / f"result-{uuid.uuid4().hex}"  # a name that nobody guesses
         try:
             size = Size("outscale", outscale)
             made = app_worker.upscale(source, results, settings, arguments.max_megapixels * 10**6, show, size)
@@ -262,7 +277,7 @@ def serve(gradio, page, arguments: argparse.Namespace, guard: Guard) -> None:
             inline=False,
             quiet=True,
             prevent_thread_lock=True,
-            max_file_size=arguments.max_megapixels * 10**6 * BYTES_PER_PIXEL + BYTES_BESIDE,
+            max_file_size=largest_upload(arguments),
             footer_links=[],
             run_history=False,
             enable_monitoring=False,
@@ -281,11 +296,22 @@ def serve(gradio, page, arguments: argparse.Namespace, guard: Guard) -> None:
 
 
 def remove_old(files: Path) -> None:
-    """Remove uploads that were begun and never ended: Gradio looks after those that it was given whole."""
-    for path in files.glob("tmp*"):
-        with contextlib.suppress(OSError):  # it may be gone by now, or be Gradio's again
-            if path.is_file() and time.time() - path.stat().st_mtime > KEPT_SECONDS:
-                path.unlink()
+    """Remove what Gradio leaves behind: uploads that were begun and never ended, and the folders of old files."""
+    remove_broken_off(files, KEPT_SECONDS)
+    for folder in files.iterdir():
+        with contextlib.suppress(OSError):  # it is in use, or no folder
+            if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+                folder.rmdir()
+
+
+def make_room(files: Path, most: int) -> None:
+    """Remove the oldest results, but those that together take `most` bytes or less."""
+    kept = 0
+    with contextlib.suppress(FileNotFoundError):  # `remove_old` or Gradio was there first; the rest can wait
+        for folder in sorted(files.glob("result-*"), key=os.path.getmtime, reverse=True):
+            kept += sum(path.stat().st_size for path in folder.iterdir())
+            if kept > most:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def parser() -> argparse.ArgumentParser:

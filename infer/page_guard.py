@@ -1,20 +1,35 @@
-"""What stands before the page's server: who is let in, and who still waits.
+"""What stands before the page's server: who is let in, what may be sent and stored, and who still waits.
 
 Gradio answers whatever Host a request names and lets other sites' pages read the answers. A page open to the network
 would so be open to every site that its visitors look at: by DNS rebinding (the site's name is made to mean the page's
 address, and the browser takes the page for the site's own), and by plain requests to the address.
+
+It also has ways in that this page has no use for, some of which store what is sent in the system's temporary folder
+for good; it takes any number of uploads, leaves those that are broken off where they are, and downloads what a request
+names instead of an upload.
 """
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import contextlib
 import ipaddress
+import json
+import math
 import time
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 OPENING = 10  # seconds that a visitor may take from asking for a picture to listening for it
+UPLOAD_SECONDS = 1800  # that one may take
 _API = "/gradio_api/"
+# What the page itself sends to, and run/… for what needs no queue.
+_WAYS_IN = ("upload", "queue/join", "cancel", "reset")
+_SESSIONS = 1000  # whose end is remembered
+_LONGEST_MESSAGE = 2**20  # bytes of all but uploads
+_AROUND = 2**16  # bytes of an upload beside the file itself
+_LEAST = 2**16  # what the smallest file counts: it takes a folder as well
 
 
 class Guard:
@@ -23,13 +38,19 @@ class Guard:
     names: host names that the page has for its visitors; ".example.com" is all below it. Requests from pages of these
     names are let in even where another Host reaches the server, as behind a proxy.
     own: further names of this machine. Addresses and localhost need no name: no site can have them for its own.
+    files: the folder where Gradio puts uploads. largest: bytes of one picture. most: bytes of all that are kept.
+    seconds: how long they are kept.
     """
 
-    def __init__(self, names=(), own=()):
+    def __init__(self, files, largest: int, most: int, seconds: float, names=(), own=()):
         self._names = tuple(name.lower() for name in names)
         self._hosts = (*self._names, *(name.lower() for name in own))
+        self._files, self._largest, self._most, self._seconds = Path(files), largest, most, seconds
         self._app = None
+        self._coming = []  # bytes of the uploads in progress
+        self._stored = []  # (when it ended, bytes, whether it came whole) of the others
         self._listening = collections.Counter()  # open streams of messages by session
+        self._left = {}  # when the last one ended, of the latest sessions
 
     def before(self, app) -> Guard:
         """Stand before this ASGI application, and be one."""
@@ -38,7 +59,9 @@ class Guard:
 
     def waits(self, session: str, since: float) -> bool:
         """Whether the visitor who asked for a picture at `since`, of `time.monotonic()`, still waits for it."""
-        return self._listening[session] > 0 or time.monotonic() - since < OPENING
+        if self._listening[session]:
+            return True
+        return self._left.get(session, -math.inf) < since and time.monotonic() - since < OPENING
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] != "http":
@@ -46,10 +69,71 @@ class Guard:
         refusal = self.refusal(scope["headers"])
         if refusal:
             return await answer(send, 403, refusal)
-        if _route(scope) == "queue/data":
+        route = scope["path"].partition(_API)[2].rstrip("/")
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            return await self._take(route, scope, receive, send)
+        if route == "queue/data":
             with self._counted(scope):
                 return await self._app(scope, receive, send)
         await self._app(scope, receive, send)
+
+    async def _take(self, route: str, scope, receive, send) -> None:
+        """Let what is sent through, if it is of use and within the limits."""
+        headers = dict(scope["headers"])
+        length = b"" if b"transfer-encoding" in headers else headers.get(b"content-length", b"")
+        if route not in _WAYS_IN and not route.startswith("run/"):
+            return await answer(send, 404, "网页没有这个入口。\nThis page has no such way in.")
+        if not length.isdigit():
+            return await answer(send, 411, "请求没有说明长度。\nThe request does not say how long it is.")
+        if route == "upload":
+            return await self._upload(int(length), scope, receive, send)
+        if int(length) > _LONGEST_MESSAGE:
+            return await answer(send, 413, "请求太长。\nThe request is too long.")
+        content = await _received(receive)
+        if not _is_own_message(content):
+            return await answer(send, 400, "网页不会这样请求。\nThis is no request of the page's.")
+        await self._app(scope, _again(content, receive), send)
+
+    async def _upload(self, length: int, scope, receive, send) -> None:
+        if length > self._largest + _AROUND:
+            text = f"文件太大。\nThe file is too large, the limit is {self._largest} bytes."
+            return await answer(send, 413, text)
+        oldest = time.monotonic() - self._seconds
+        self._stored = [upload for upload in self._stored if upload[0] > oldest]
+        if length + sum(self._coming) + sum(upload[1] for upload in self._stored) > self._most:
+            await _received(receive, keep=False)  # else a browser would tell of a broken connection
+            return await answer(
+                send, 507, "网页暂时没有空间，请稍后再试。\nThe page has no room left, try again later."
+            )
+        status, named, has_left = 0, 0, False
+
+        async def incoming():
+            nonlocal has_left
+            message = await receive()
+            has_left = message["type"] == "http.disconnect"
+            return message
+
+        async def outgoing(message):
+            nonlocal status, named
+            status = message.get("status", status)
+            named += message.get("body", b"").count(b'"') // 2  # the answer is a list of paths
+            await send(message)
+
+        self._coming.append(length)
+        try:
+            await asyncio.wait_for(self._app(scope, incoming, outgoing), UPLOAD_SECONDS)
+        except asyncio.TimeoutError:
+            if not status:
+                await answer(send, 408, "上传太慢。\nThe upload took too long.")
+        except Exception:
+            if not has_left:  # Gradio takes a visitor who goes for an error, and the server would print it
+                raise
+        finally:
+            self._coming.remove(length)
+            self._stored.append((time.monotonic(), max(length, _LEAST * max(1, named)), status == 200))
+            if not self._coming:  # Gradio's names do not tell whose it is
+                remove_broken_off(self._files)
+                self._stored = [upload for upload in self._stored if upload[2]]
 
     def refusal(self, headers) -> str:
         """Why a request with these headers, as ASGI has them, is not let in; "" where it is."""
@@ -84,11 +168,56 @@ class Guard:
             self._listening[session] -= 1
             if not self._listening[session]:
                 del self._listening[session]
+                self._left.pop(session, None)
+                self._left[session] = time.monotonic()
+                if len(self._left) > _SESSIONS:
+                    del self._left[next(iter(self._left))]
 
 
-def _route(scope) -> str:
-    """What comes after the API's prefix; "" where there is none."""
-    return scope["path"].partition(_API)[2].rstrip("/")
+def remove_broken_off(files: Path, seconds: float = 0) -> None:
+    """Remove the uploads that were begun, not ended, and not written to for so long; none may be in progress."""
+    for path in files.glob("tmp*"):
+        with contextlib.suppress(OSError):  # it may be gone by now
+            if path.is_file() and time.time() - path.stat().st_mtime >= seconds:
+                path.unlink()
+
+
+async def _received(receive, keep: bool = True) -> bytes:
+    """The whole content of a request, or b"" after it came; what came of it where it was broken off."""
+    content, more = [], True
+    while more:
+        message = await receive()
+        more = message.get("more_body", False)
+        if keep:
+            content.append(message.get("body", b""))
+    return b"".join(content)
+
+
+def _again(content: bytes, receive):
+    """ASGI's `receive`, with what was received already."""
+    messages = [{"type": "http.request", "body": content}]
+
+    async def call():
+        return messages.pop() if messages else await receive()
+
+    return call
+
+
+def _is_own_message(content: bytes) -> bool:
+    """Whether it is JSON in which files are named by their paths: Gradio would download an address whole."""
+    try:
+        left = [json.loads(content)]
+    except (ValueError, RecursionError):
+        return False
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if str(value.get("path")).startswith(("http:", "https:")):
+                return False
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return True
 
 
 def _host_name(netloc: str) -> str:

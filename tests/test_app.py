@@ -113,7 +113,7 @@ def test_unless_told_otherwise_it_listens_to_this_machine_alone(monkeypatch):
 
 def test_on_ai_studio_its_proxys_names_are_known(tmp_path, monkeypatch):
     monkeypatch.setattr(app, "AI_STUDIO", str(tmp_path))
-    guard = Guard(app.parser().parse_args([]).names)
+    guard = Guard(tmp_path, 1, 1, 1, app.parser().parse_args([]).names)
     assert guard.refusal([(b"host", b"12345.aistudio-hub.baidu.com")]) == ""
     assert guard.refusal([(b"host", b"baidu.com.evil.example")])
 
@@ -124,6 +124,27 @@ def test_an_upload_that_was_broken_off_is_removed_in_time(tmp_path):
         os.utime(tmp_path / name, (time.time() - age,) * 2)
     app.remove_old(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"tmpnew", "photo.png"}
+
+
+def test_empty_folders_go_in_time(tmp_path):
+    for name, age in {"old": app.KEPT_SECONDS + 60, "new": 60, "full": app.KEPT_SECONDS + 60}.items():
+        (tmp_path / name).mkdir()
+        if name == "full":
+            (tmp_path / name / "photo.png").touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    app.remove_old(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "full"}
+
+
+def test_of_the_results_the_latest_are_kept(tmp_path):
+    for age in range(4):
+        folder = tmp_path / f"result-{age}"
+        folder.mkdir()
+        (folder / "photo_x4.png").write_bytes(bytes(100))
+        os.utime(folder, (10**9 - age,) * 2)
+    (tmp_path / "upload").mkdir()
+    app.make_room(tmp_path, 250)
+    assert {path.name for path in tmp_path.iterdir()} == {"result-0", "result-1", "upload"}
 
 
 def test_the_examples_are_small_photographs(tmp_path):
@@ -173,13 +194,17 @@ class Server:
             response = connection.getresponse()
             return response.status, response.read().decode()
 
-    def join(self, picture: Path, session: str) -> None:
-        """Ask for a picture with the slowest engine, as a program does."""
+    def upload(self, picture: Path) -> str:
+        """The path by which the server knows a picture that a program sends."""
         part = f'--b\r\nContent-Disposition: form-data; name="files"; filename="{picture.name}"\r\n\r\n'
         content = part.encode() + picture.read_bytes() + b"\r\n--b--\r\n"
         status, text = self.request("POST", "/gradio_api/upload", content, MULTIPART)
         assert status == 200
-        source = {"path": json.loads(text)[0], "meta": {"_type": "gradio.FileData"}}
+        return json.loads(text)[0]
+
+    def join(self, path: str, session: str) -> None:
+        """Ask for what is there as a program does, with the slowest engine."""
+        source = {"path": path, "meta": {"_type": "gradio.FileData"}}
         dependencies = json.loads(self.request("GET", "/config")[1])["dependencies"]
         (function,) = [each["id"] for each in dependencies if each["api_name"] == "upscale"]
         body = {"data": [source, 4, "generator", "", 0.5, "eager"], "fn_index": function, "session_hash": session}
@@ -189,9 +214,8 @@ class Server:
     def listen(self, session: str):
         """The connection over which that session's messages come."""
         connection = socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=60)
-        connection.sendall(
-            f"GET /gradio_api/queue/data?session_hash={session} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-        )
+        line = f"GET /gradio_api/queue/data?session_hash={session} HTTP/1.1"
+        connection.sendall(f"{line}\r\nHost: localhost\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
         return connection
 
@@ -395,7 +419,7 @@ class TestVisit:
         tab.locator("#go").click()
         until(server.computing)
         tab.context.close()
-        until(lambda: not server.computing(), 20)
+        until(lambda: not server.computing(), 30)
         assert "left_x4.png" not in server.files()
 
 
@@ -462,6 +486,48 @@ class TestRefused:
             assert tab.request.get(f"{server.url}/gradio_api/file={path}").status == 403
         assert str(weights_file.parent) not in tab.content()
 
+    def test_nothing_is_stored_but_whole_uploads(self, server):
+        """Neither what is broken off, nor what is sent to the ways in that Gradio has for recordings and streams."""
+        begun = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n' + bytes(10**6)
+        whole = begun + b"\r\n--b--\r\n"
+        before = set(server.folder.rglob("*"))
+        for path in ("process_recording", "stream/1", "component_server"):
+            assert server.request("POST", f"/gradio_api/{path}", whole, MULTIPART)[0] == 404
+        connection = http.client.HTTPConnection(server.url.partition("//")[2], timeout=60)
+        connection.request("POST", "/gradio_api/upload", begun, {**MULTIPART, "Content-Length": str(2 * 10**6)})
+        until(lambda: set(server.folder.rglob("*")) - before)
+        connection.close()
+        until(lambda: not set(server.folder.rglob("*")) - before)
+        assert "Traceback" not in server.errors.read_text()
+
+    def test_what_is_not_an_upload_tells_no_path(self, server):
+        """Not where the page's files are, nor where it was started."""
+        for path in ("a.png", "/etc/hosts", "../a.png"):
+            server.join(path, "paths")
+            said = server.request("GET", "/gradio_api/queue/data?session_hash=paths")[1]
+            assert re.search(r'"success": ?false', said)
+            assert str(Path.cwd()) not in said and str(server.folder) not in said
+
+    def test_a_visitor_is_told_when_there_is_no_room(self, browser, weights_file, photo, tmp_path):
+        server = Server(tmp_path / "temporary", "--weights", weights_file, "--max-megapixels", "1")
+        begun, largest = [], 10**6 * app.BYTES_PER_PIXEL + app.BYTES_BESIDE
+        for _ in range(app.KEPT_PICTURES):
+            connection = http.client.HTTPConnection(server.url.partition("//")[2], timeout=60)
+            headers = {**MULTIPART, "Content-Length": str(largest)}
+            connection.request("POST", "/gradio_api/upload", b"--b\r\n", headers)
+            begun.append(connection)
+        try:
+            tab = browser.new_page()
+            tab.set_default_timeout(SECONDS)
+            tab.goto(server.url)
+            tab.set_input_files("#photo input[type=file]", photo)
+            assert "The page has no room left, try again later" in message(tab)
+            tab.close()
+        finally:
+            server.stop()
+            for connection in begun:
+                connection.close()
+
     @pytest.mark.parametrize(
         ("headers", "status"),
         [
@@ -489,10 +555,10 @@ class TestRefused:
 @pytest.mark.slow
 @in_browser
 class TestLeft:
-    def test_a_program_that_listens_no_more_or_never_did(self, visit, server, tmp_path):
+    def test_a_program_that_listens_no_more_or_never_did(self, server, tmp_path):
         Image.new("RGB", (900, 900), "teal").save(tmp_path / "left.png")
-        for session in ("listened", "never listened"):
-            server.join(tmp_path / "left.png", session.replace(" ", "-"))
+        for session in ("listened", "never-listened"):
+            server.join(server.upload(tmp_path / "left.png"), session)
             if session == "listened":
                 connection = server.listen(session)
                 until(server.computing)

@@ -1,6 +1,7 @@
 """Pictures that cost memory or time out of all proportion, or whose checksums are wrong: made here, and those found."""
 
 import io
+import lzma
 import struct
 import subprocess
 import sys
@@ -57,6 +58,14 @@ def tiff(entries: list, rest: bytes = b"", following: int = 0) -> bytes:
     for entry in sorted(entries):
         content += struct.pack("<HHII", *entry)
     return content + struct.pack("<I", following) + rest
+
+
+def packed_tiff(rgb, packed: bytes, compression: int) -> bytes:
+    """A TIFF of one strip that is packed already."""
+    stream = io.BytesIO()
+    settings = {"photometric": "rgb", "compression": compression, "rowsperstrip": len(rgb), "metadata": None}
+    tifffile.imwrite(stream, iter([packed]), shape=rgb.shape, dtype=rgb.dtype, **settings)
+    return stream.getvalue()
 
 
 @pytest.mark.parametrize("name", ["1500_scans.jpg", "one_bit_flipped.png", "one_tile_of_16000x32000.tif"])
@@ -152,6 +161,36 @@ class TestTiff:
             pieces = list(zip(file.pages[0].dataoffsets, file.pages[0].databytecounts))
         for offset, count in (pieces[0], pieces[-1]):
             assert "damaged" in refusal(written(tmp_path, flipped(content, offset + count - 1)))
+
+    def test_a_flipped_bit_of_what_lzma_packed_with_a_checksum(self, tmp_path):
+        packed = lzma.compress(NOISE.tobytes())
+        content = packed_tiff(NOISE, packed, 34925)
+        np.testing.assert_array_equal(read_rgb(written(tmp_path, content)), NOISE)
+        (tmp_path / "none").mkdir()
+        none = packed_tiff(NOISE, lzma.compress(NOISE.tobytes(), check=lzma.CHECK_NONE), 34925)
+        np.testing.assert_array_equal(read_rgb(written(tmp_path / "none", none)), NOISE)
+        start = content.index(packed)
+        for place in (*range(0, len(packed), 97), len(packed) - 40):  # the last is in the checksum
+            assert "damaged" in refusal(written(tmp_path, flipped(content, start + place)))
+        assert "truncated" in refusal(written(tmp_path, packed_tiff(NOISE, packed[:-1], 34925)))
+
+    def test_what_lzma_packed_is_held_against_its_pixels(self, tmp_path):
+        bomb = lzma.compress(bytes(50_000_000))
+        assert "more than its pixels" in refusal(written(tmp_path, packed_tiff(NOISE, bomb, 34925)))
+        packed = bytearray(lzma.compress(NOISE.tobytes()))
+        packed[16] = 40  # the dictionary's size: 4 GB, with its header's sum put right
+        packed[20:24] = zlib.crc32(packed[12:20]).to_bytes(4, "little")
+        assert "Memory usage limit" in refusal(written(tmp_path, packed_tiff(NOISE, bytes(packed), 34925)))
+
+    def test_a_flipped_bit_of_what_zstd_packed_with_a_checksum(self, tmp_path):
+        """A frame as zstandard's ZstdCompressor(write_checksum=True) writes it; libtiff's own have no checksum."""
+        ramp = np.arange(0, 240, 5, dtype=np.uint8).reshape(4, 4, 3)
+        packed = bytes.fromhex("28b52ffd2430810100") + ramp.tobytes() + bytes.fromhex("b4ca0fc5")
+        content = packed_tiff(ramp, packed, 50000)
+        np.testing.assert_array_equal(read_rgb(written(tmp_path, content)), ramp)
+        start = content.index(packed)
+        for place in range(9, len(packed)):
+            assert "damaged" in refusal(written(tmp_path, flipped(content, start + place)))
 
     def test_a_million_strips(self, tmp_path):
         entries = [(256, 3, 1, 1), (257, 4, 1, 1_000_000), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]

@@ -1,12 +1,16 @@
 """What a picture's file says of itself: carried to the result, converted, or said."""
 
 import io
+import struct
+import time
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from PIL.TiffImagePlugin import IFDRational
 
-from data.pictures.picture import taken
+from data.pictures import reading, tiff_exif
+from data.pictures.picture import Picture, taken
 from data.pictures.reading import read_picture
 from data.pictures.writing import lost, write_picture
 from tests.helpers.pictures import chunk
@@ -20,23 +24,102 @@ def exif(turned: int = 6):
     return found
 
 
-@pytest.mark.parametrize("source", ["a.png", "a.jpg", "a.webp"])
-@pytest.mark.parametrize("target", ["b.png", "b.jpg", "b.webp"])
+@pytest.mark.parametrize("source", ["a.png", "a.jpg", "a.webp", "a.tif"])
+@pytest.mark.parametrize("target", ["b.png", "b.jpg", "b.webp", "b.tif"])
 def test_exif_is_carried_and_says_upright(tmp_path, source, target):
-    Image.fromarray(RGB).save(tmp_path / source, exif=exif())
+    Image.fromarray(RGB).save(tmp_path / source, exif=exif().tobytes())
     picture = read_picture(tmp_path / source)
-    assert picture.colour.shape == (30, 20, 3) and "EXIF" not in lost(target, picture)
+    assert picture.colour.shape == (30, 20, 3) and "EXIF" not in " ".join(lost(target, picture))
     write_picture(tmp_path / target, picture)
     with Image.open(tmp_path / target) as image:
         found = image.getexif()
-        assert image.size == (20, 30) and found[0x0112] == 1 and found[0x010F] == "a maker"
+        assert image.size == (20, 30) and found.get(0x0112, 1) == 1 and found[0x010F] == "a maker"
         assert found.get_ifd(0x8769)[0x9003] == "2024:01:02 03:04:05" and found.get_ifd(0x8769)[0xA001] == 65535
 
 
-@pytest.mark.parametrize("target", ["b.bmp", "b.tif"])
-def test_where_exif_cannot_be_carried_that_is_said(tmp_path, target):
+def test_where_exif_cannot_be_carried_that_is_said(tmp_path):
     Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=exif())
-    assert "EXIF" in lost(target, read_picture(tmp_path / "a.jpg"))
+    assert "EXIF" in lost("b.bmp", read_picture(tmp_path / "a.jpg"))
+
+
+@pytest.mark.parametrize("order", [b"II", b"MM"])
+@pytest.mark.parametrize("source", ["a.jpg", "a.tif"])
+def test_exif_in_a_tiff_is_whole_in_either_byte_order(tmp_path, order, source):
+    """Every type of value, and the directories below, as Pillow reads them from both."""
+    wanted = Image.Exif()
+    wanted.endian = "<" if order == b"II" else ">"
+    wanted.update({0x010F: "a maker of a long name", 0x9C9B: "title".encode("utf-16le")})
+    wanted[0x8769] = {
+        0x829A: IFDRational(1, 50),
+        0x9000: b"0231",
+        0x9204: IFDRational(-1, 3),
+        0xA001: 1,
+        0x8827: (100, 200, 300),
+    }
+    if source == "a.jpg":  # in a TIFF Pillow writes where it was
+        wanted[0x8769][0xA005] = {1: "R98"}
+    wanted[0x8825] = {1: "N", 2: (IFDRational(52), IFDRational(30), IFDRational(5, 2)), 5: b"\0"}
+    Image.fromarray(RGB).save(tmp_path / source, exif=wanted.tobytes())
+    picture = read_picture(tmp_path / source)
+    assert lost("b.tif", picture) == []
+    write_picture(tmp_path / "b.tif", picture)
+    with Image.open(tmp_path / source) as before, Image.open(tmp_path / "b.tif") as after:
+        before, after = before.getexif(), after.getexif()
+        assert after[0x010F] == "a maker of a long name" and after[0x9C9B] == before[0x9C9B]
+        for directory in (0x8769, 0x8825, *([0xA005] if source == "a.jpg" else [])):
+            was, found = before.get_ifd(directory), after.get_ifd(directory)
+            assert was and {**found, 0xA005: 0} == {**was, 0xA005: 0}
+    np.testing.assert_array_equal(read_picture(tmp_path / "b.tif").colour, picture.colour)
+
+
+def test_a_makers_notes_stay_behind_where_their_offsets_would_be_wrong(tmp_path):
+    found = exif()
+    found[0x8769][0x927C] = b"notes that point anywhere"
+    for name in ("a.jpg", "a.tif"):
+        Image.fromarray(RGB).save(tmp_path / name, exif=found.tobytes())
+    said = "parts of EXIF (a maker's notes, or damaged)"
+    assert lost("b.tif", read_picture(tmp_path / "a.jpg")) == [said]
+    assert lost("b.jpg", read_picture(tmp_path / "a.jpg")) == []
+    picture = read_picture(tmp_path / "a.tif")
+    assert lost("b.jpg", picture) == [said] and b"notes" not in picture.exif
+
+
+def test_exif_that_points_to_the_same_bytes_over_and_over_costs_little(tmp_path):
+    """5,000 values of 60,000 bytes each in the directory below, which no reader of the first one sees."""
+    entries = b"".join(struct.pack("<HHII", 1000 + i, 7, 60_000, 8) for i in range(5000))
+    exif = b"II*\0" + struct.pack("<IHHHII", 8, 1, 0x8769, 4, 1, 26) + bytes(4)
+    exif += struct.pack("<H", 5000) + entries + bytes(4)
+    exif = exif.ljust(65_000, b"\0")[:65_000]
+    start = time.perf_counter()
+    tags, is_cut = tiff_exif.tags_for_tiff(exif)
+    assert (tags, is_cut) == ({}, True) and time.perf_counter() - start < 1
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:title="a"/></x:xmpmeta>'
+
+
+@pytest.mark.parametrize("source", ["a.png", "a.jpg", "a.webp", "a.tif"])
+@pytest.mark.parametrize("target", ["b.png", "b.jpg", "b.webp", "b.tif"])
+def test_xmp_is_carried_and_says_upright(tmp_path, source, target):
+    write_picture(tmp_path / source, Picture(RGB, xmp=XMP))
+    picture = read_picture(tmp_path / source)
+    # Pillow turns a TIFF by itself, and takes the orientation out.
+    upright = XMP.replace(b'tiff:Orientation="6"', b"") if source == "a.tif" else XMP.replace(b'"6"', b'"1"')
+    assert picture.xmp == upright and lost(target, picture) == []
+    write_picture(tmp_path / target, picture)
+    with Image.open(tmp_path / target) as image:
+        assert image.info["xmp"] == upright
+
+
+@pytest.mark.parametrize("odd", [4_000_000_000, (1, 2), None])
+def test_a_number_in_the_place_of_xmp_is_none(odd):
+    """As a TIFF may have it; `bytes` would make 4 GB of the first."""
+    assert reading._xmp({"xmp": odd}) == b""
+
+
+def test_where_xmp_cannot_be_carried_that_is_said():
+    assert lost("b.bmp", Picture(RGB, xmp=XMP)) == ["XMP"]
+    assert lost("b.jpg", Picture(RGB, xmp=XMP + bytes(66_000))) == ["XMP"]
 
 
 @pytest.mark.parametrize("source", ["a.png", "a.jpg", "a.bmp", "a.tif"])

@@ -1,11 +1,19 @@
 """What stands before the page: whom it lets in, and who still waits. `tests/test_app.py` tries it at the real page."""
 
 import asyncio
+import concurrent.futures
+import json
 
 import pytest
 
 from infer import page_guard
-from infer.page_guard import Guard
+
+
+class Guard(page_guard.Guard):
+    """One that keeps uploads for 100 seconds."""
+
+    def __init__(self, names=(), own=(), files="nowhere", largest=10**6, most=10**7):
+        super().__init__(files, largest, most, 100, names, own)
 
 
 def headers(host="127.0.0.1:7860", origin=None) -> list:
@@ -13,25 +21,29 @@ def headers(host="127.0.0.1:7860", origin=None) -> list:
     return found + ([(b"origin", origin.encode())] if origin is not None else [])
 
 
-def call(guard, path, method="GET", query="", content=b"", **given) -> tuple:
-    """The status and the text that the guard answers with; what it stands before answers 200 and "in"."""
+def call(guard, path, method="GET", query="", content=b"{}", more=(), leaves=False, **given) -> tuple:
+    """The status and the text that the guard answers with, (0, "") for none.
+
+    more: headers, instead of that of the content's length. leaves: whether the visitor goes at once.
+    """
+    length = [(b"content-length", str(len(content)).encode())]
     scope = {
         "type": "http",
         "method": method,
         "path": path,
         "query_string": query.encode(),
-        "headers": headers(**given) + [(b"content-length", str(len(content)).encode())],
+        "headers": headers(**given) + list(more or length),
     }
     sent = []
 
     async def receive():
-        return {"type": "http.request", "body": content}
+        return {"type": "http.disconnect" if leaves else "http.request", "body": content}
 
     async def send(message):
         sent.append(message)
 
     asyncio.run(guard(scope, receive, send))
-    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]).decode()
+    return sent[0]["status"] if sent else 0, b"".join(message.get("body", b"") for message in sent[1:]).decode()
 
 
 async def lets_in(scope, receive, send):
@@ -109,21 +121,124 @@ class TestOrigin:
 
 class TestWaiting:
     def test_who_listens_waits_and_who_has_left_does_not(self, monkeypatch):
-        monkeypatch.setattr(page_guard, "OPENING", 0)
-        found = []
+        now, found = 1000.0, []
+        monkeypatch.setattr(page_guard.time, "monotonic", lambda: now)
 
         async def stream(scope, receive, send):
-            found.append((guard.waits("one", 0), guard.waits("two", 0)))
+            found.append((guard.waits("one", 900), guard.waits("two", 900)))
             raise ConnectionError("gone")
 
         guard = Guard().before(stream)
         for _ in range(2):
+            assert guard.waits("one", now)  # another picture
             with pytest.raises(ConnectionError):
                 call(guard, "/gradio_api/queue/data", query="session_hash=one")
-            found.append((guard.waits("one", 0), guard.waits("two", 0)))
-        assert found == [(True, False), (False, False)] * 2
+            found.append((guard.waits("one", now - 1), guard.waits("two", now - 1)))
+            now += 1
+        assert found == [(True, False), (False, True)] * 2
+
+    def test_of_those_who_left_the_latest_are_remembered(self):
+        guard = Guard().before(lets_in)
+        for session in range(2000):
+            call(guard, "/gradio_api/queue/data", query=f"session_hash={session}")
+        assert len(guard._left) == 1000 and "1999" in guard._left and not guard._listening
 
     def test_a_visitor_has_some_seconds_to_begin(self, monkeypatch):
         monkeypatch.setattr(page_guard.time, "monotonic", lambda: 100.0)
         assert Guard().waits("one", 100 - page_guard.OPENING + 1)
         assert not Guard().waits("one", 100 - page_guard.OPENING - 1)
+
+
+class TestWaysIn:
+    @pytest.mark.parametrize("route", ["queue/join", "queue/join/", "cancel", "reset", "run/predict", "upload"])
+    def test_the_pages_own_are_open(self, route, tmp_path):
+        assert call(Guard(files=tmp_path).before(lets_in), f"/gradio_api/{route}", "POST") == (200, "in")
+
+    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+    @pytest.mark.parametrize(
+        "path",
+        ["/gradio_api/process_recording", "/gradio_api/stream/1", "/gradio_api/component_server", "/login"]
+        + ["/gradio_api/process_recording/gradio_api/upload", "/", "/gradio_api/call/upscale"],
+    )
+    def test_others_are_closed(self, path, method):
+        assert call(Guard().before(lets_in), path, method)[0] == 404
+
+    def test_of_a_length_that_is_said_and_allowed(self):
+        guard = Guard(largest=10**5).before(lets_in)
+        assert call(guard, "/gradio_api/upload", "POST", more=[(b"transfer-encoding", b"chunked")])[0] == 411
+        both = [(b"content-length", b"2"), (b"transfer-encoding", b"chunked")]
+        assert call(guard, "/gradio_api/queue/join", "POST", more=both)[0] == 411
+        assert call(guard, "/gradio_api/upload", "POST", content=bytes(2 * 10**5))[0] == 413
+        assert call(guard, "/gradio_api/queue/join", "POST", content=b" " * 2**20 + b"{}")[0] == 413
+
+    def test_what_was_read_here_is_there_for_the_application(self):
+        async def echo(scope, receive, send):
+            await page_guard.answer(send, 200, (await receive())["body"].decode())
+
+        content = json.dumps({"data": [{"path": "/tmp/a.png", "url": "http://localhost/a"}, 4], "fn_index": 1}).encode()
+        assert call(Guard().before(echo), "/gradio_api/queue/join", "POST", content=content) == (200, content.decode())
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"words", b"[" * 10**5, b'{"data": [{"path": "http://evil.example/large"}]}']
+        + [b'{"data": [[{"a": {"path": "\\u0068ttps://evil.example/large", "meta": {}}}]]}'],
+    )
+    def test_addresses_to_download_from_and_what_is_no_message_are_refused(self, content):
+        assert call(Guard().before(lets_in), "/gradio_api/queue/join", "POST", content=content)[0] == 400
+
+
+class TestUploads:
+    def test_together_they_have_a_limit_for_as_long_as_they_are_kept(self, tmp_path, monkeypatch):
+        now = 0.0
+        monkeypatch.setattr(page_guard.time, "monotonic", lambda: now)
+        guard = Guard(files=tmp_path, most=10**6).before(lets_in)
+        found = [call(guard, "/gradio_api/upload", "POST", content=bytes(300_000))[0] for _ in range(4)]
+        assert found == [200, 200, 200, 507]
+        now = 99.0
+        assert call(guard, "/gradio_api/upload", "POST", content=bytes(300_000))[0] == 507
+        now = 101.0
+        assert call(guard, "/gradio_api/upload", "POST", content=bytes(300_000))[0] == 200
+
+    def test_many_small_files_count_as_what_they_take(self, tmp_path):
+        async def stored(scope, receive, send):
+            await page_guard.answer(send, 200, json.dumps(["/a/b.png"] * 100))
+
+        guard = Guard(files=tmp_path, most=10**7).before(stored)
+        assert [call(guard, "/gradio_api/upload", "POST")[0] for _ in range(3)] == [200, 200, 507]
+
+    def test_those_in_progress_count_and_the_broken_off_are_removed(self, tmp_path):
+        async def broken_off(scope, receive, send):
+            (tmp_path / "tmp1").write_bytes(bytes(10))
+            found.append(call_within(guard.before(lets_in)))
+            raise ConnectionError("gone")
+
+        def call_within(guard):
+            with concurrent.futures.ThreadPoolExecutor(1) as other:
+                return other.submit(call, guard, "/gradio_api/upload", "POST", content=bytes(600_000)).result()[0]
+
+        found = []
+        guard = Guard(files=tmp_path, most=10**6)
+        with pytest.raises(ConnectionError):
+            call(guard.before(broken_off), "/gradio_api/upload", "POST", content=bytes(600_000))
+        assert found == [507] and not list(tmp_path.iterdir())
+        assert call(guard.before(lets_in), "/gradio_api/upload", "POST", content=bytes(600_000))[0] == 200
+
+    def test_a_visitor_who_goes_is_no_error(self, tmp_path):
+        async def reads(scope, receive, send):
+            (tmp_path / "tmp1").write_bytes(bytes(10))
+            raise ConnectionError((await receive())["type"])
+
+        guard = Guard(files=tmp_path).before(reads)
+        assert call(guard, "/gradio_api/upload", "POST", leaves=True) == (0, "")
+        assert not list(tmp_path.iterdir())
+        with pytest.raises(ConnectionError, match="http.request"):
+            call(guard, "/gradio_api/upload", "POST")
+
+    def test_one_that_takes_too_long_is_ended(self, tmp_path, monkeypatch):
+        async def stalled(scope, receive, send):
+            (tmp_path / "tmp1").write_bytes(bytes(10))
+            await asyncio.sleep(60)
+
+        monkeypatch.setattr(page_guard, "UPLOAD_SECONDS", 0.01)
+        assert call(Guard(files=tmp_path).before(stalled), "/gradio_api/upload", "POST")[0] == 408
+        assert not list(tmp_path.iterdir())

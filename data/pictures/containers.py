@@ -10,6 +10,7 @@ Sources: PNG 1.2 and RFC 1950; ITU-T T.81, appendix B; TIFF 6.0 and BigTIFF; EXI
 from __future__ import annotations
 
 import io
+import lzma
 import mmap
 import os
 import re
@@ -61,7 +62,8 @@ ROWS_A_STRIP, COUNTS, PLANAR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS
 SAMPLE_FORMAT = 339
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
-_DEFLATE = (8, 32946)
+_DEFLATE, _LZMA = (8, 32946), 34925
+_LZMA_MEMORY = 2**27  # bytes: those of the highest level, twice
 _MOST_PIECES = 100_000  # strips or tiles: Pillow makes an object of each
 _LARGE_PIECE = 2**24  # bytes: a tile may be larger than its picture, within reason
 _SLACK = 2**16
@@ -72,8 +74,10 @@ MOST_PAGES = 10_000  # that are counted
 def check_layout(file, max_pixels: int | None = None) -> None:
     """Raise ValueError saying why the picture in `file` must not be decoded; leave `file` at its beginning.
 
-    That is: a wrong checksum (of a PNG's critical chunks and of its pixels, of a TIFF's packed by deflate), pixels
-    missing or too many in either, and whatever costs memory or time out of all proportion to the picture.
+    That is: a wrong checksum (of a PNG's critical chunks and of its pixels, of a TIFF's packed by deflate or LZMA),
+    pixels missing or too many in either, and whatever costs memory or time out of all proportion to the picture.
+    Of a TIFF packed by zstd libtiff checks the sums itself; most programs, libtiff among them, write none there, nor
+    with LZMA, and TIFF's other methods have none: wrong pixels cannot be told from right ones then.
     file: open for reading bytes. max_pixels: a picture of more is left alone, as it will not be decoded.
     """
     size = file.seek(0, os.SEEK_END)
@@ -214,6 +218,27 @@ class _Packed:
             raise ValueError("its compressed data holds more than its pixels")
 
 
+class _PackedByLzma(_Packed):
+    """The same of LZMA in the format of xz, of which libtiff reads no checksum."""
+
+    def __init__(self, length: int):
+        super().__init__(length, least=0)
+        self._inflate = lzma.LZMADecompressor(lzma.FORMAT_XZ, _LZMA_MEMORY)
+
+    def add(self, block: bytes) -> None:
+        while not self._inflate.eof and (block or not self._inflate.needs_input):
+            try:
+                unpacked = self._inflate.decompress(block, _BLOCK)
+            except lzma.LZMAError as error:
+                raise ValueError(f"its compressed data is damaged ({error})") from error
+            self._count(unpacked)
+            block = b""
+
+    def end(self) -> None:
+        if not self._inflate.eof:
+            raise ValueError("its compressed data is truncated")
+
+
 # --------------------------------------------------------------------------------------------------------------- JPEG
 
 
@@ -272,14 +297,15 @@ def directories_begin(head: bytes) -> bool:
 
 
 class Directory:
-    """The first directory of a TIFF or of EXIF data: {tag: (type, count, where the value is, its bytes
+    """A directory of a TIFF or of EXIF data: {tag: (type, count, where the value is, its bytes
     where it does not lie in the directory)}.
 
-    file: open for reading bytes; start: where its TIFF header lies in it. ValueError where there is none.
+    file: open for reading bytes; start: where its TIFF header lies in it; place: where the directory is, from there on,
+    the first without. ValueError where there is none.
     """
 
-    def __init__(self, file, start: int = 0):
-        self._file, self._start = file, start
+    def __init__(self, file, start: int = 0, place: int | None = None):
+        self.file, self._start = file, start
         file.seek(start)
         head = file.read(16)
         if not directories_begin(head):
@@ -290,6 +316,7 @@ class Directory:
         if len(where) < (8 if self.big else 4):
             raise ValueError("its TIFF header is truncated")
         (self.place,) = struct.unpack(self.order + ("Q" if self.big else "I"), where)
+        self.place = self.place if place is None else place
         count_bytes, entry_bytes, offset = self._sizes = (8, 20, "Q") if self.big else (2, 12, "I")
         content = file.read(self._count(self.place) * entry_bytes)
         self.entries = {}
@@ -307,8 +334,8 @@ class Directory:
 
     def _count(self, place: int) -> int:
         """The number of entries of the directory there, where the file is then."""
-        _seek(self._file, self._start + place)
-        counted = self._file.read(self._sizes[0])
+        _seek(self.file, self._start + place)
+        counted = self.file.read(self._sizes[0])
         if len(counted) < self._sizes[0]:
             raise ValueError("its TIFF directory is not in the file")
         return min(65536, int.from_bytes(counted, "little" if self.order == "<" else "big"))
@@ -316,8 +343,8 @@ class Directory:
     def next_after(self, place: int) -> int:
         """Where the directory after the one at `place` is; 0 where it is the last."""
         _, entry_bytes, offset = self._sizes
-        self._file.seek(self._count(place) * entry_bytes, os.SEEK_CUR)
-        following = self._file.read(struct.calcsize(offset))
+        self.file.seek(self._count(place) * entry_bytes, os.SEEK_CUR)
+        following = self.file.read(struct.calcsize(offset))
         return struct.unpack(self.order + offset, following)[0] if len(following) == struct.calcsize(offset) else 0
 
     def numbers(self, tag: int, default=()) -> tuple:
@@ -325,11 +352,21 @@ class Directory:
         kind, count, place, _ = self.entries.get(tag, (0, 0, 0, 0))
         if kind not in _WHOLE_NUMBERS or not 0 < count <= _MOST_PIECES:
             return default
-        _seek(self._file, self._start + place)
-        content = self._file.read(count * _TYPE_BYTES[kind])
+        _seek(self.file, self._start + place)
+        content = self.file.read(count * _TYPE_BYTES[kind])
         if len(content) < count * _TYPE_BYTES[kind]:
             return default
         return struct.unpack(f"{self.order}{count}{_WHOLE_NUMBERS[kind]}", content)
+
+    def content(self, tag: int, most: int) -> bytes:
+        """The bytes of a tag's value as they are in the file. Raises ValueError where they are not, or over `most`."""
+        kind, count, place, _ = self.entries[tag]
+        length = count * _TYPE_BYTES[kind]
+        _seek(self.file, self._start + place)
+        content = self.file.read(length) if length <= most else b""
+        if len(content) < length:
+            raise ValueError(f"its TIFF tag {tag} is not in the file, or too long")
+        return content
 
     def number(self, tag: int, default: int) -> int:
         return self.numbers(tag, (default,))[0]
@@ -433,18 +470,20 @@ def _check_tiff(file, size: int, max_pixels: int | None) -> None:
     piece = rows * -(-columns * pixel_bits // 8)
     if piece > max(_LARGE_PIECE, 2 * whole):
         raise ValueError(f"it claims a {'tile' if tiled else 'strip'} of {columns}x{rows} in {width}x{height} pixels")
-    if directory.number(COMPRESSION, 1) in _DEFLATE and rows and columns:
+    compression = directory.number(COMPRESSION, 1)
+    if compression in (*_DEFLATE, _LZMA) and rows and columns:
         needed = -(-height // rows) * -(-width // columns) * planes
-        _check_deflated(file, directory, tiled, needed, piece)
+        # Too little is found by libtiff, which knows the last strip's rows and how far colour is subsampled.
+        begin = (lambda: _PackedByLzma(piece)) if compression == _LZMA else (lambda: _Packed(piece, least=0))
+        _check_packed(file, directory, tiled, needed, begin)
 
 
-def _check_deflated(file, directory: Directory, tiled: bool, needed: int, piece: int) -> None:
+def _check_packed(file, directory: Directory, tiled: bool, needed: int, begin) -> None:
     """ValueError or zlib.error where a strip or tile that is needed has another checksum, or more than its pixels."""
     offsets = directory.numbers(TILE_OFFSETS if tiled else OFFSETS)
     counts = directory.numbers(TILE_COUNTS if tiled else COUNTS)
     for offset, count in list(zip(offsets, counts))[:needed]:
-        # Too little is found by libtiff, which knows the last strip's rows and how far colour is subsampled.
-        packed = _Packed(piece, least=0)
+        packed = begin()
         _seek(file, offset)
         while count:
             block = file.read(min(_BLOCK, count))

@@ -38,7 +38,7 @@ class Picture:
 
     colour: [h,w,1] (grey) or [h,w,3] (RGB). alpha: [h,w] of the same dtype, 0 is transparent, the colour is not
     multiplied by it; or None. icc_profile: the bytes of an ICC profile for this colour (grey or RGB), or None.
-    exif: its EXIF data from the TIFF header on, saying that it is upright; b"" without.
+    exif, xmp: its EXIF data from the TIFF header on, and its XMP data, saying that it is upright; b"" without.
     dpi: across and down, or None. png_colour: {name: content} of a PNG's own chunks about colour. lossless: whether it
     is from a WebP without loss. unkept: what could not be read or converted, in words for a user.
     """
@@ -52,6 +52,7 @@ class Picture:
     png_colour: dict = field(default_factory=dict)
     lossless: bool = False
     unkept: tuple = ()
+    xmp: bytes = b""
 
 
 def taken(picture: Picture) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
 from common.errors import InputError
-from data.pictures import containers
+from data.pictures import containers, tiff_exif
 from data.pictures.containers import PNG_SIGNATURE, check_layout, describe_picture, orientation, pages
 from data.pictures.picture import FORMATS, MAX_PIXELS, Picture, rows_per_block
 
@@ -53,6 +53,8 @@ _BITS_TAG = 258
 _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 262, 0
 _PLANAR_TAG, _PLANE_BY_PLANE = 284, 2
 _SAMPLE_FORMAT_TAG, _UNSIGNED = 339, 1
+
+_ORIENTATION_IN_XMP = re.compile(rb"(tiff:Orientation(?:=[\"']|>))([1-8])\b")
 
 _COUNTING = threading.Lock()
 _readers, _pillows_limit = 0, None
@@ -161,8 +163,10 @@ def _png_without_profile(path: Path) -> io.BytesIO | None:
 def _decode(source, max_pixels: int | None) -> Picture:
     image, raw_mode, white_is_zero = _load(source, max_pixels)
     info, frames = image.info, _pages(image, source)
-    exif = containers.upright(_exif(image))
-    unkept = ("EXIF",) if 34665 in getattr(image, "tag_v2", {}) else ()
+    exif, unkept = containers.upright(_exif(image)), ()
+    if image.format == "TIFF":
+        exif, is_cut = tiff_exif.exif_of_tiff(source)
+        unkept = ("parts of EXIF (a maker's notes, or damaged)",) if is_cut else ()
     if image.mode == "CMYK" and info.get("icc_profile"):
         image, unkept = _by_profile(image, info["icc_profile"], unkept)
     samples = _samples(image, raw_mode)
@@ -199,6 +203,7 @@ def _decode(source, max_pixels: int | None) -> Picture:
         containers.png_colour_chunks(source),
         containers.is_lossless_webp(source),
         unkept,
+        _ORIENTATION_IN_XMP.sub(rb"\g<1>1", _xmp(info)),
     )
 
 
@@ -325,10 +330,16 @@ def _exif(image) -> bytes:
     return exif[6:] if exif.startswith(b"Exif\0\0") else exif
 
 
+def _xmp(info: dict) -> bytes:
+    """The picture's XMP data; b"" where there is none."""
+    xmp = info.get("xmp", info.get("XML:com.adobe.xmp", b""))
+    xmp = xmp.encode() if isinstance(xmp, str) else xmp
+    return xmp if isinstance(xmp, bytes) else b""  # of a TIFF it may be a number
+
+
 def _orientation_in_xmp(image) -> int:
-    xmp = image.info.get("xmp", image.info.get("XML:com.adobe.xmp", b""))
-    found = re.search(rb"tiff:Orientation(?:=\"|>)([1-8])\b", xmp.encode() if isinstance(xmp, str) else xmp)
-    return int(found.group(1)) if found else 1
+    found = _ORIENTATION_IN_XMP.search(_xmp(image.info))
+    return int(found.group(2)) if found else 1
 
 
 def _reason(path: Path, error: Exception) -> str:

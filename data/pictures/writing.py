@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL import __version__ as _pillow
 
 from common.errors import InputError
 from common.files import check_name, replacing
+from data.pictures import tiff_exif
 from data.pictures.containers import PNG_SIGNATURE
 from data.pictures.picture import FORMATS, Picture, rows_per_block
 
@@ -21,7 +23,9 @@ DEFAULT_QUALITY = 95
 _LONGEST_SIDE = {"JPEG": 65500, "WebP": 16383}
 _MOST_PIXELS = {"BMP": 10**9}  # its header counts the file's bytes in 32 bits: three a pixel, four in a narrow one
 _LARGEST_CLASSIC_TIFF = 2**32 - 2**25  # its offsets have 32 bits; the rest is for tags
-_PROFILE_TAG, _UNDEFINED_BYTES = 34675, 7  # TIFF 6.0
+# TIFF 6.0: tags and types.
+_PROFILE_TAG, _UNDEFINED_BYTES = 34675, 7
+_XMP_TAG, _BYTES = 700, 1
 
 _PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of planes
 _PNG_AVERAGE_FILTER = 3
@@ -29,7 +33,8 @@ _PNG_AVERAGE_FILTER = 3
 # PNG 11.3.2.5: what a file of sRGB's has in gAMA and cHRM.
 _SRGBS_GAMMA = struct.pack(">I", 45455)
 _SRGBS_PRIMARIES = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
-_LONGEST_EXIF = 65_000  # of a JPEG's segment
+_LONGEST_EXIF = 65_000  # of a JPEG's segment, and of its XMP data
+_WRITES_XMP_TO_JPEG = int(_pillow.partition(".")[0]) >= 11
 
 
 def check_writable(path, width: int, height: int) -> None:
@@ -67,13 +72,22 @@ def lost(path, picture: Picture) -> list:
         words.append("16-bit depth")
     if picture.icc_profile and not _holds_profile(file_format, picture):
         words.append("ICC profile")
-    if picture.exif and (file_format in ("BMP", "TIFF") or file_format == "JPEG" and len(picture.exif) > _LONGEST_EXIF):
+    has_no_tags = file_format == "BMP" or file_format == "TIFF" and _is_big(picture)
+    if picture.exif and (has_no_tags or file_format == "JPEG" and len(picture.exif) > _LONGEST_EXIF):
         words.append("EXIF")
+    elif picture.exif and file_format == "TIFF" and tiff_exif.tags_for_tiff(picture.exif)[1]:
+        words.append("parts of EXIF (a maker's notes, or damaged)")
+    if picture.xmp and (has_no_tags or file_format == "JPEG" and not _holds_xmp(picture)):
+        words.append("XMP")
     if picture.dpi and file_format == "WebP":
         words.append("resolution (dpi)")
     if file_format != "PNG" and _is_not_srgb(picture.png_colour):
         words.append("colour space that PNG's chunks give")
     return words + list(picture.unkept)
+
+
+def _holds_xmp(picture: Picture) -> bool:
+    return _WRITES_XMP_TO_JPEG and len(picture.xmp) <= _LONGEST_EXIF
 
 
 def _is_not_srgb(png_colour: dict) -> bool:
@@ -114,13 +128,15 @@ def write_picture(path, picture: Picture, quality: int | None = None) -> None:
     check_writable(path, colour.shape[1], colour.shape[0])
     file_format = _format_of(path)
     if file_format in ("PNG", "TIFF"):
-        with replacing(path) as temporary, open(temporary, "wb") as file:
+        with replacing(path) as temporary, open(temporary, "w+b") as file:
             (_write_png if file_format == "PNG" else _write_tiff)(file, picture)
         return
     image = Image.fromarray(to_8_bits(colour[:, :, 0] if colour.shape[2] == 1 else colour))
     settings = {"icc_profile": picture.icc_profile} if _holds_profile(file_format, picture) else {}
     if picture.exif and "EXIF" not in lost(path, picture):
         settings["exif"] = b"Exif\0\0" + picture.exif
+    if picture.xmp and "XMP" not in lost(path, picture):
+        settings["xmp"] = picture.xmp
     if picture.dpi and file_format != "WebP":
         settings["dpi"] = picture.dpi
     if file_format == "JPEG":
@@ -211,6 +227,8 @@ def _write_png(file, picture: Picture) -> None:
         write_chunk(b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in picture.dpi), 1))  # a metre
     if picture.exif:
         write_chunk(b"eXIf", picture.exif)
+    if picture.xmp:
+        write_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + picture.xmp)
     compressor = zlib.compressobj()
     above = np.zeros((1, width * pixel_bytes), np.uint8)
     for block in _blocks(picture, ">"):
@@ -227,6 +245,12 @@ def _write_png(file, picture: Picture) -> None:
     write_chunk(b"IEND", b"")
 
 
+def _is_big(picture: Picture) -> bool:
+    """Whether as a TIFF it needs offsets of 64 bits."""
+    planes = picture.colour.shape[2] + (picture.alpha is not None)
+    return picture.colour[:, :, :1].nbytes * planes > _LARGEST_CLASSIC_TIFF
+
+
 def _write_tiff(file, picture: Picture) -> None:
     import tifffile  # scikit-image brings it; here, because it takes long to load and few write a TIFF
 
@@ -240,7 +264,7 @@ def _write_tiff(file, picture: Picture) -> None:
         shape=(height, width, planes) if planes > 1 else (height, width),
         dtype=picture.colour.dtype,
         byteorder="<",
-        bigtiff=height * width * planes * picture.colour.itemsize > _LARGEST_CLASSIC_TIFF,
+        bigtiff=_is_big(picture),
         rowsperstrip=min(height, rows_per_block(picture.colour)),
         photometric="minisblack" if planes < 3 else "rgb",
         planarconfig="contig" if planes > 1 else None,
@@ -251,6 +275,11 @@ def _write_tiff(file, picture: Picture) -> None:
         **({"resolution": picture.dpi, "resolutionunit": 2} if picture.dpi else {}),  # inch
         extratags=[(_PROFILE_TAG, _UNDEFINED_BYTES, len(profile), profile, True)] if profile else [],
     )
+    tags = tiff_exif.tags_for_tiff(picture.exif)[0]
+    if picture.xmp:
+        tags = {**tags, _XMP_TAG: (_BYTES, picture.xmp)}
+    if tags and not _is_big(picture):
+        tiff_exif.append(file, tags)
 
 
 def _differences(block: np.ndarray) -> np.ndarray:
