@@ -45,6 +45,8 @@ from infer import Upscaler, engines, flags, tiles
 from infer.blending import Source
 from infer.engines import programs
 from infer.engines.precision import choose_precision, cpu_bf16
+from infer.memory import working_memory
+from infer.network import Network
 
 CPU = "cpu"
 PYTORCH = "pytorch"
@@ -59,12 +61,29 @@ NOTES = """PyTorch's time: of the same precision. Peak MB: resident memory of a 
 its libraries included. Differs: at most, of values in [-1,1], on a detail.
 """
 PYTORCH_BYTES = 12000  # memory that PyTorch takes for an LR pixel, at most
+RESULT_BYTES = 3 * SCALE**2 * 4  # of the SR in float32, for an LR pixel
 
 
-def load_engine(engine: str, precision: str, program: str):
-    """One of the project's engines. program: the program's folder, or the weights for one that has no program."""
+def load_engine(engine: str, precision: str, program: str, reaches: dict):
+    """One of the project's engines, computing as `Upscaler` has it compute a picture that is one window.
+
+    program: the programs' folder, or the weights for one that has none. reaches: what `Network` takes.
+    """
     module = engines.module(engine)
-    return module.load(Source(program).generator() if module.PROGRAM is None else program, precision, CPU)
+    network = Network(
+        module, Source(program).generator() if module.PROGRAM is None else program, reaches, precision, CPU
+    )
+    _, piece = network.sizes(working_memory(CPU, 0))
+
+    def compute(lr):
+        count, _, height, width = lr.shape
+        windows = count * tiles.windows(height, width, (height, width), network.reach)
+        sr = np.empty((count, 3, SCALE * height, SCALE * width), "float32")
+        for i, in_picture, result in network.computed(lr, windows, piece):
+            sr[(i, slice(None), *in_picture)] = result
+        return sr
+
+    return compute
 
 
 def load_pytorch(precision: str, path: str):
@@ -99,8 +118,9 @@ def prepare(ways: list, weights: str, generator, folder: Path) -> dict:
         if engine == PYTORCH:
             loads[engine, precision] = partial(load_pytorch, precision, _pytorch_weights(generator, folder))
         else:
-            program = _program(engines.module(engine).PROGRAM, generator, folder) or weights
-            loads[engine, precision] = partial(load_engine, engine, precision, program)
+            program = _programs(engines.module(engine), generator, folder) or weights
+            reaches = {"reach": tiles.reach(generator), "upsampling_reach": tiles.upsampling_reach(generator)}
+            loads[engine, precision] = partial(load_engine, engine, precision, program, reaches)
     return loads
 
 
@@ -111,14 +131,14 @@ def _pytorch_weights(generator, folder: Path) -> str:
     return str(path)
 
 
-def _program(kind, generator, folder: Path) -> str:
-    """The folder of the program of `kind`, written if it is not there yet; "" where an engine has none."""
-    if kind is None:
+def _programs(module, generator, folder: Path) -> str:
+    """The folder of an engine's programs, written if they are not there yet; "" where it has none."""
+    if module.PROGRAM is None:
         return ""
-    target = folder / kind
+    target = folder / module.PROGRAM
     if not target.exists():
         target.mkdir()
-        programs.write(kind, generator, target)
+        programs.write(module.PROGRAM, generator, target, module.PARTS)
     return str(target)
 
 
@@ -202,7 +222,7 @@ def growth(way: tuple, weights: str, rgb: np.ndarray, reach: int, repeats: int, 
         seconds = rounds(calls, repeats, bar)
     rows = []
     for side, taken in seconds.items():
-        windows = tiles.windows(side, side, tile, reach)
+        windows = tiles.windows(side, side, (tile, tile), reach)
         computed = sum(tiles.pixels(*window) for window in windows)
         each, each_computed = (median(taken) / pixels * 1e9 for pixels in (side**2, computed))
         figures = (f"{median(taken):.4f}", f"{min(taken):.4f}", f"{each:.0f}", f"{each_computed:.0f}")
@@ -254,10 +274,7 @@ def photograph(arguments) -> tuple:
 
 def check_memory(ways: list, rgb: np.ndarray) -> None:
     """Raises InputError where all ways together, each keeping what it has taken, need more memory than is free."""
-    each = [
-        PYTORCH_BYTES if engine == PYTORCH else engines.module(engine).bytes_per_pixel(precision)
-        for engine, precision in ways
-    ]
+    each = [PYTORCH_BYTES if engine == PYTORCH else _bytes_per_pixel(engine, precision) for engine, precision in ways]
     height, width = rgb.shape[:2]
     needed, free = sum(each) * height * width, psutil.virtual_memory().available
     if needed > free:
@@ -266,6 +283,12 @@ def check_memory(ways: list, rgb: np.ndarray) -> None:
             f"{width}x{height} pixels: the engines together need {needed / 1e9:.0f} GB of memory, {free / 1e9:.0f} are "
             f"free; --crop {side} fits"
         )
+
+
+def _bytes_per_pixel(engine: str, precision: str) -> int:
+    """Memory for an LR pixel of a window and its result. What the upsampling takes is the same for each picture."""
+    module = engines.module(engine)
+    return module.bytes_per_pixel(precision)[module.PARTS[0]] + RESULT_BYTES
 
 
 def header(name: str, rgb: np.ndarray, repeats: int) -> str:

@@ -4,6 +4,7 @@ Zhang et al., "The unreasonable effectiveness of deep features as a perceptual m
 authors' package computes it: `lpips.LPIPS(net="alex")`, version 0.1. Lower is more alike; equal pictures have 0.
 """
 
+import threading
 import zipfile
 import zlib
 from pathlib import Path
@@ -46,7 +47,7 @@ class Lpips:
 
     weights: a file that `write` wrote, or {name of SHAPES: array}. Paddle computes it, on the device that is set,
     without gradients. The features of the last `hr` are kept: several results of one picture are measured one after the
-    other.
+    other, or in threads.
 
     Raises InputError, naming the file, for weights that are not there or damaged, and for a picture of under 31 pixels
     a side; ValueError for another type or different shapes.
@@ -57,17 +58,19 @@ class Lpips:
 
         arrays = weights if isinstance(weights, dict) else read(weights)
         self._tensors = {name: paddle.to_tensor(np.ascontiguousarray(arrays[name], "float32")) for name in SHAPES}
-        self._hr, self._hr_features = None, []
+        self._hr, self._hr_features, self._hr_lock = None, [], threading.Lock()
 
     def __call__(self, sr: np.ndarray, hr: np.ndarray) -> float:
         import paddle
 
         _check(sr, hr)
         with paddle.no_grad():
-            if self._hr is None or not np.array_equal(self._hr, hr):
-                self._hr, self._hr_features = hr.copy(), self._features(hr)
+            with self._hr_lock:
+                if self._hr is None or not np.array_equal(self._hr, hr):
+                    self._hr, self._hr_features = hr.copy(), self._features(hr)
+                hr_features = self._hr_features
             distance = 0.0
-            for i, (ours, theirs) in enumerate(zip(self._features(sr), self._hr_features)):
+            for i, (ours, theirs) in enumerate(zip(self._features(sr), hr_features)):
                 # The paper weighs the channels, adds them up and takes the mean over the pixels: here the mean is
                 # first.
                 differences = ((ours - theirs) ** 2).mean(axis=[0, 2, 3])

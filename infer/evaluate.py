@@ -27,6 +27,7 @@ import math
 import os
 import platform
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -110,32 +111,32 @@ def measure(pictures: list, methods: dict, ready=None, distance=None):
 
     pictures: what `pairs` gives. methods: {label: function from LR to SR, RGB uint8}. ready: {label: what `sr_files`
     gives}, results to be read, which took no seconds. distance: a `data.lpips.Lpips`, or None to leave LPIPS out.
+    The figures of a picture and the reading of the next share the cores, but while a method is timed they wait.
     measured: {"name": the file's, "width", "height": of HR as cut, "methods": {label: {key of COLUMNS: value}}}.
     """
     ready = ready or {}
-    _, first_lr = read_pair(*pictures[0])
-    for method in methods.values():
-        method(first_lr)
-    with tqdm(total=len(pictures) * (len(methods) + len(ready)), unit="picture") as bar:
-        for hr_path, lr_path in pictures:
-            hr, lr = read_pair(hr_path, lr_path)
+    count = len(pictures) * (len(methods) + len(ready))
+    with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=count, unit="picture") as bar:
+        following = pool.submit(read_pair, *pictures[0])
+        for method in methods.values():
+            method(following.result()[1])
+        for i, (hr_path, _) in enumerate(pictures):
+            hr, lr = following.result()
             height, width = hr.shape[:2]
-            srs, figures = {}, {}
-            for label, method in methods.items():
+            srs, timed = {}, {}
+            for label, method in methods.items():  # while they are timed, nothing else is computed
                 start = time.perf_counter()
-                sr = method(lr)
+                srs[label] = method(lr)
                 seconds = time.perf_counter() - start
-                srs[label] = sr
-                figures[label] = {
-                    **compared(sr, hr, distance),
-                    "seconds": seconds,
-                    "mp_per_s": height * width / 1e6 / seconds,
-                }
+                timed[label] = {"seconds": seconds, "mp_per_s": height * width / 1e6 / seconds}
                 bar.update()
             for label, files in ready.items():
                 srs[label] = read_sr(files[hr_path], hr)
-                figures[label] = compared(srs[label], hr, distance)
                 bar.update()
+            comparing = {label: pool.submit(compared, sr, hr, distance) for label, sr in srs.items()}
+            if i + 1 < len(pictures):
+                following = pool.submit(read_pair, *pictures[i + 1])
+            figures = {label: {**found.result(), **timed.get(label, {})} for label, found in comparing.items()}
             yield {"name": printable(hr_path), "width": width, "height": height, "methods": figures}, lr, hr, srs
 
 

@@ -102,12 +102,12 @@ def onnx_runtime(folder):
         raise InputError(
             f"an ONNX program is checked with onnxruntime: pip install -r requirements-export.txt ({error})"
         ) from None
-    program = str(Path(folder) / f"{programs.NAME}.onnx")
+    program = str(Path(folder) / f"{programs.WHOLE}.onnx")
     try:
         session = onnxruntime.InferenceSession(program, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own kinds, which have no common one
         raise InputError(f"onnxruntime {onnxruntime.__version__} cannot load what was written: {error}") from error
-    return lambda lr: session.run(None, {programs.INPUT: lr})[0]
+    return lambda lr: session.run(None, {programs.INPUTS[programs.WHOLE]: lr})[0]
 
 
 def largest_difference(compute, expected) -> float:
@@ -132,7 +132,7 @@ def write_program(generator, kind: str, folder) -> float:
         for path in files:
             os.replace(path, Path(folder) / path.name)
     if kind == "paddle":  # 2.6 and 3.x write programs of two names, and the weights beside them are now this one's
-        for name in {f"{programs.NAME}.pdmodel", f"{programs.NAME}.json"} - {path.name for path in files}:
+        for name in {f"{programs.WHOLE}.pdmodel", f"{programs.WHOLE}.json"} - {path.name for path in files}:
             with contextlib.suppress(FileNotFoundError):
                 (Path(folder) / name).unlink()
     return difference
@@ -142,11 +142,11 @@ def write_readme(folder, reach: int) -> None:
     """The README.md beside the programs, with a section for each kind that is in `folder`."""
     folder = Path(folder)
     text, use = [HEAD.format(reach=reach)], USE.format(tile=TILE, reach=reach)
-    if any(folder.glob(f"{programs.NAME}.pdiparams")):
+    if any(folder.glob(f"{programs.WHOLE}.pdiparams")):
         program, weights = programs.paddle_files(folder)
         text.append(README["paddle"].format(program=program.name, weights=weights.name, use=use))
-    if (folder / f"{programs.NAME}.onnx").is_file():
-        text.append(README["onnx"].format(program=f"{programs.NAME}.onnx", use=use))
+    if (folder / f"{programs.WHOLE}.onnx").is_file():
+        text.append(README["onnx"].format(program=f"{programs.WHOLE}.onnx", use=use))
     with replacing(folder / "README.md") as temporary:
         temporary.write_text("\n".join(text), encoding="utf-8")
 

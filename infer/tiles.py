@@ -3,6 +3,9 @@
 An SR pixel depends only on the LR pixels within the network's reach (half its receptive field). A window that holds a
 tile and `reach` more pixels on every side therefore gives the tile's pixels as the whole picture would. All windows of
 a picture have one size: at the picture's borders, where there is nothing to add, a window keeps more of its result.
+
+The reach is the trunk's, all but 2 pixels, but most of the memory is the upsampling's. So the trunk computes windows,
+which are large, and the upsampling what a window keeps in pieces, which are small, each with its own short reach.
 """
 
 import math
@@ -29,24 +32,37 @@ def reach(generator) -> int:
     Read off the network: it is run once, and each convolution is asked for its kernel and for how many times the LR
     side it works at. Every convolution is taken to lie on the one longest path from LR to SR, as they do here.
     """
+    trunk, upsampling = _convolutions(generator)
+    return _reach(trunk + upsampling)
+
+
+def upsampling_reach(generator) -> int:
+    """How many pixels away from its own, in the trunk's features, an SR pixel can depend on: 2 for the article's."""
+    return _reach(_convolutions(generator)[1])
+
+
+def _convolutions(generator) -> tuple:
+    """(kernel, times the LR side) of each convolution in the order of computation: the trunk's, the upsampling's."""
     import paddle
 
-    convolutions = []  # (kernel, scale) in the order of computation
+    found = []
     probe = paddle.zeros([1, 3, 4, 4])
 
     def note(layer, inputs, output):
-        convolutions.append((layer.weight.shape[2], output.shape[2] // probe.shape[2]))
+        found.append((layer.weight.shape[2], output.shape[2] // probe.shape[2]))
 
     hooks = [layer.register_forward_post_hook(note) for layer in generator.sublayers() if _is_convolution(layer)]
     was_training = generator.training
     generator.eval()  # a probe of zeros is not to move the statistics of batch norms
     with paddle.no_grad():
-        generator(probe)
+        features = generator.trunk(probe)
+        in_trunk = len(found)
+        generator.upsampling(features)
     if was_training:
         generator.train()
     for hook in hooks:
         hook.remove()
-    return _reach(convolutions)
+    return found[:in_trunk], found[in_trunk:]
 
 
 def _is_convolution(layer) -> bool:
@@ -73,21 +89,66 @@ def spans(length: int, tile: int, reach: int) -> list:
     return [Span(start, start + window, first, last) for start, first, last in zip(starts, edges[:-1], edges[1:])]
 
 
-def tile_for(height: int, width: int, reach: int, pixels: int) -> int:
-    """The side of the tiles, in LR pixels, whose windows have at most `pixels` (but tiles of 16 or more).
+def tile_for(height: int, width: int, reach: int, pixels: int) -> tuple:
+    """The tiles, (height, width) in LR pixels, whose windows have at most `pixels` each and together the fewest.
 
-    A picture that has no more itself is one tile.
+    A picture that has no more itself is one tile. Where `pixels` is too small for tiles of 16 a side, they have 16.
     """
-    if height * width <= pixels:
-        return max(height, width)
-    # Where the picture is narrower than a window, the window may be the longer along it.
-    window = max(math.isqrt(pixels), pixels // min(height, width))
-    return max(SMALLEST_TILE, window - 2 * reach)
+    best = None
+    for down in range(1, max(1, (height - 2 * reach) // SMALLEST_TILE) + 1):  # the number of windows
+        rows = _window(height, down, reach)
+        longest = pixels // rows
+        if longest >= width:
+            across = 1
+        elif longest - 2 * reach >= SMALLEST_TILE:
+            across = math.ceil((width - 2 * reach) / (longest - 2 * reach))
+        else:
+            continue
+        columns = _window(width, across, reach)
+        found = (down * rows * across * columns, down * across, rows, columns)
+        best = min(best or found, found)
+    if best is None:
+        return SMALLEST_TILE, SMALLEST_TILE
+    # Where one window takes a whole axis, its tile does too.
+    return tuple(
+        length if window == length else window - 2 * reach for window, length in zip(best[2:], (height, width))
+    )
 
 
-def windows(height: int, width: int, tile: int, reach: int) -> list:
-    """All windows of a picture: pairs of Spans (rows, columns), row by row."""
-    return [(rows, columns) for rows in spans(height, tile, reach) for columns in spans(width, tile, reach)]
+def _window(length: int, count: int, reach: int) -> int:
+    """The shortest windows of which `count` cover an axis of `length`: each shares 2·reach with the next."""
+    return math.ceil((length + 2 * reach * (count - 1)) / count)
+
+
+def windows(height: int, width: int, tile: tuple, reach: int) -> list:
+    """All windows of a picture whose tiles have (height, width): pairs of Spans (rows, columns), row by row."""
+    return [(rows, columns) for rows in spans(height, tile[0], reach) for columns in spans(width, tile[1], reach)]
+
+
+def pieces(rows: Span, columns: Span, side: int, reach: int) -> list:
+    """What a window keeps, cut into pieces of at most `side` a side: pairs of Spans, in the picture's pixels.
+
+    A piece's Spans have `reach` more on each side, less only at the picture's borders. All along an axis are equally
+    long, as an engine prepares itself for each size anew.
+    """
+    return [(down, across) for down in _pieces(rows, side, reach) for across in _pieces(columns, side, reach)]
+
+
+def _pieces(span: Span, side: int, reach: int) -> list:
+    start, stop = max(span.start, span.first - reach), min(span.stop, span.last + reach)
+    kept = span.last - span.first
+    tile = math.ceil(kept / math.ceil(kept / side))
+    length = min(stop - start, tile + 2 * reach)
+    found = []
+    for first in range(span.first, span.last, tile):
+        begin = min(max(start, first - reach), stop - length)
+        found.append(Span(begin, begin + length, first, min(first + tile, span.last)))
+    return found
+
+
+def inside(window: tuple, piece: tuple) -> tuple:
+    """The slices of a window that a piece of it takes, in LR pixels."""
+    return tuple(slice(part.start - whole.start, part.stop - whole.start) for whole, part in zip(window, piece))
 
 
 def taken(rows: Span, columns: Span) -> tuple:

@@ -13,6 +13,7 @@ from infer.blending import Source
 from infer.engines import cache, programs
 from infer.engines.precision import choose_precision
 from infer.memory import working_memory
+from infer.network import Network
 from infer.size import Size
 from models.weight_files.shipped import DEFAULT, weights_path
 
@@ -61,17 +62,15 @@ class Upscaler:
         self.tile = tile
         module = engines.module(self.engine)
         try:
-            program, self._reach = _program(source, module)
+            program, reaches = _program(source, module)
         except (cache.NotWrittenError, OSError) as error:
             print(
                 f"no room for the program of the engine {self.engine} ({error}): eager is used, slower", file=sys.stderr
             )
             self.engine, module = "eager", engines.module("eager")
             self.precision = choose_precision(precision, self.engine, self.device)
-            program, self._reach = _program(source, module)
-        compute = module.load(program, self.precision, self.device)
-        self._compute = _self_ensemble(compute) if self_ensemble else compute
-        self._bytes_per_pixel = module.bytes_per_pixel(self.precision)
+            program, reaches = _program(source, module)
+        self._network = Network(module, program, reaches, self.precision, self.device, self_ensemble)
 
     def __call__(self, rgb_uint8: np.ndarray, outscale: float = SCALE) -> np.ndarray:
         """RGB uint8 [h,w,3] to [4h,4w,3], 0..255; or to `outscale` times its sides, above 0 and up to 4, rounded.
@@ -102,62 +101,52 @@ class Upscaler:
         is_reduced = size != (SCALE * height, SCALE * width)
         if is_reduced:
             beside += size[0] * size[1] * planes * lr.itemsize  # both are there for a moment
-        pixels = working_memory(self.device, SCALE**2 * lr.nbytes + beside) // self._bytes_per_pixel
+        memory = working_memory(self.device, SCALE**2 * lr.nbytes + beside)
+        pixels, piece = self._network.sizes(memory)
         sr = np.empty((SCALE * height, SCALE * width, planes), lr.dtype)
-        tile = self.tile or tiles.tile_for(height, width, self._reach, pixels)
-        windows = tiles.windows(height, width, tile, self._reach)
+        tile = (self.tile, self.tile) if self.tile else tiles.tile_for(height, width, self._network.reach, pixels)
+        windows = tiles.windows(height, width, tile, self._network.reach)
         batch_pixels = min(pixels, BATCH_ON_CPU) if self.device == "cpu" else pixels
         at_once = max(1, batch_pixels // tiles.pixels(*windows[0]))
         for start in range(0, len(windows), at_once):
             batch = windows[start : start + at_once]
-            computed = self._compute(np.stack([_to_network(lr[tiles.taken(*window)]) for window in batch]))
-            for window, result in zip(batch, computed):
-                in_picture, in_window = tiles.kept(*window)
-                sr[in_picture] = _from_network(result[(slice(None), *in_window)], sr)
+            lrs = np.stack([_to_network(lr[tiles.taken(*window)]) for window in batch])
+            for _, in_picture, result in self._network.computed(lrs, batch, piece):
+                sr[in_picture] = _from_network(result, sr)
             progress(len(batch) / len(windows))
         return shrink(sr, *size).copy() if is_reduced else sr  # a copy: the view would hold all of the memory
 
 
 def _program(source: Source, module) -> tuple:
-    """The exported program's folder, or the generator where the engine takes that; and the reach in LR pixels.
+    """The folder of the exported programs, or the generator where the engine takes that; and `Network`'s reaches.
 
-    Raises cache.NotWrittenError or OSError where there is no room for a program.
+    Raises cache.NotWrittenError or OSError where there is no room for the programs.
     """
     if module.PROGRAM is None:
         generator = source.generator()
-        return generator, tiles.reach(generator)
+        return generator, _reaches(generator)
 
     def build(folder):
         generator = source.generator()
         try:
-            programs.write(module.PROGRAM, generator, folder)
-            compute = module.load(folder, "fp32", "cpu")
+            programs.write(module.PROGRAM, generator, folder, module.PARTS)
             lr = np.random.default_rng(0).uniform(-1, 1, CHECKED).astype("float32")
-            difference = np.abs(compute(lr) - engines.module("eager").load(generator, "fp32", "cpu")(lr)).max()
+            found = lr
+            for part in module.PARTS:
+                found = module.load(folder, "fp32", "cpu", part)(found)
+            difference = np.abs(found - engines.module("eager").load(generator, "fp32", "cpu")(lr)).max()
         except Exception as error:  # Paddle takes no notice of a full disk, and what it left fails in any way
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise cache.NotWrittenError(lines[-1]) from error
         if not difference <= TOLERANCE:
             raise cache.NotWrittenError(f"what was written computes otherwise, by {difference:.2g}")
-        return {"reach": tiles.reach(generator)}
+        return _reaches(generator)
 
-    folder, facts = cache.entry(f"{programs.version(module.PROGRAM)}-{source.key()}", build)
-    return folder, facts["reach"]
+    return cache.entry(f"{programs.version(module.PROGRAM)}-{source.key()}", build)
 
 
-def _self_ensemble(compute):
-    """The mean of `compute` over the 8 flips and quarter turns (Timofte et al., CVPR 2016, "enhanced prediction")."""
-
-    def mean(lr):
-        total = 0
-        for turns in range(4):
-            for flipped in (False, True):
-                turned = np.rot90(lr, turns, (2, 3))
-                sr = compute(np.ascontiguousarray(turned[..., ::-1] if flipped else turned))
-                total = total + np.rot90(sr[..., ::-1] if flipped else sr, -turns, (2, 3))
-        return total / 8
-
-    return mean
+def _reaches(generator) -> dict:
+    return {"reach": tiles.reach(generator), "upsampling_reach": tiles.upsampling_reach(generator)}
 
 
 def _to_network(lr: np.ndarray) -> np.ndarray:

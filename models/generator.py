@@ -58,9 +58,16 @@ class Generator(nn.Layer):
         self.out_conv = same_conv(features, 3, 1)
 
     def forward(self, lr: paddle.Tensor) -> paddle.Tensor:
+        return self.upsampling(self.trunk(lr))
+
+    def trunk(self, lr: paddle.Tensor) -> paddle.Tensor:
+        """What is computed at the LR side: [N,3,h,w] to [N,f,h,w]."""
         head = F.relu(self.head_bn(self.head_conv(lr)))
-        body = self.tail_bn(self.tail_conv(self.blocks(head)))
-        return F.tanh(self.out_conv(self.upsample(head + body)))
+        return head + self.tail_bn(self.tail_conv(self.blocks(head)))
+
+    def upsampling(self, features: paddle.Tensor) -> paddle.Tensor:
+        """The trunk's [N,f,h,w] to SR [N,3,4h,4w] in [-1,1]."""
+        return F.tanh(self.out_conv(self.upsample(features)))
 
 
 def initialize_icnr(generator: Generator) -> None:

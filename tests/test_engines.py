@@ -14,6 +14,8 @@ from infer.engines.precision import cpu_bf16
 from tests.helpers import generators, golden
 
 HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]
+SPLIT = [name for name in HERE if len(engines.module(name).PARTS) == 2]
+PARTS = (programs.TRUNK, programs.UPSAMPLING)
 GREY_LEVEL = 2 / 255
 
 
@@ -27,15 +29,15 @@ def load(network, tmp_path_factory):
     """Opens an engine in a precision; each program is written once, each engine opened once."""
     opened, folders = {}, {None: network}
 
-    def get(name, precision="fp32"):
+    def get(name, precision="fp32", part=programs.WHOLE):
         module = engines.module(name)
         if module.PROGRAM not in folders:
             folders[module.PROGRAM] = tmp_path_factory.mktemp(module.PROGRAM)
             write = {"paddle": programs.write_paddle, "onnx": programs.write_onnx}[module.PROGRAM]
-            write(network, folders[module.PROGRAM])
-        if (name, precision) not in opened:
-            opened[name, precision] = module.load(folders[module.PROGRAM], precision, "cpu")
-        return opened[name, precision]
+            write(network, folders[module.PROGRAM], (programs.WHOLE, *PARTS))
+        if (name, precision, part) not in opened:
+            opened[name, precision, part] = module.load(folders[module.PROGRAM], precision, "cpu", part)
+        return opened[name, precision, part]
 
     return get
 
@@ -93,6 +95,17 @@ def test_the_input_is_left_as_it_was(name, load):
 
 
 @pytest.mark.skipif(not cpu_bf16(), reason="this CPU has no bf16")
+@pytest.mark.parametrize("name", [name for name in SPLIT if name != "eager"])
+def test_both_parts_in_bf16(name, load):
+    trunk, upsampling = (load(name, "bf16", part) for part in PARTS)
+    lr = picture(2, 3, 17, 14)
+    features = trunk(lr)
+    for of in (features, np.array(features)):
+        difference = np.abs(upsampling(of[1:, :, 2:, :-3]) - load(name)(lr)[1:, :, 8:, :-12])[..., 8:, :-8]
+        assert 1e-4 < difference.mean() < GREY_LEVEL
+
+
+@pytest.mark.skipif(not cpu_bf16(), reason="this CPU has no bf16")
 @pytest.mark.parametrize("name", [name for name in HERE if name != "eager"])
 def test_bf16_is_close_to_fp32_and_really_bf16(name, load):
     """bf16 has 8 bits: of 64-channel sums differences of 1e-3 remain, of fp32's 24 bits 1e-6."""
@@ -102,13 +115,48 @@ def test_bf16_is_close_to_fp32_and_really_bf16(name, load):
         assert 1e-4 < difference.mean() < GREY_LEVEL, size
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPLIT)
+def test_both_parts_one_after_the_other_equal_the_recording(name, load, recorded):
+    trunk, upsampling = (load(name, part=part) for part in PARTS)
+    sr = upsampling(trunk(golden.nchw(golden.picture("lr", (2, 24, 32, 3)))))
+    assert type(sr) is np.ndarray and sr.dtype == np.float32
+    np.testing.assert_allclose(sr, recorded["g_eval"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPLIT)
+def test_features_are_sliced_and_upsampled_in_any_order(name, load, network):
+    """Of two pictures, whatever was upsampled before; as the engine's own arrays and as NumPy's."""
+    trunk, upsampling = (load(name, part=part) for part in PARTS)
+    lr = picture(2, 3, 19, 23)
+    expected = directly(network, lr)
+    features = trunk(lr)
+    for of in (features, np.array(features)):
+        for i, rows, columns in ((1, (0, 9), (4, 23)), (0, (5, 19), (0, 12)), (1, (0, 19), (0, 23))):
+            sr = upsampling(of[i : i + 1, :, slice(*rows), slice(*columns)])
+            inner = tuple(  # all but 2 pixels where it is cut
+                slice(4 * (first and first + 2), 4 * (last if last == length else last - 2))
+                for (first, last), length in ((rows, 19), (columns, 23))
+            )
+            offset = tuple(
+                slice(axis.start - 4 * cut[0], axis.stop - 4 * cut[0]) for axis, cut in zip(inner, (rows, columns))
+            )
+            np.testing.assert_allclose(
+                sr[(0, slice(None), *offset)], expected[(i, slice(None), *inner)], rtol=0, atol=1e-4
+            )
+
+
 @pytest.mark.parametrize("name", engines.ENGINES)
 def test_an_engine_says_what_memory_it_takes(name):
-    """At least the maps that have to be there at once: 64 channels and the 256 before the second shuffle at 4 times
-    the pixels, in 2 bytes."""
+    """At least the maps that have to be there at once, in 2 bytes: two of 64 channels in a block beside the one that
+    is added, and the 256 channels before the second shuffle at 4 times the pixels."""
+    least = {programs.TRUNK: 2 * 3 * 64, programs.UPSAMPLING: 2 * 4 * 256, programs.WHOLE: 2 * 4 * 256}
     module = engines.module(name)
     for precision in ("fp32", "bf16"):
-        assert module.bytes_per_pixel(precision) >= 2 * 4 * 256
+        taken = module.bytes_per_pixel(precision)
+        assert tuple(taken) == module.PARTS
+        assert all(taken[part] >= least[part] for part in taken)
 
 
 # ----------------------------------------------------------------------------------------------------------- choice

@@ -132,6 +132,32 @@ class TestMeasure:
             assert 0.05 <= figures["seconds"] < 0.5
             assert figures["mp_per_s"] == pytest.approx(result["width"] * 40 / 1e6 / figures["seconds"])
 
+    def test_nothing_is_read_or_compared_while_a_method_is_timed(self, hr_folder, monkeypatch):
+        active, seen = [], []
+
+        def slowly(function):
+            def call(*arguments):
+                active.append(function)
+                time.sleep(0.02)
+                result = function(*arguments)
+                active.remove(function)
+                return result
+
+            return call
+
+        for name in ("compared", "read_pair"):
+            monkeypatch.setattr(evaluate, name, slowly(getattr(evaluate, name)))
+        results = measured(hr_folder, {"x": lambda lr: seen.append(list(active)) or nearest(lr), "y": enlarge})
+        assert seen == [[]] * (1 + len(NAMES))
+        assert [result["name"] for result, *_ in results] == NAMES
+
+    def test_a_picture_that_cannot_be_read_ends_it_after_those_before(self, hr_folder):
+        measuring = evaluate.measure(pairs(hr_folder), {"x": nearest})
+        (hr_folder / NAMES[1]).write_bytes(b"no longer a picture")
+        assert next(measuring)[0]["name"] == NAMES[0]
+        with pytest.raises(InputError, match=NAMES[1]):
+            next(measuring)
+
     def test_ready_made_pictures_have_the_figures_of_their_pixels_and_no_seconds(self, hr_folder, tmp_path):
         folder = tmp_path / "theirs"
         folder.mkdir()

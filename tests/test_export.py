@@ -213,7 +213,7 @@ def test_a_program_that_differs_is_not_kept(weights_file, tmp_path, command, mon
     """As an exporter with a defect would write it; what was there before stays as it was."""
     write_paddle = programs.write_paddle
     monkeypatch.setattr(
-        programs, "write_paddle", lambda generator, folder: write_paddle(generators.recorded(seed=1), folder)
+        programs, "write_paddle", lambda generator, folder, parts: write_paddle(generators.recorded(seed=1), folder)
     )
     (tmp_path / "generator.pdiparams").write_bytes(b"an earlier one")
     (tmp_path / "README.md").write_bytes(b"mine")
@@ -227,7 +227,9 @@ def test_a_program_that_differs_is_not_kept(weights_file, tmp_path, command, mon
 @needs_onnx
 def test_an_onnx_program_that_onnxruntime_refuses_is_not_kept(weights_file, tmp_path, command, monkeypatch):
     monkeypatch.setattr(
-        programs, "write_onnx", lambda generator, folder: (Path(folder) / "generator.onnx").write_bytes(b"not ONNX")
+        programs,
+        "write_onnx",
+        lambda generator, folder, parts: (Path(folder) / "generator.onnx").write_bytes(b"not ONNX"),
     )
     result = command("--weights", weights_file, "--to", tmp_path / "out", "--format", "onnx")
     assert files(tmp_path) == []

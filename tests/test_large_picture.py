@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import large_picture
@@ -22,6 +23,18 @@ def test_it_prints_a_line_for_each_format(weights_file):
     )
     assert result.returncode == 0, result.stderr
     assert len(re.findall(r"^24×16 \.(?:png|jpg): \d+\.\d s, peak memory \d\d+ MB$", result.stdout, re.MULTILINE)) == 2
+    assert re.search(r"an LR pixel: \d+\.\d\d µs, \d+\.\d{3} times one of 480×320 \(\d+\.\d\d µs\)$", result.stdout)
+
+
+def test_what_a_pixel_costs_is_the_time_by_the_pixels(monkeypatch):
+    """On a clock that goes on by 9 for a pixel of the large picture, and by 2, once by 3, for one of the small."""
+    now, each = [0], iter((5, 2, 2, 3, 9, 2, 2, 2))  # the first to warm up
+
+    def upscale(rgb):
+        now[0] += next(each) * rgb.shape[0] * rgb.shape[1]
+
+    monkeypatch.setattr(large_picture.time, "perf_counter", lambda: now[0])
+    assert large_picture.pixel_costs(upscale, np.zeros((10, 20, 3)), np.zeros((3, 4, 3))) == (9, 2)
 
 
 @linux

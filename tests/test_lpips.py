@@ -1,5 +1,6 @@
 """LPIPS: the authors' own figures of their example pictures, and the formula once more by SciPy."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -83,6 +84,15 @@ def test_every_result_is_measured_against_its_own_picture(distance, arrays):
     hr[:] = second
     found.append(distance(sr, hr))
     assert found == wanted and wanted[0] != wanted[1]
+
+
+def test_threads_get_the_figures_of_their_own_pictures(distance, arrays):
+    originals = [matlab.noise(40 + i, 50) for i in range(2)]
+    jobs = [(cv2.GaussianBlur(hr, (0, 0), 1.0 + i), hr) for i in range(6) for hr in originals]
+    wanted = [Lpips(arrays)(*job) for job in jobs]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda job: distance(*job), jobs))
+    assert found == pytest.approx(wanted, rel=1e-6)
 
 
 def test_what_it_cannot_measure_is_refused(distance):

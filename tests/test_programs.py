@@ -47,7 +47,7 @@ def paddle_folder(written_from, tmp_path_factory):
 
 
 def paddle_program(folder):
-    program = paddle.jit.load(str(folder / programs.NAME))
+    program = paddle.jit.load(str(folder / programs.WHOLE))
     program.eval()
     return lambda lr: program(paddle.to_tensor(lr)).numpy()
 
@@ -66,7 +66,7 @@ def test_the_paddle_program_equals_the_recording(paddle_folder, recorded):
 def test_the_paddle_programs_files(paddle_folder):
     program, weights = programs.paddle_files(paddle_folder)
     assert program.parent == weights.parent == paddle_folder
-    assert program.suffix in (".pdmodel", ".json") and weights.name == f"{programs.NAME}.pdiparams"
+    assert program.suffix in (".pdmodel", ".json") and weights.name == f"{programs.WHOLE}.pdiparams"
     # What is folded in is left out: 34 convolutions of 3×3 before upsampling, two of 256 channels, one 1×1, biases.
     numbers = (3 * 9 + 1) * 64 + 33 * (64 * 9 + 1) * 64 + 2 * (64 * 9 + 1) * 256 + (256 + 1) * 12
     assert 4 * numbers <= weights.stat().st_size < 4 * numbers * 1.01
@@ -81,16 +81,16 @@ def test_writing_leaves_the_generator_as_it_was(paddle_folder, written_from):
 
 @pytest.mark.parametrize("ending", [".pdmodel", ".json"])
 def test_both_paddles_programs_are_found(tmp_path, ending):
-    for name in (f"{programs.NAME}{ending}", f"{programs.NAME}.pdiparams", f"{programs.NAME}.onnx", "other.pdmodel"):
+    for name in (f"{programs.WHOLE}{ending}", f"{programs.WHOLE}.pdiparams", f"{programs.WHOLE}.onnx", "other.pdmodel"):
         (tmp_path / name).write_bytes(b"")
     assert programs.paddle_files(tmp_path) == (
-        tmp_path / f"{programs.NAME}{ending}",
-        tmp_path / f"{programs.NAME}.pdiparams",
+        tmp_path / f"{programs.WHOLE}{ending}",
+        tmp_path / f"{programs.WHOLE}.pdiparams",
     )
 
 
 def test_a_folder_without_a_program_is_named(tmp_path):
-    (tmp_path / f"{programs.NAME}.pdiparams").write_bytes(b"")
+    (tmp_path / f"{programs.WHOLE}.pdiparams").write_bytes(b"")
     with pytest.raises(InputError, match=re.escape(str(tmp_path))):
         programs.paddle_files(tmp_path)
 
@@ -146,7 +146,7 @@ def test_the_onnx_program_is_valid_with_free_axes_and_one_named_input(onnx_file)
 def test_onnx_is_written_without_a_word(tmp_path, capfd):
     programs.write_onnx(generators.recorded(), tmp_path)
     assert capfd.readouterr() == ("", "")
-    assert [path.name for path in tmp_path.iterdir()] == [f"{programs.NAME}.onnx"]
+    assert [path.name for path in tmp_path.iterdir()] == [f"{programs.WHOLE}.onnx"]
 
 
 @pytest.mark.slow

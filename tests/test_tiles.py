@@ -88,6 +88,12 @@ def test_reach_of_networks_with_known_answers(convolutions, expected):
     assert tiles._reach(convolutions) == expected == dependencies(convolutions)
 
 
+def test_the_upsamplings_reach():
+    """A convolution at the LR side and one at twice that; the last is 1×1. By brute force as well."""
+    convolutions = [(3, 1), (3, 2), (1, 4)]
+    assert tiles.upsampling_reach(generators.recorded()) == 2 == dependencies(convolutions)
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_asking_for_the_reach_leaves_the_network_as_it_was(training):
     network = generators.recorded()
@@ -143,13 +149,44 @@ def test_windows_cover_a_picture_once(height, width):
     lr = np.arange(height * width).reshape(height, width)
     for tile, reach in itertools.product((1, 4, 9, 50), (0, 3)):
         sr = np.full((SCALE * height, SCALE * width), -1)
-        for window in tiles.windows(height, width, tile, reach):
+        for window in tiles.windows(height, width, (tile, tile), reach):
             part = lr[tiles.taken(*window)]
             assert part.size == tiles.pixels(*window)
             in_picture, in_window = tiles.kept(*window)
             assert (sr[in_picture] == -1).all()
             sr[in_picture] = part.repeat(SCALE, 0).repeat(SCALE, 1)[in_window]
         np.testing.assert_array_equal(sr, lr.repeat(SCALE, 0).repeat(SCALE, 1))
+
+
+# ----------------------------------------------------------------------------------------------------------- pieces
+
+
+@pytest.mark.parametrize("height, width, tile", [(1, 1, 5), (40, 3, 9), (30, 47, 10), (64, 64, 64)])
+@pytest.mark.parametrize("side", [1, 4, 7, 100])
+@pytest.mark.parametrize("reach", [0, 1, 2])
+def test_pieces_cover_what_a_window_keeps_once_with_reach_to_spare(height, width, tile, side, reach):
+    kept_by = np.zeros((height, width), int)
+    for window in tiles.windows(height, width, (tile, tile), 5):
+        found = tiles.pieces(*window, side, reach)
+        for piece in found:
+            for whole, part, length in zip(window, piece, (height, width)):
+                assert whole.first <= part.first < part.last <= whole.last and part.last - part.first <= side
+                assert whole.start <= part.start and part.stop <= whole.stop
+                assert part.start <= max(0, part.first - reach) and min(length, part.last + reach) <= part.stop
+            rows, columns = (slice(part.first, part.last) for part in piece)
+            kept_by[rows, columns] += 1
+        for axis in range(2):
+            assert len({piece[axis].stop - piece[axis].start for piece in found}) == 1, "one size for the engine"
+    assert (kept_by == 1).all()
+
+
+def test_what_a_piece_takes_of_a_window():
+    picture = np.arange(30 * 40).reshape(30, 40)
+    for window in tiles.windows(30, 40, (10, 10), 3):
+        for piece in tiles.pieces(*window, 4, 2):
+            np.testing.assert_array_equal(
+                picture[tiles.taken(*window)][tiles.inside(window, piece)], picture[tiles.taken(*piece)]
+            )
 
 
 # --------------------------------------------------------------------------------------------------------- tile_for
@@ -164,15 +201,37 @@ def window_pixels(height, width, tile):
     return found.pop()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("pixels", [0, 1, 5000, SMALLEST_WINDOW**2, 20_000, 160_000, 300_000])
+@pytest.mark.parametrize("pixels", [0, 1, 5000, SMALLEST_WINDOW**2, 20_000, 160_000, 1_100_000])
 def test_windows_of_the_tile_chosen_have_no_more_pixels_than_given(pixels):
     for height, width in itertools.product(SIDES, SIDES):
         tile = tiles.tile_for(height, width, REACH, pixels)
-        if height * width > pixels:
-            assert tile >= 16
-            assert tile == 16 or window_pixels(height, width, tile) <= pixels, (height, width, tile)
-            assert window_pixels(height, width, tile + 1) > pixels, f"{tile} is smaller than need be"
+        assert tile == (16, 16) or window_pixels(height, width, tile) <= pixels, (height, width, tile)
+        assert pixels < SMALLEST_WINDOW**2 or window_pixels(height, width, tile) <= pixels
+
+
+def computed(height, width, tile, reach):
+    """How many pixels all windows have together; those of one axis do not depend on the other."""
+    rows, columns = (
+        sum(span.stop - span.start for span in tiles.spans(*axis, reach)) for axis in zip((height, width), tile)
+    )
+    return rows * columns
+
+
+@pytest.mark.parametrize("height, width", [(60, 60), (31, 90), (90, 31), (7, 120)])
+@pytest.mark.parametrize("pixels", [900, 1500, 2600, 5000])
+def test_no_other_tiles_compute_fewer_pixels(height, width, pixels):
+    """Of all that there are, with a reach of 3."""
+    best = min(
+        computed(height, width, tile, 3)
+        for tile in itertools.product(range(16, height + 16), range(16, width + 16))
+        if tiles.pixels(*tiles.windows(height, width, tile, 3)[0]) <= pixels
+    )
+    assert computed(height, width, tiles.tile_for(height, width, 3, pixels), 3) <= best
+
+
+def test_a_large_picture_computes_little_twice():
+    """4000×3000, a million pixels at once: of what the trunk computes an eighth is overlap."""
+    assert computed(3000, 4000, tiles.tile_for(3000, 4000, REACH, 1_000_000), REACH) <= 1.125 * 3000 * 4000
 
 
 def test_a_picture_that_fits_is_one_window():
@@ -183,7 +242,8 @@ def test_a_picture_that_fits_is_one_window():
 
 def test_a_long_narrow_picture_has_windows_as_long_as_the_pixels_allow():
     """10 pixels high: windows of 10×2000, not of 141×141; so there are 52 of them for 100 000 columns, not 1449."""
-    tile = tiles.tile_for(10, 100_000, REACH, 20_000)
-    assert tile == 2000 - 2 * REACH
-    assert tiles.tile_for(100_000, 10, REACH, 20_000) == tile
-    assert len(tiles.windows(10, 100_000, tile, REACH)) == 52
+    for turned in (False, True):
+        height, width = (100_000, 10) if turned else (10, 100_000)
+        windows = tiles.windows(height, width, tiles.tile_for(height, width, REACH, 20_000), REACH)
+        assert len(windows) == 52
+        assert tiles.pixels(*windows[0]) <= 20_000

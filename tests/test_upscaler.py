@@ -46,7 +46,7 @@ def network():
 
 @pytest.fixture
 def computed(monkeypatch):
-    """The shapes [N,3,h,w] that engines are asked to compute, in upscalers made after this; not to check a program."""
+    """The shapes of LR [N,3,h,w] that engines are asked to compute in upscalers made after this, checks left out."""
     shapes = []
 
     def note(shape):
@@ -58,7 +58,7 @@ def computed(monkeypatch):
 
         def load(*arguments, _load=module.load):
             compute = _load(*arguments)
-            return lambda lr: note(lr.shape) or compute(lr)
+            return (lambda lr: note(lr.shape) or compute(lr)) if arguments[-1] != programs.UPSAMPLING else compute
 
         monkeypatch.setattr(module, "load", load)
     return shapes
@@ -151,15 +151,18 @@ def test_one_tile_at_a_time_gives_the_same(weights_file, network, computed, monk
 
 @pytest.fixture
 def repeating(weights_file, monkeypatch):
-    """Makes upscalers whose network repeats every pixel 4×4, in the memory given; `repeating.shapes`: the batches."""
+    """Makes upscalers whose network repeats every pixel 4×4, in the memory given; `repeating.shapes`: the trunk's
+    batches, `repeating.pieces`: the upsampling's. The trunk leaves the picture as it is."""
 
-    def load(*_):
-        return lambda lr: make.shapes.append(lr.shape) or make.contrast * lr.repeat(4, 2).repeat(4, 3)
+    def load(generator, precision, device, part):
+        if part == programs.TRUNK:
+            return lambda lr: make.shapes.append(lr.shape) or lr
+        return lambda lr: make.pieces.append(lr.shape) or make.contrast * lr.repeat(4, 2).repeat(4, 3)
 
     def make(pixels, contrast=1, **settings):
-        """pixels: of LR, that the memory is enough for."""
-        make.shapes, make.contrast = [], contrast
-        memory = pixels * engines.module("eager").bytes_per_pixel("fp32")
+        """pixels: of LR, that the trunk's share of the memory is enough for."""
+        make.shapes, make.pieces, make.contrast = [], [], contrast
+        memory = -(-5 * pixels * engines.module("eager").bytes_per_pixel("fp32")[programs.TRUNK] // 4)  # 4/5 of it
         monkeypatch.setattr(upscaler, "working_memory", lambda *_: memory)
         return Upscaler(weights_file, engine="eager", **settings)
 
@@ -199,6 +202,37 @@ def test_the_tile_is_chosen_so_that_the_memory_suffices(repeating, height, width
     smallest = min(height, 16 + 2 * REACH) * min(width, 16 + 2 * REACH)
     assert max(n * h * w for n, _, h, w in repeating.shapes) <= max(pixels, smallest)
     assert (len(repeating.shapes) == 1) == (height * width <= pixels)
+
+
+def test_the_upsampling_computes_small_pieces_of_what_a_window_keeps(repeating):
+    """A trunk has 4/5 of the memory and takes a quarter of what the upsampling does, so a piece has a 16th."""
+    bytes_per_pixel = engines.module("eager").bytes_per_pixel("fp32")
+    assert bytes_per_pixel[programs.UPSAMPLING] == 4 * bytes_per_pixel[programs.TRUNK]
+    lr, most = noise(200, 300), 60**2
+    np.testing.assert_array_equal(repeating(16 * most)(lr), lr.repeat(4, 0).repeat(4, 1))
+    assert len(repeating.shapes) == 2
+    assert max(n * h * w for n, _, h, w in repeating.pieces) <= most
+    assert len(repeating.pieces) <= 2 * 4 * 4
+    computed = sum(n * h * w for n, _, h, w in repeating.pieces)
+    assert computed < 1.25 * 200 * 300, "hardly more than the picture has"
+
+
+def test_pieces_are_no_smaller_than_16_pixels(repeating):
+    lr = noise(40, 50)
+    np.testing.assert_array_equal(repeating(0, tile=60)(lr), lr.repeat(4, 0).repeat(4, 1))
+    assert len(repeating.shapes) == 1 and len(repeating.pieces) == 3 * 4  # 40/16, 50/16
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", HERE)
+def test_pieces_of_every_engine_equal_the_network_run_as_a_whole(weights_file, network, engine, monkeypatch):
+    monkeypatch.setattr(upscaler, "working_memory", lambda *_: 0)
+    lr = noise(20, 35)
+    expected = directly(network, lr)
+    assert_levels(Upscaler(weights_file, engine=engine, precision="fp32", tile=100)(lr), expected, ROUNDED)
+    monkeypatch.setattr(tiles, "upsampling_reach", lambda generator: 1)
+    if engine == "eager":  # which keeps no program, and so no reach
+        assert np.abs(Upscaler(weights_file, engine=engine, tile=100)(lr) - expected).max() > 1, "a pixel less shows"
 
 
 def test_progress_adds_up_to_1(repeating):
@@ -397,6 +431,17 @@ def test_with_self_ensemble_a_turned_picture_gives_the_turned_result_and_without
     for how in TURNS[1:]:
         assert_levels(with_ensemble(turn(lr, *how)), turn(with_ensemble(lr), *how), 1)
         assert np.abs(without(turn(lr, *how)).astype(int) - turn(without(lr), *how)).max() > 5
+
+
+@pytest.mark.skipif(not cpu_bf16(), reason="this CPU has no bf16")
+@pytest.mark.parametrize("engine", [name for name in HERE if name != "eager"])
+def test_the_self_ensemble_in_bf16(weights_file, engine):
+    lr = noise(5, 8)
+    exact, found = (
+        Upscaler(weights_file, engine=engine, precision=precision, self_ensemble=True)(lr).astype(int)
+        for precision in ("fp32", "bf16")
+    )
+    assert np.abs(found - exact).mean() < 1
 
 
 @pytest.mark.slow

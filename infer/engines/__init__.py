@@ -1,10 +1,17 @@
 """The engines that compute a generator, each a module with the same few names:
 
 missing(device) -> str               why it cannot run here, or "" where it can
-PROGRAM                              the program it runs: "paddle", "onnx" or None
-load(program, precision, device)     the one call: a function from LR float32 [N,3,h,w] in [-1,1] to
-                                     SR float32 [N,3,4h,4w]; program: its folder, or the generator where it is None
-bytes_per_pixel(precision) -> int    the memory that it takes for an LR pixel (`benchmarks/upscale.py`)
+PROGRAM                              the kind of the programs it runs: "paddle", "onnx" or None
+PARTS                                what it computes one after the other: (TRUNK, UPSAMPLING), or (WHOLE,)
+load(program, precision, device, part=WHOLE)
+                                     the one call: a function, for
+                                       WHOLE       from LR float32 [N,3,h,w] in [-1,1] to SR float32 [N,3,4h,4w]
+                                       TRUNK       from LR to features [N,f,h,w], an array that can be sliced as
+                                                   NumPy's or made one; what its bits mean is the engine's own affair,
+                                                   and it is there until the next call
+                                       UPSAMPLING  from features to SR
+                                     program: the folder of the programs, or the generator where PROGRAM is None
+bytes_per_pixel(precision) -> dict   {part: the memory that it takes for an LR pixel} for its PARTS
 """
 
 from importlib import import_module

@@ -2,27 +2,31 @@
 
 import contextlib
 
-PROGRAM = None
+from infer.engines.programs import TRUNK, UPSAMPLING, WHOLE
+
+PROGRAM, PARTS = None, (TRUNK, UPSAMPLING)
 
 
 def missing(device: str) -> str:
     return ""
 
 
-def bytes_per_pixel(precision: str) -> int:
-    return 16000
+def bytes_per_pixel(precision: str) -> dict:
+    return {TRUNK: 4000, UPSAMPLING: 16000}
 
 
-def load(generator, precision: str, device: str):
+def load(generator, precision: str, device: str, part: str = WHOLE):
     import paddle
 
     paddle.set_device(device)
     generator.to(device)  # it was made where Paddle computes by itself
     dtype = {"fp32": None, "bf16": "bfloat16", "fp16": "float16"}[precision]
+    network = {WHOLE: generator, TRUNK: generator.trunk, UPSAMPLING: generator.upsampling}[part]
 
-    def compute(lr):
+    def compute(array):
         mixed = paddle.amp.auto_cast(dtype=dtype, level="O1") if dtype else contextlib.nullcontext()
         with paddle.no_grad(), mixed:
-            return generator(paddle.to_tensor(lr)).astype("float32").numpy()
+            result = network(paddle.to_tensor(array)).astype("float32")
+        return result if part == TRUNK else result.numpy()
 
     return compute

@@ -14,7 +14,21 @@ from models.layers import same_conv
 
 
 class FoldedGenerator(nn.Layer):
-    """What `generator` computes in eval mode: LR [N,3,h,w] in [-1,1] to SR [N,3,4h,4w] in [-1,1]."""
+    """What `generator` computes in eval mode: LR [N,3,h,w] in [-1,1] to SR [N,3,4h,4w] in [-1,1].
+
+    Its two parts, `trunk` and `upsampling`, are layers of their own.
+    """
+
+    def __init__(self, generator):
+        super().__init__()
+        self.trunk, self.upsampling = FoldedTrunk(generator), FoldedUpsampling(generator)
+
+    def forward(self, lr):
+        return self.upsampling(self.trunk(lr))
+
+
+class FoldedTrunk(nn.Layer):
+    """What `generator.trunk` computes in eval mode: LR [N,3,h,w] in [-1,1] to features [N,f,h,w]."""
 
     def __init__(self, generator):
         super().__init__()
@@ -26,17 +40,27 @@ class FoldedGenerator(nn.Layer):
             ]
         )
         self.tail = _with_batch_norm(generator.tail_conv, generator.tail_bn)
-        self.upsample1, self.upsample2 = (
-            _convolution(block.conv.weight.numpy(), block.conv.bias.numpy()) for block in generator.upsample
-        )
-        self.out = _before_shuffle(generator.out_conv)
 
     def forward(self, lr):
         head = F.relu(self.head(lr))
         body = head
         for conv1, conv2 in self.blocks:
             body = body + conv2(F.relu(conv1(body)))
-        twice = F.relu(F.pixel_shuffle(self.upsample1(head + self.tail(body)), 2))
+        return head + self.tail(body)
+
+
+class FoldedUpsampling(nn.Layer):
+    """What `generator.upsampling` computes: features [N,f,h,w] to SR [N,3,4h,4w] in [-1,1]."""
+
+    def __init__(self, generator):
+        super().__init__()
+        self.upsample1, self.upsample2 = (
+            _convolution(block.conv.weight.numpy(), block.conv.bias.numpy()) for block in generator.upsample
+        )
+        self.out = _before_shuffle(generator.out_conv)
+
+    def forward(self, features):
+        twice = F.relu(F.pixel_shuffle(self.upsample1(features), 2))
         return F.tanh(F.pixel_shuffle(self.out(F.relu(self.upsample2(twice))), 2))
 
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from infer.engines.programs import NAME, onnx_missing
+import numpy as np
 
-PROGRAM = "onnx"
+from infer.engines.programs import TRUNK, UPSAMPLING, WHOLE, onnx_missing
+
+PROGRAM, PARTS = "onnx", (TRUNK, UPSAMPLING)
 
 
 def missing(device: str) -> str:
@@ -17,11 +19,11 @@ def missing(device: str) -> str:
     return onnx_missing()
 
 
-def bytes_per_pixel(precision: str) -> int:
-    return {"fp32": 6200, "bf16": 3500}[precision]
+def bytes_per_pixel(precision: str) -> dict:
+    return {"fp32": {TRUNK: 1150, UPSAMPLING: 6200}, "bf16": {TRUNK: 600, UPSAMPLING: 3500}}[precision]
 
 
-def load(program, precision: str, device: str):
+def load(program, precision: str, device: str, part: str = WHOLE):
     import openvino
 
     settings = {
@@ -30,10 +32,33 @@ def load(program, precision: str, device: str):
         "CPU_RUNTIME_CACHE_CAPACITY": "100",
         "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
     }
-    compiled = openvino.Core().compile_model(str(Path(program) / f"{NAME}.onnx"), "CPU", settings)
+    core = openvino.Core()
+    network = core.read_model(str(Path(program) / f"{part}.onnx"))
+    bf16 = precision == "bf16"
+    if bf16 and part != WHOLE:
+        _pass_on_bf16(network, part)
+    compiled = core.compile_model(network, "CPU", settings)
     request = compiled.create_infer_request()
 
-    def compute(lr):
-        return request.infer({0: lr})[0]
+    def compute(array):
+        # Neither the input nor the features, which take much memory, are copied.
+        array = np.ascontiguousarray(array)
+        if bf16 and part == UPSAMPLING:
+            array = openvino.Tensor(array, list(array.shape), openvino.Type.bf16)
+        return request.infer({0: array}, share_inputs=True, share_outputs=part == TRUNK)[0]
 
     return compute
+
+
+def _pass_on_bf16(network, part: str) -> None:
+    """Have the features between the two parts in bf16, as they are computed: to convert them takes a twentieth more.
+
+    NumPy has no bf16: the array of features says float16, but its bits are bf16's.
+    """
+    import openvino
+    from openvino.preprocess import PrePostProcessor
+
+    change = PrePostProcessor(network)
+    features = change.output() if part == TRUNK else change.input()
+    features.tensor().set_element_type(openvino.Type.bf16)
+    change.build()

@@ -1,4 +1,8 @@
-"""Programs: the generator as files that run without this project's code, for Paddle Inference or as ONNX."""
+"""Programs: the generator, or a part of it, as files that run without this project's code (Paddle Inference, ONNX).
+
+The two parts are for large pictures (see `infer/tiles.py`): the trunk reaches far and needs little memory for a pixel,
+the upsampling needs most of the memory and reaches 2 pixels.
+"""
 
 import contextlib
 import os
@@ -10,9 +14,9 @@ from pathlib import Path
 from common.errors import InputError
 from infer.engines.native_output import native_output
 
-NAME = "generator"  # of the files: generator.pdmodel and generator.pdiparams, or generator.onnx
-INPUT = "lr"
-VERSION = 1  # counted up when what is written changes, so that programs kept from before are written anew
+WHOLE, TRUNK, UPSAMPLING = "generator", "trunk", "upsampling"  # of the files: generator.pdmodel, .pdiparams, .onnx
+INPUTS = {WHOLE: "lr", TRUNK: "lr", UPSAMPLING: "features"}
+VERSION = 2  # counted up when what is written changes, so that programs kept from before are written anew
 ONNX_OPSET = 11  # the first with ONNX's own pixel shuffle (DepthToSpace in Paddle's channel order)
 
 
@@ -25,22 +29,25 @@ def version(kind: str) -> str:
     return f"paddle-{paddle.__version__}-{VERSION}"
 
 
-def write(kind: str, generator, folder) -> None:
-    """Write `generator` as a program of the kind `paddle` or `onnx` to an existing folder."""
-    {"paddle": write_paddle, "onnx": write_onnx}[kind](generator, folder)
+def write(kind: str, generator, folder, parts: tuple = (WHOLE,)) -> None:
+    """Write `generator`, or these parts of it, as programs of the kind `paddle` or `onnx` to an existing folder."""
+    {"paddle": write_paddle, "onnx": write_onnx}[kind](generator, folder, parts)
 
 
-def write_paddle(generator, folder) -> None:
-    """Write `generator` as a Paddle Inference program of any batch, height and width, to an existing folder."""
+def write_paddle(generator, folder, parts: tuple = (WHOLE,)) -> None:
+    """Write Paddle Inference programs of any batch, height and width to an existing folder."""
     import paddle
 
-    from infer.engines.folded import FoldedGenerator
+    from infer.engines import folded
 
-    network = FoldedGenerator(generator)
-    network.eval()
-    shape = paddle.static.InputSpec([None, 3, None, None], "float32", INPUT)
-    with _home():
-        paddle.jit.save(network, str(Path(folder) / NAME), input_spec=[shape])
+    classes = {WHOLE: folded.FoldedGenerator, TRUNK: folded.FoldedTrunk, UPSAMPLING: folded.FoldedUpsampling}
+    for part in parts:
+        network = classes[part](generator)
+        network.eval()
+        channels = network.parameters()[0].shape[1]  # that its first convolution takes
+        shape = paddle.static.InputSpec([None, channels, None, None], "float32", INPUTS[part])
+        with _home():
+            paddle.jit.save(network, str(Path(folder) / part), input_spec=[shape])
 
 
 @contextlib.contextmanager
@@ -59,11 +66,11 @@ def _home():
                     os.environ[name] = value
 
 
-def paddle_files(folder) -> tuple:
+def paddle_files(folder, part: str = WHOLE) -> tuple:
     """The two files of a Paddle Inference program: Paddle 2.6's `.pdmodel` or 3.x's `.json`, and the weights."""
-    program = next((path for path in Path(folder).glob(f"{NAME}.*") if path.suffix in (".pdmodel", ".json")), None)
+    program = next((path for path in Path(folder).glob(f"{part}.*") if path.suffix in (".pdmodel", ".json")), None)
     if program is None:
-        raise InputError(f"{folder} holds no {NAME}.pdmodel or {NAME}.json")
+        raise InputError(f"{folder} holds no {part}.pdmodel or {part}.json")
     return program, program.with_suffix(".pdiparams")
 
 
@@ -88,8 +95,8 @@ def _major(version: str) -> int:
     return int(version.partition(".")[0] or 0)
 
 
-def write_onnx(generator, folder) -> None:
-    """Write `generator` as an ONNX program of any batch, height and width, to an existing folder.
+def write_onnx(generator, folder, parts: tuple = (WHOLE,)) -> None:
+    """Write ONNX programs of any batch, height and width to an existing folder.
 
     Raises InputError if paddle2onnx is not installed, does not go with the Paddle that is, or fails.
     """
@@ -98,11 +105,12 @@ def write_onnx(generator, folder) -> None:
         raise InputError(f"ONNX cannot be written: {reason}")
     import paddle2onnx
 
-    target = Path(folder) / f"{NAME}.onnx"
     with tempfile.TemporaryDirectory() as temporary:
-        write_paddle(generator, temporary)
-        files = map(str, paddle_files(temporary))
-        with native_output() as said:
-            paddle2onnx.export(*files, str(target), opset_version=ONNX_OPSET)
-    if not target.is_file():
-        raise InputError(f"paddle2onnx {paddle2onnx.__version__} wrote no program. It said: {said[-1].strip()}")
+        write_paddle(generator, temporary, parts)
+        for part in parts:
+            target = Path(folder) / f"{part}.onnx"
+            files = map(str, paddle_files(temporary, part))
+            with native_output() as said:
+                paddle2onnx.export(*files, str(target), opset_version=ONNX_OPSET)
+            if not target.is_file():
+                raise InputError(f"paddle2onnx {paddle2onnx.__version__} wrote no program. It said: {said[-1].strip()}")
