@@ -232,10 +232,11 @@ class Server:
         return self.errors.read_text()
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=60, tab=None):
+    """Wait for it; what stands in `tab` is told where it does not come."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it does not come"
+        assert time.monotonic() < end, "it does not come" if tab is None else tab.locator("body").inner_text()
         time.sleep(0.05)
 
 
@@ -417,7 +418,7 @@ class TestVisit:
         upload(tab, tmp_path / "left.png")
         choose(tab, "engine", "eager")  # which takes a minute or more for it
         tab.locator("#go").click()
-        until(server.computing)
+        until(server.computing, tab=tab)
         tab.context.close()
         until(lambda: not server.computing(), 30)
         assert "left_x4.png" not in server.files()
