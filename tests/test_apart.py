@@ -50,7 +50,10 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+# Those of training load Paddle, each in a process of its own.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if "training" in name else name for name in COMMANDS]
+)
 def test_nothing_that_is_read_is_written(folder, name):
     (folder / "elsewhere" / "pretrain_g.pdparams").write_bytes(b"weights")
     script, *arguments = COMMANDS[name].split()

@@ -55,6 +55,7 @@ def upscale(folder, output, limit=None, **environment):
     )
 
 
+@pytest.mark.slow
 def test_wherever_it_runs_the_picture_is_the_same(folder):
     """As it should be; with no home at all; with a limit on files that the picture keeps and the program doesn't."""
     results = [

@@ -115,6 +115,7 @@ def test_the_card_has_a_table_for_each_set():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "rows"), tables(), ids=lambda value: value[:40] if isinstance(value, str) else "")
 def test_the_cards_figures_hold(command, rows, tmp_path):
     """Measured anew on what is there: scikit-image's photographs, Set5 where it is."""
