@@ -2,6 +2,9 @@
 
 Such a folder (`models/g_models/`) has one file a variable; a name with `/` lies in sub-folders. The article's
 programs hold G, D and VGG19 together, so any of its folders may hold all three.
+
+Not read by `paddle.static.load_program_state`: of a file that is cut short Paddle 2.6.2 returns an array of the full
+shape without an error, the end of it whatever was in memory.
 """
 
 from __future__ import annotations
