@@ -30,7 +30,7 @@ def choose_device(name: str | None = None) -> str:
     Raises InputError if that device is not there.
     """
     if name is not None and not re.fullmatch(r"cpu|gpu(:\d+)?", name):
-        raise InputError(f"--device {name}: it is cpu, gpu or gpu:N")
+        raise InputError(f"--device {name}: it must be cpu, gpu or gpu:N")
     # Where Paddle is not loaded yet: that takes longer than upscaling a small picture.
     if name == "cpu" or (name is None and "paddle" not in sys.modules and not _has_gpu_build()):
         return "cpu"

@@ -74,7 +74,7 @@ def check_apart(read: Named, files: Named = (), folders: Named = ()) -> None:
     """Raise InputError where a command would write over what it reads, or put its results into a folder that it reads.
 
     read, files, folders: (the flag that names it, path) of each file or folder read, each file to be written and each
-    folder to put files into; without a path they are passed over. Links are followed.
+    folder to put files into; without a path they are skipped. Links are followed.
     """
     sources = [(flag, path, os.path.realpath(path)) for flag, path in read if path]
     for flag, path in [(flag, path) for flag, path in files if path]:

@@ -25,7 +25,7 @@ def pairs(hr_folder, lr_folder=None) -> list:
     """[(HR file, LR file)] of the pictures in `hr_folder`, sorted by name; the LR file is None without `lr_folder`.
 
     The LR picture of NAME.EXT or NAME_HR.EXT is called NAME, with any ending, and perhaps with one of the tails that
-    data sets have: x4, _x4, _LR, LRBI_x4, _SRF_4_LR (then HR's is _SRF_4_HR). What is passed over is said. Raises
+    data sets have: x4, _x4, _LR, LRBI_x4, _SRF_4_LR (then HR's is _SRF_4_HR). What is skipped is named. Raises
     InputError naming what is missing.
     """
     hr_paths = list_pictures(hr_folder)
@@ -84,7 +84,7 @@ def _partners(hr_paths: list, folder, kind: str, shrunk: int) -> dict:
             found[hr_path] = error
     _say(passed_over(folder))
     without = [path.name for path in paths if path not in found.values()]
-    _say(f"{folder}: {kind} pictures without HR, passed over: {some_of(without)}" if without else "")
+    _say(f"{folder}: {kind} pictures without HR, skipped: {some_of(without)}" if without else "")
     return found
 
 

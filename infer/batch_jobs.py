@@ -86,7 +86,7 @@ def _files(folder: Path, recursive: bool, errors: list) -> list:
 
 def passed_over(others: list) -> str:
     """One line that names what `find_jobs` left out."""
-    return f"passed over, as the endings are not those of pictures: {some_of(others)}"
+    return f"skipped, as their extensions are not those of pictures: {some_of(others)}"
 
 
 def check_output(output) -> None:
@@ -99,5 +99,5 @@ def check_output(output) -> None:
         raise InputError(f"{output}: it is a file; expected a folder for the results")
     output.mkdir(parents=True, exist_ok=True)
     if not os.access(output, os.W_OK | os.X_OK):
-        raise InputError(f"{output}: nothing can be written there; give another folder or its permission")
+        raise InputError(f"{output}: nothing can be written there; give another folder or change its permissions")
     remove_leftovers(output)

@@ -22,7 +22,7 @@ class Source:
 
     def __post_init__(self):
         if not 0 <= self.alpha <= 1:
-            raise InputError(f"--alpha {self.alpha}: it is 0 to 1")
+            raise InputError(f"--alpha {self.alpha}: it must be between 0 and 1")
 
     def generator(self):
         """The generator, in eval mode. Raises InputError naming the file that cannot be used."""

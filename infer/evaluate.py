@@ -316,12 +316,12 @@ def check_targets(arguments) -> None:
         folder = Path(path).resolve().parent
         folder.mkdir(parents=True, exist_ok=True)
         if os.path.isdir(path) or not os.access(folder, os.W_OK):
-            raise InputError(f"{path} cannot be written: it is a folder, or in one that may not be written to")
+            raise InputError(f"{path} cannot be written: it is a folder, or the folder it would be in is not writable")
     if len({os.path.abspath(path) for path in targets}) < len(targets):
         raise InputError("--csv, --json, --figure and --tradeoff are different files: two of them have one name")
     for flag, path in (("--figure", arguments.figure), ("--tradeoff", arguments.tradeoff)):
         if path and not path.lower().endswith(".png"):
-            raise InputError(f"{flag} {path}: it is a PNG; give a name ending in .png")
+            raise InputError(f"{flag} {path}: a PNG is written; give a name ending in .png")
 
 
 def check_tradeoff(arguments) -> None:

@@ -57,8 +57,8 @@ def add_engine_flags(parser: argparse.ArgumentParser, precision: str) -> None:
         "--precision",
         choices=PRECISIONS,
         default=precision,
-        help="auto is bf16 where the CPU has instructions for it: 8 bits are exact to about one level, of 16 about 11 "
-        f"are (default: {precision})",
+        help="auto takes bf16 where the CPU has instructions for it, exact to about one level of 8 bits, and to "
+        f"about 11 bits of 16 (default: {precision})",
     )
     add_device_flag(parser)
     parser.add_argument(

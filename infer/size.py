@@ -22,7 +22,7 @@ class Size:
     def __post_init__(self):
         if self.name == "outscale":
             if not 0 < self.value <= SCALE:
-                raise ValueError(f"outscale {self.value} is not above 0 and up to {SCALE}")
+                raise ValueError(f"outscale {self.value} must be above 0 and at most {SCALE}")
         elif self.name not in SIDES or self.value < 1:
             raise ValueError(f"{self.name} {self.value} is not a possible size of a result")
 

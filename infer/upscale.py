@@ -131,7 +131,7 @@ def main(arguments: argparse.Namespace) -> None:
         f"{megapixels / seconds:.2f} MP/s: {arguments.output}"
     )
     if skipped:
-        print(f"not touched, as their results were there: {skipped}; --overwrite replaces them", file=sys.stderr)
+        print(f"skipped, as their results exist: {skipped}; --overwrite replaces them", file=sys.stderr)
     failed = len(found) - done - skipped
     if failed:
         raise InputError(f"{failed} of {len(found)} could not be upscaled; the reasons are above")
@@ -214,7 +214,7 @@ def parser() -> argparse.ArgumentParser:
         "--suffix",
         metavar="TEXT",
         type=_suffix,
-        help="put behind each name (default: the size, _x4, _x2 or _width1920 for example)",
+        help="appended to each name (default: the size, _x4, _x2 or _width1920 for example)",
     )
     result.add_argument("--overwrite", action="store_true", help="replace results that are there (default: skip them)")
     flags.add_size_flag(result, megapixels=50)

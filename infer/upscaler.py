@@ -54,7 +54,7 @@ class Upscaler:
         self_ensemble=False,
     ):
         if tile is not None and tile < 1:
-            raise InputError(f"--tile {tile}: it is 1 or more")
+            raise InputError(f"--tile {tile}: it must be at least 1")
         source = Source(weights_path(weights), weights_path(blend) if blend else "", alpha)
         self.device = choose_device(device)
         self.engine = engines.choose(engine, self.device)
@@ -65,7 +65,8 @@ class Upscaler:
             program, reaches = _program(source, module)
         except (cache.NotWrittenError, OSError) as error:
             print(
-                f"no room for the program of the engine {self.engine} ({error}): eager is used, slower", file=sys.stderr
+                f"the program that {self.engine} needs could not be stored ({error}): computing eagerly, slower",
+                file=sys.stderr,
             )
             self.engine, module = "eager", engines.module("eager")
             self.precision = choose_precision(precision, self.engine, self.device)
@@ -139,7 +140,7 @@ def _program(source: Source, module) -> tuple:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise cache.NotWrittenError(lines[-1]) from error
         if not difference <= TOLERANCE:
-            raise cache.NotWrittenError(f"what was written computes otherwise, by {difference:.2g}")
+            raise cache.NotWrittenError(f"the results of the exported program differ by {difference:.2g}")
         return _reaches(generator)
 
     return cache.entry(f"{programs.version(module.PROGRAM)}-{source.key()}", build)

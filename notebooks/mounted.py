@@ -3,7 +3,7 @@
 AI Studio shows the data sets of a project as `/home/aistudio/data/DATA_SET/`, each file as it was uploaded: a folder of
 pictures, or a zip or tar archive with anything in it. That folder may be slow and read-only. An archive is unpacked to
 a folder of the project's, and only if its table of contents has what is wanted; an archive in an archive is opened
-where nothing else has it. What cannot be read is said and passed over, except an archive that the user names.
+where nothing else has it. What cannot be read is named and skipped, except an archive that the user names.
 """
 
 import contextlib
@@ -191,7 +191,7 @@ def _passed_over(root: Path, nested: bool):
     except (InputError, OSError) as error:
         if root.is_file() or (nested and isinstance(error, FileNotFoundError)):
             raise
-        print(f"passed over: {' '.join(str(error).split())}")  # tarfile's messages have several lines
+        print(f"skipped: {' '.join(str(error).split())}")  # tarfile's messages have several lines
 
 
 def _is_archive(name) -> str:
@@ -206,7 +206,7 @@ def _without_ending(archive: Path) -> str:
 def _files(root: Path) -> list:
     """The files below `root`, relative paths with slashes, sorted; links are followed, hidden files left out."""
     found, seen = [], set()
-    for folder, folders, names in os.walk(root, followlinks=True, onerror=lambda error: print(f"passed over: {error}")):
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=lambda error: print(f"skipped: {error}")):
         real = os.path.realpath(folder)
         folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
         if real not in seen:

@@ -101,7 +101,7 @@ def test_names_as_data_sets_have_them(tmp_path, hr, lr, capsys):
     (tmp_path / "hr" / "more").mkdir()
     assert pairs(tmp_path / "hr", tmp_path / "lr") == [(tmp_path / "hr" / f"{hr}.png", tmp_path / "lr" / f"{lr}.png")]
     said = capsys.readouterr().err
-    assert "LR pictures without HR, passed over: aa_x4.png, alone_x4.png\n" in said
+    assert "LR pictures without HR, skipped: aa_x4.png, alone_x4.png\n" in said
     assert "notes.txt; sub-folders are not searched: more/\n" in said
 
 

@@ -327,10 +327,10 @@ def test_an_unrelated_faulty_archive_is_passed_over_in_one_line(mount, to, capsy
     (mount / "data1" / "gone.zip").symlink_to(mount / "nowhere")
     assert mounted.benchmark(mount=mount, to=to) is None
     said = capsys.readouterr().out.splitlines()
-    assert all(line.startswith(("passed over: ", "unpacking ")) for line in said)
-    assert sum(line.startswith("passed over: ") and "'a: note.txt'" in line for line in said) == 1
-    assert sum(line.startswith("passed over: ") and "gone.zip" in line for line in said) == 1
-    assert sum(line.startswith("passed over: ") and "broken.tar is damaged" in line for line in said) == 1
+    assert all(line.startswith(("skipped: ", "unpacking ")) for line in said)
+    assert sum(line.startswith("skipped: ") and "'a: note.txt'" in line for line in said) == 1
+    assert sum(line.startswith("skipped: ") and "gone.zip" in line for line in said) == 1
+    assert sum(line.startswith("skipped: ") and "broken.tar is damaged" in line for line in said) == 1
     write(mount / "data2", {"z.zip": zipped({"more.zip": zipped(DIV2K)})})
     assert contents(mounted.training_pictures(mount=mount, to=to).parent) == DIV2K
     with pytest.raises(InputError, match="'a: note.txt'"):

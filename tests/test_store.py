@@ -448,7 +448,7 @@ def test_pairs_are_in_the_same_order_whatever_they_are_called(paired, tmp_path, 
     for i in range(5):
         np.testing.assert_array_equal(hr[i], noise(i, 40 + i, 51 - i))
         np.testing.assert_array_equal(lr[i], noise(100 + i, (40 + i) // 4, (51 - i) // 4))
-    assert "LR pictures without HR, passed over: aa.png" in capsys.readouterr().err
+    assert "LR pictures without HR, skipped: aa.png" in capsys.readouterr().err
     assert hr.folder == tmp_path / "hr" / ".decoded" and lr.folder == tmp_path / "lr" / ".decoded"
     assert len(decoded(tmp_path / "lr")) == 5, "what belongs to none is not decoded"
 

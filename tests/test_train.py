@@ -264,7 +264,7 @@ def test_a_device_that_is_not_there_is_an_error(photographs, tmp_path):
     result = run("pretrain_g.py", "--data", photographs, "--output", tmp_path, "--device", "gpu:99")
     fails(result, 1, "gpu:99", "--device cpu")
     for name in ("tpu", "cpu:5", "gpu:x"):
-        with pytest.raises(InputError, match=f"--device {name}: it is cpu, gpu or gpu:N"):
+        with pytest.raises(InputError, match=f"--device {name}: it must be cpu, gpu or gpu:N"):
             parallel.start(name)
 
 

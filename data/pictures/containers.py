@@ -175,7 +175,7 @@ def _chunk(file, name: bytes, length: int):
         left -= len(block)
         yield block
     if file.read(4) != struct.pack(">I", checksum):
-        raise ValueError(f"its chunk {name.decode()} has another checksum: it is damaged")
+        raise ValueError(f"its chunk {name.decode()} has the wrong checksum: it is damaged")
 
 
 def _pixels_of(header: bytes, max_pixels: int | None):

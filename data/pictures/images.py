@@ -13,7 +13,7 @@ from data.pictures.reading import read_picture
 from data.pictures.writing import check_writable, save_image, to_8_bits
 
 EXTENSIONS = tuple(FORMATS)
-SHOWN = 5  # how many files that were passed over are named
+SHOWN = 5  # how many skipped files are named
 
 _WRITTEN_AS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -43,7 +43,7 @@ def passed_over(folder) -> str:
     folders = [f"{entry.name}/" for entry in visible if entry.is_dir()]
     parts = []
     if files:
-        parts.append(f"passed over, as the endings are not those of pictures: {some_of(files)}")
+        parts.append(f"skipped, as their extensions are not those of pictures: {some_of(files)}")
     if folders:
         parts.append(f"sub-folders are not searched: {some_of(folders)}")
     return f"{folder}: {'; '.join(parts)}" if parts else ""

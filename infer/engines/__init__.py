@@ -33,7 +33,7 @@ def choose(name: str, device: str) -> str:
     Raises InputError with the reason if the one that is asked for cannot.
     """
     if name not in ("auto", *ENGINES):
-        raise InputError(f"--engine {name}: it is auto, {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
+        raise InputError(f"--engine {name}: it must be auto, {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
     if name == "auto":
         return next(engine for engine in ENGINES if not module(engine).missing(device))
     reason = module(name).missing(device)
