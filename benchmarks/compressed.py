@@ -2,6 +2,7 @@
 
     python benchmarks/compressed.py --hr Set14/HR --lr Set14/LRbicx4
     python benchmarks/compressed.py --hr photos --weights output/srgan_g.pdparams --quality 60
+    python benchmarks/compressed.py --hr photos --quality 60 --figure docs/compressed.png
 
 The LR pictures (without --lr: made from HR by bicubic reduction) are compressed by OpenCV, with its usual subsampling
 of colour, and what is made of them is measured against HR as infer/evaluate.py measures. Quality 100 stands for LR
@@ -25,11 +26,13 @@ from benchmarks.side_by_side import cpu_name, table, versions
 from common import command
 from common.device import cores
 from common.errors import InputError
+from common.files import check_apart
 from data.hr_lr_pairs import pairs, read_pair
 from data.imresize import enlarge
 from data.lpips import COMMAND, WEIGHTS, Lpips, available
 from infer import Upscaler, flags
-from infer.evaluate import BICUBIC, compared, labels
+from infer.comparison import write_figure
+from infer.evaluate import BICUBIC, IN_FIGURE, compared, labels, printable
 from models.weight_files.shipped import SHIPPED, weights_path
 
 CLEAN = 100
@@ -63,12 +66,26 @@ def measured(pictures: list, methods: dict, qualities: list, distance) -> dict:
     }
 
 
+def shown(pictures: list, methods: dict, quality: int) -> list:
+    """What `infer.comparison.draw` takes: LR compressed with that quality, HR and every method's result of each."""
+    found = []
+    for pair in pictures:
+        hr, lr = read_pair(*pair)
+        lr = compressed(lr, quality)
+        srs = {name: method(lr) for name, method in methods.items()}
+        figures = {name: compared(sr, hr) for name, sr in srs.items()}
+        found.append(({"name": printable(pair[0]), "methods": figures}, lr, hr, srs))
+    return found
+
+
 def main(arguments) -> None:
     if not available():
         raise InputError(f"LPIPS is measured here, but {WEIGHTS} is not there; get it with: {COMMAND}")
     paths = labels(arguments.weights or list(SHIPPED.values()))
     pictures = pairs(arguments.hr, arguments.lr)
     methods = {BICUBIC: enlarge, **{name: Upscaler(path, precision="fp32") for name, path in paths.items()}}
+    if arguments.figure:
+        check_apart([("--hr", arguments.hr), ("--lr", arguments.lr)], files=[("--figure", arguments.figure)])
     means = measured(pictures, methods, arguments.quality, Lpips())
     print(f"{cpu_name()}, {cores()} cores; {versions()}; {datetime.date.today()}")
     print(f"python benchmarks/compressed.py {shlex.join(sys.argv[1:])}, mean of {len(pictures)} pictures\n")
@@ -77,6 +94,8 @@ def main(arguments) -> None:
         for (quality, name), figures in means.items()
     ]
     print(table("JPEG quality|method|LPIPS|PSNR-Y|SSIM-Y|grid", rows))
+    if arguments.figure:
+        write_figure(arguments.figure, shown(pictures[:IN_FIGURE], methods, arguments.quality[0]))
 
 
 def parser():
@@ -97,6 +116,11 @@ def parser():
         type=command.Number(1, CLEAN, whole=True),
         default=list(QUALITIES),
         help=f"of the JPEGs, 1 to 99, and {CLEAN} for none (default: {' '.join(map(str, QUALITIES))})",
+    )
+    result.add_argument(
+        "--figure",
+        metavar="FILE",
+        help=f"draw the first {IN_FIGURE} pictures, compressed with the first --quality, and the results to a PNG",
     )
     return result
 

@@ -10,6 +10,7 @@ from skimage import data as photographs
 from benchmarks import compressed
 from data.imresize import enlarge, imresize
 from data.pictures.images import write_rgb
+from infer.comparison import write_figure
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +36,14 @@ def test_what_is_compressed_more_is_further_from_the_original(lr, tmp_path):
     means = compressed.measured([(tmp_path / "cat.png", None)], {"bicubic": enlarge}, [100, 60, 20], None)
     psnr = [means[quality, "bicubic"]["psnr_y"] for quality in (100, 60, 20)]
     assert psnr == sorted(psnr, reverse=True) and psnr[0] > psnr[2] + 0.5
+
+
+def test_the_figure_shows_what_the_methods_made_of_compressed_pictures(tmp_path):
+    write_rgb(tmp_path / "cat.png", photographs.chelsea()[:240, :240])
+    ((figures, seen, hr, results),) = compressed.shown([(tmp_path / "cat.png", None)], {"bicubic": enlarge}, 40)
+    assert np.array_equal(seen, compressed.compressed(imresize(hr, 60, 60), 40))
+    assert np.array_equal(results["bicubic"], enlarge(seen))
+    assert figures["name"] == "cat.png" and figures["methods"]["bicubic"]["psnr_y"] < 30
+    write_figure(tmp_path / "figure.png", [(figures, seen, hr, results)])
+    with Image.open(tmp_path / "figure.png") as image:
+        assert image.format == "PNG" and min(image.size) > 100
