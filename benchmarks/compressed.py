@@ -2,7 +2,7 @@
 
     python benchmarks/compressed.py --hr Set14/HR --lr Set14/LRbicx4
     python benchmarks/compressed.py --hr photos --weights output/srgan_g.pdparams --quality 60
-    python benchmarks/compressed.py --hr photos --quality 60 --figure docs/compressed.png
+    python benchmarks/compressed.py --hr photos --quality 60 --figure compressed.png
 
 The LR pictures (without --lr: made from HR by bicubic reduction) are compressed by OpenCV, with its usual subsampling
 of colour, and what is made of them is measured against HR as infer/evaluate.py measures. Quality 100 stands for LR
@@ -36,6 +36,7 @@ from infer.evaluate import BICUBIC, IN_FIGURE, compared, labels, printable
 from models.weight_files.shipped import SHIPPED, weights_path
 
 CLEAN = 100
+PARTS = 2  # what compression does is seen in a large detail
 QUALITIES = (CLEAN, 80, 60, 40)
 SHOWN = (("lpips", ".4f"), ("psnr_y", ".2f"), ("ssim_y", ".4f"), ("grid", ".2f"))
 
@@ -95,7 +96,7 @@ def main(arguments) -> None:
     ]
     print(table("JPEG quality|method|LPIPS|PSNR-Y|SSIM-Y|grid", rows))
     if arguments.figure:
-        write_figure(arguments.figure, shown(pictures[:IN_FIGURE], methods, arguments.quality[0]))
+        write_figure(arguments.figure, shown(pictures[:IN_FIGURE], methods, arguments.quality[0]), PARTS)
 
 
 def parser():

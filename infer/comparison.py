@@ -10,16 +10,16 @@ from data.degrade import bicubic
 from data.imresize import enlarge
 from data.metrics import luma
 
-DETAIL = 6  # the figure's detail has a sixth of the picture's shorter side
+DETAIL = 6  # by itself the figure's detail has a sixth of the picture's shorter side
 FRAME = "#ff2a2a"  # around the detail in the whole picture
 
 
-def detail(hr: np.ndarray) -> tuple:
+def detail(hr: np.ndarray, parts: int = DETAIL) -> tuple:
     """(top, left, side) of the square of `hr` with the most detail: where its Y loses most by being shrunk.
 
-    hr: uint8 [h,w,3], sides that are multiples of 4. side: see DETAIL.
+    hr: uint8 [h,w,3], sides that are multiples of 4. side: the picture's shorter one divided by `parts`.
     """
-    side = min(hr.shape[:2]) // DETAIL
+    side = min(hr.shape[:2]) // parts
     lost = cv2.absdiff(luma(hr), luma(enlarge(bicubic(hr, SCALE)))).astype(np.float64)
     mean = cv2.blur(lost, (side, side))
     before = side // 2  # pixels of a window in front of the one that `blur` writes its mean to
@@ -29,10 +29,11 @@ def detail(hr: np.ndarray) -> tuple:
     return int(top), int(left), side
 
 
-def draw(shown: list):
+def draw(shown: list, parts: int = DETAIL):
     """A Matplotlib figure, a row a picture: HR as a whole, then one detail of LR, of each method's result and of HR.
 
-    shown: what `measure` yields. Below each result stand its PSNR and SSIM on Y, those of the whole picture.
+    shown: what `measure` yields. parts: as `detail` takes it. Below each result stand its PSNR and SSIM on Y, those of
+    the whole picture.
     """
     # Here and not above: it takes a second to load, and most calls draw nothing.
     from common.plots import plt
@@ -47,7 +48,7 @@ def draw(shown: list):
         gridspec_kw={"width_ratios": widths},
     )
     for row, (measured, lr, hr, srs) in zip(axes, shown):
-        top, left, side = detail(hr)
+        top, left, side = detail(hr, parts)
         rows, columns = slice(top, top + side), slice(left, left + side)
         _panel(row[0], hr, measured["name"])
         row[0].add_patch(plt.Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor=FRAME, linewidth=1.5))
@@ -74,10 +75,10 @@ def _panel(axis, rgb: np.ndarray, text: str) -> None:
         spine.set_linewidth(0.5)
 
 
-def write_figure(path, shown: list) -> None:
+def write_figure(path, shown: list, parts: int = DETAIL) -> None:
     """Write the figure of `draw` as PNG, atomically."""
     from common.plots import write_plot  # here: it loads Matplotlib
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+")  # of a name in a script that the font lacks: drawn as boxes
-        write_plot(draw(shown), path)
+        write_plot(draw(shown, parts), path)

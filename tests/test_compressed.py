@@ -1,6 +1,7 @@
 """The measurement on compressed LR pictures, with stand-ins for generators."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ from PIL import Image
 from skimage import data as photographs
 
 from benchmarks import compressed
+from data import lpips
 from data.imresize import enlarge, imresize
 from data.pictures.images import write_rgb
-from infer.comparison import write_figure
+from tests.helpers.lpips_weights import random_weights
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +40,26 @@ def test_what_is_compressed_more_is_further_from_the_original(lr, tmp_path):
     assert psnr == sorted(psnr, reverse=True) and psnr[0] > psnr[2] + 0.5
 
 
-def test_the_figure_shows_what_the_methods_made_of_compressed_pictures(tmp_path):
+def test_the_figure_is_of_compressed_pictures_and_what_the_methods_make_of_them(tmp_path):
     write_rgb(tmp_path / "cat.png", photographs.chelsea()[:240, :240])
     ((figures, seen, hr, results),) = compressed.shown([(tmp_path / "cat.png", None)], {"bicubic": enlarge}, 40)
     assert np.array_equal(seen, compressed.compressed(imresize(hr, 60, 60), 40))
     assert np.array_equal(results["bicubic"], enlarge(seen))
     assert figures["name"] == "cat.png" and figures["methods"]["bicubic"]["psnr_y"] < 30
-    write_figure(tmp_path / "figure.png", [(figures, seen, hr, results)])
+
+
+def test_it_prints_a_row_for_each_quality_and_method_and_draws_a_figure(tmp_path, weights_file, monkeypatch, capsys):
+    (tmp_path / "hr").mkdir()
+    write_rgb(tmp_path / "hr/cat.png", photographs.chelsea()[:120, :120])
+    lpips.write(tmp_path / "lpips.npz", random_weights())
+    monkeypatch.setattr(compressed, "available", lambda: True)
+    monkeypatch.setattr(compressed, "Lpips", lambda: lpips.Lpips(tmp_path / "lpips.npz"))
+    line = f"--hr {tmp_path}/hr --weights {weights_file} --quality 60 100 --figure {tmp_path}/figure.png".split()
+    monkeypatch.setattr("sys.argv", ["compressed.py", *line])
+    compressed.main(compressed.parser().parse_args(line))
+    rows = [row.split("|")[1:3] for row in capsys.readouterr().out.splitlines() if row.startswith("|")][2:]
+    assert [[word.strip() for word in row] for row in rows] == [
+        [quality, name] for quality in ("60", "clean") for name in ("bicubic", Path(weights_file).stem)
+    ]
     with Image.open(tmp_path / "figure.png") as image:
         assert image.format == "PNG" and min(image.size) > 100

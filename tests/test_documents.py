@@ -90,6 +90,14 @@ ELSEWHERE = {
         "tests/test_train_step.py::test_it_prints_a_table_with_every_way",
         "it takes a minute",
     ),
+    "benchmarks/compressed.py": (
+        "tests/test_compressed.py::test_it_prints_a_row_for_each_quality_and_method_and_draws_a_figure",
+        "it measures a whole set several times",
+    ),
+    "benchmarks/real_esrgan.py": (
+        "tests/test_real_esrgan.py::test_it_writes_a_result_a_picture_and_prints_the_ratio",
+        "it needs ncnn",
+    ),
     "benchmarks/fuzz.py": ("tests/test_fuzz.py::test_it_prints_a_line_for_each_kind", "it takes minutes"),
 }
 # Of docs/, those that are in Chinese too, NAME_cn.md.
