@@ -83,10 +83,10 @@ def main(arguments) -> None:
     if not available():
         raise InputError(f"LPIPS is measured here, but {WEIGHTS} is not there; get it with: {COMMAND}")
     paths = labels(arguments.weights or list(SHIPPED.values()))
+    read = [("--hr", arguments.hr), ("--lr", arguments.lr), *[("--weights", path) for path in paths.values()]]
+    check_apart(read, files=[("--figure", arguments.figure)])
     pictures = pairs(arguments.hr, arguments.lr)
     methods = {BICUBIC: enlarge, **{name: Upscaler(path, precision="fp32") for name, path in paths.items()}}
-    if arguments.figure:
-        check_apart([("--hr", arguments.hr), ("--lr", arguments.lr)], files=[("--figure", arguments.figure)])
     means = measured(pictures, methods, arguments.quality, Lpips())
     print(f"{cpu_name()}, {cores()} cores; {versions()}; {datetime.date.today()}")
     print(f"python benchmarks/compressed.py {shlex.join(sys.argv[1:])}, mean of {len(pictures)} pictures\n")

@@ -1,6 +1,6 @@
 """Upscale one large picture: the whole command's seconds and peak memory (Linux), and what a pixel costs.
 
-    python benchmarks/large_picture.py --weights output/srgan_g.pdparams                          # takes minutes
+    python benchmarks/large_picture.py --weights srgan                                            # takes minutes
     python benchmarks/large_picture.py --weights models/g_models --width 200 --height 150         # a quick look
 
 The picture is scikit-image's coffee, repeated to the size. Writing a JPEG needs Pillow's canvas and so more memory than
@@ -27,6 +27,7 @@ from common.errors import InputError
 from data.pictures.images import read_rgb, write_rgb
 from data.prepare import sample_sources
 from infer import Upscaler, flags
+from models.weight_files.shipped import weights_path
 
 PHOTOGRAPH = "coffee"
 SMALL = (320, 480)  # (height, width)
@@ -93,7 +94,7 @@ def main(arguments) -> None:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("--weights", metavar="FILE|FOLDER", required=True, help=flags.WEIGHTS)
+    parser.add_argument("--weights", metavar=flags.METAVAR, type=weights_path, required=True, help=flags.WEIGHTS)
     parser.add_argument("--width", metavar="N", type=command.positive, default=4000, help="(default: 4000)")
     parser.add_argument("--height", metavar="N", type=command.positive, default=3000, help="(default: 3000)")
     command.run(parser.parse_args(), main)

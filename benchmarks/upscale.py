@@ -1,6 +1,6 @@
 """Time the engines and PyTorch on the CPU, side by side; prints Markdown tables.
 
-    python benchmarks/upscale.py --weights output/srgan_g.pdparams
+    python benchmarks/upscale.py --weights srgan
     python benchmarks/upscale.py --weights models/g_models --picture photo.jpg --repeats 9
     python benchmarks/upscale.py --weights models/g_models --crop 48 --repeats 1    # a quick look
 
@@ -47,6 +47,7 @@ from infer.engines import programs
 from infer.engines.precision import choose_precision, cpu_bf16
 from infer.memory import working_memory
 from infer.network import Network
+from models.weight_files.shipped import weights_path
 
 CPU = "cpu"
 PYTORCH = "pytorch"
@@ -119,8 +120,7 @@ def prepare(ways: list, weights: str, generator, folder: Path) -> dict:
             loads[engine, precision] = partial(load_pytorch, precision, _pytorch_weights(generator, folder))
         else:
             program = _programs(engines.module(engine), generator, folder) or weights
-            reaches = {"reach": tiles.reach(generator), "upsampling_reach": tiles.upsampling_reach(generator)}
-            loads[engine, precision] = partial(load_engine, engine, precision, program, reaches)
+            loads[engine, precision] = partial(load_engine, engine, precision, program, tiles.reaches(generator))
     return loads
 
 
@@ -332,7 +332,7 @@ def main(arguments) -> None:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("--weights", metavar="FILE|FOLDER", required=True, help=flags.WEIGHTS)
+    parser.add_argument("--weights", metavar=flags.METAVAR, type=weights_path, required=True, help=flags.WEIGHTS)
     parser.add_argument(
         "--picture", metavar="FILE", help="a whole photograph (default: 480x320 pixels of scikit-image's coffee)"
     )

@@ -34,6 +34,7 @@ import numpy as np
 from tqdm import tqdm
 
 from common import command
+from common.device import cores
 from common.errors import InputError
 from common.files import check_apart, check_name, remove_leftovers, replacing
 from common.scale import SCALE
@@ -116,7 +117,7 @@ def measure(pictures: list, methods: dict, ready=None, distance=None):
     """
     ready = ready or {}
     count = len(pictures) * (len(methods) + len(ready))
-    with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=count, unit="picture") as bar:
+    with ThreadPoolExecutor(cores()) as pool, tqdm(total=count, unit="picture") as bar:
         following = pool.submit(read_pair, *pictures[0])
         for method in methods.values():
             method(following.result()[1])

@@ -14,8 +14,8 @@ ENSEMBLE_BYTES = 8 * 64 * 4  # for an LR pixel: the features of 8 flips and turn
 class Network:
     """One generator in one engine.
 
-    module: the engine's. program: what its `load` takes. reaches: {"reach", "upsampling_reach"} as `tiles` reads them
-    off the generator. precision, device: as chosen for the engine. self_ensemble: as `Upscaler` has it.
+    module: the engine's. program: what its `load` takes. reaches: `tiles.reaches` of the generator. precision, device:
+    as chosen for the engine. self_ensemble: as `Upscaler` has it.
     The attribute `reach` is how many LR pixels a window needs around what it keeps.
     """
 

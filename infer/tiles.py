@@ -41,6 +41,11 @@ def upsampling_reach(generator) -> int:
     return _reach(_convolutions(generator)[1])
 
 
+def reaches(generator) -> dict:
+    """Both, as `infer.network.Network` takes them: {"reach", "upsampling_reach"}."""
+    return {"reach": reach(generator), "upsampling_reach": upsampling_reach(generator)}
+
+
 def _convolutions(generator) -> tuple:
     """(kernel, times the LR side) of each convolution in the order of computation: the trunk's, the upsampling's."""
     import paddle

@@ -125,7 +125,7 @@ def _program(source: Source, module) -> tuple:
     """
     if module.PROGRAM is None:
         generator = source.generator()
-        return generator, _reaches(generator)
+        return generator, tiles.reaches(generator)
 
     def build(folder):
         generator = source.generator()
@@ -141,13 +141,9 @@ def _program(source: Source, module) -> tuple:
             raise cache.NotWrittenError(lines[-1]) from error
         if not difference <= TOLERANCE:
             raise cache.NotWrittenError(f"the results of the exported program differ by {difference:.2g}")
-        return _reaches(generator)
+        return tiles.reaches(generator)
 
     return cache.entry(f"{programs.version(module.PROGRAM)}-{source.key()}", build)
-
-
-def _reaches(generator) -> dict:
-    return {"reach": tiles.reach(generator), "upsampling_reach": tiles.upsampling_reach(generator)}
 
 
 def _to_network(lr: np.ndarray) -> np.ndarray:
