@@ -160,7 +160,9 @@ def endless(folder: str) -> None:
             return
         parallel.average_statistics(network)
         parallel.check_identical({"network": network})
-        (Path(folder) / f"pid{parallel.rank()}").write_text(str(os.getpid()))
+        note = Path(folder) / f"pid{parallel.rank()}"
+        if not note.exists():  # written once only: a note written anew is empty for a moment
+            note.write_text(str(os.getpid()))
 
 
 def failing(folder: str) -> None:
