@@ -15,17 +15,23 @@ import asyncio
 import collections
 import contextlib
 import ipaddress
-import json
 import math
 import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+
+from infer.page_paths import Paths
 
 OPENING = 10  # seconds that a visitor may take from asking for a picture to listening for it
 UPLOAD_SECONDS = 1800  # that one may take
 _API = "/gradio_api/"
 # What the page itself sends to, and run/… for what needs no queue.
 _WAYS_IN = ("upload", "queue/join", "cancel", "reset")
+# What it asks for beside files; others of Gradio's tell of the server, or fetch what a request names from elsewhere.
+_WAYS_OUT = ("queue/data", "upload_progress", "heartbeat/", "startup-events")
+_NO_WAY = "网页没有这个入口。\nThis page has no such way in."
+_FILE = "file="
+_ASSETS = ("/assets/", "/static/")  # may come compressed
 _SESSIONS = 1000  # whose end is remembered
 _LONGEST_MESSAGE = 2**20  # bytes of all but uploads
 _AROUND = 2**16  # bytes of an upload beside the file itself
@@ -46,6 +52,7 @@ class Guard:
         self._names = tuple(name.lower() for name in names)
         self._hosts = (*self._names, *(name.lower() for name in own))
         self._files, self._largest, self._most, self._seconds = Path(files), largest, most, seconds
+        self._paths = Paths(files)
         self._app = None
         self._coming = []  # bytes of the uploads in progress
         self._stored = []  # (when it ended, bytes, whether it came whole) of the others
@@ -70,8 +77,19 @@ class Guard:
         if refusal:
             return await answer(send, 403, refusal)
         route = scope["path"].partition(_API)[2].rstrip("/")
+        if not scope["path"].startswith(_ASSETS):  # what names files goes through `outgoing`
+            scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]}
+            send = self._paths.outgoing(send)
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             return await self._take(route, scope, receive, send)
+        if route.startswith(_FILE):
+            try:
+                named = self._paths.real(route[len(_FILE) :])
+            except ValueError:
+                return await answer(send, 404, "网页没有这个文件。\nThis page has no such file.")
+            scope = {**scope, "path": scope["path"].replace(route, f"{_FILE}{named}")}
+        elif route and not route.startswith(_WAYS_OUT):
+            return await answer(send, 404, _NO_WAY)
         if route == "queue/data":
             with self._counted(scope):
                 return await self._app(scope, receive, send)
@@ -82,7 +100,7 @@ class Guard:
         headers = dict(scope["headers"])
         length = b"" if b"transfer-encoding" in headers else headers.get(b"content-length", b"")
         if route not in _WAYS_IN and not route.startswith("run/"):
-            return await answer(send, 404, "网页没有这个入口。\nThis page has no such way in.")
+            return await answer(send, 404, _NO_WAY)
         if not length.isdigit():
             return await answer(send, 411, "请求没有说明长度。\nThe request does not say how long it is.")
         if route == "upload":
@@ -90,9 +108,12 @@ class Guard:
         if int(length) > _LONGEST_MESSAGE:
             return await answer(send, 413, "请求太长。\nThe request is too long.")
         content = await _received(receive)
-        if not _is_own_message(content):
+        try:
+            content = self._paths.incoming(content)
+        except ValueError:
             return await answer(send, 400, "网页不会这样请求。\nThis is no request of the page's.")
-        await self._app(scope, _again(content, receive), send)
+        headers[b"content-length"] = str(len(content)).encode()
+        await self._app({**scope, "headers": list(headers.items())}, _again(content, receive), send)
 
     async def _upload(self, length: int, scope, receive, send) -> None:
         if length > self._largest + _AROUND:
@@ -201,23 +222,6 @@ def _again(content: bytes, receive):
         return messages.pop() if messages else await receive()
 
     return call
-
-
-def _is_own_message(content: bytes) -> bool:
-    """Whether it is JSON in which files are named by their paths: Gradio would download an address whole."""
-    try:
-        left = [json.loads(content)]
-    except (ValueError, RecursionError):
-        return False
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            if str(value.get("path")).startswith(("http:", "https:")):
-                return False
-            left += value.values()
-        elif isinstance(value, list):
-            left += value
-    return True
 
 
 def _host_name(netloc: str) -> str:

@@ -13,6 +13,7 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -490,8 +491,10 @@ class TestRefused:
 
     def test_files_of_the_machine_are_not_served(self, visit, weights_file, server):
         tab = visit()
-        for path in (ROOT / "README.md", weights_file, Path("/etc/hosts")):
-            assert tab.request.get(f"{server.url}/gradio_api/file={path}").status == 403
+        for path in (ROOT / "README.md", weights_file, Path("/etc/hosts"), server.url):
+            assert tab.request.get(f"{server.url}/gradio_api/file={path}").status == 404
+        for path in ("/files/../../../etc/hosts", "/files/%2e%2e/%2e%2e/%2e%2e/etc/hosts", "/files//etc/hosts"):
+            assert server.request("GET", f"/gradio_api/file={path}")[0] in (403, 404)
         assert str(weights_file.parent) not in tab.content()
 
     def test_nothing_is_stored_but_whole_uploads(self, server):
@@ -510,11 +513,22 @@ class TestRefused:
 
     def test_what_is_not_an_upload_tells_no_path(self, server):
         """Not where the page's files are, nor where it was started."""
-        for path in ("a.png", "/etc/hosts", "../a.png"):
+        for path in ("/files/a.png", "/files/../../../etc/hosts", "/files//etc/hosts"):
             server.join(path, "paths")
             said = server.request("GET", "/gradio_api/queue/data?session_hash=paths")[1]
             assert re.search(r'"success": ?false', said)
             assert str(Path.cwd()) not in said and str(server.folder) not in said
+
+    def test_no_answer_tells_where_the_files_are(self, server, photo):
+        path = server.upload(photo)
+        server.join(path, "told")
+        said = server.request("GET", "/gradio_api/queue/data?session_hash=told")[1]
+        results = set(re.findall(r'"path": ?"(/files/[^"]*)"', said))
+        for answer in (path, said, server.request("GET", "/")[1], server.request("GET", "/config")[1]):
+            assert "/files/" in answer and str(server.folder) not in answer
+        assert any("/result-" in result for result in results)
+        for result in results:
+            assert server.request("HEAD", f"/gradio_api/file={quote(result)}")[0] == 200
 
     def test_a_visitor_is_told_when_there_is_no_room(self, browser, weights_file, photo, tmp_path):
         server = Server(tmp_path / "temporary", "--weights", weights_file, "--max-megapixels", "1")

@@ -163,6 +163,19 @@ class TestWaysIn:
     def test_others_are_closed(self, path, method):
         assert call(Guard().before(lets_in), path, method)[0] == 404
 
+    @pytest.mark.parametrize("route", ["queue/data", "heartbeat/one", "upload_progress", "file=/files/a/b.png"])
+    def test_what_the_page_asks_for_is_answered(self, route):
+        assert call(Guard().before(lets_in), f"/gradio_api/{route}") == (200, "in")
+
+    @pytest.mark.parametrize(
+        "route",
+        ["file=http://evil.example/a", "file=/etc/hosts", "file=files/a.png", "file/etc/hosts", "file=", "info"]
+        + ["proxy=http://evil.example/", "call/upscale/1", "run-history/records", "file=/filesystem", "token"],
+    )
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_other_files_and_what_gradio_tells_of_itself_are_not(self, route, method):
+        assert call(Guard().before(lets_in), f"/gradio_api/{route}", method)[0] == 404
+
     def test_of_a_length_that_is_said_and_allowed(self):
         guard = Guard(largest=10**5).before(lets_in)
         assert call(guard, "/gradio_api/upload", "POST", more=[(b"transfer-encoding", b"chunked")])[0] == 411
@@ -175,15 +188,20 @@ class TestWaysIn:
         async def echo(scope, receive, send):
             await page_guard.answer(send, 200, (await receive())["body"].decode())
 
-        content = json.dumps({"data": [{"path": "/tmp/a.png", "url": "http://localhost/a"}, 4], "fn_index": 1}).encode()
-        assert call(Guard().before(echo), "/gradio_api/queue/join", "POST", content=content) == (200, content.decode())
+        def message(path):
+            return json.dumps({"data": [{"path": path, "url": "http://localhost/a"}, None], "fn_index": 1})
+
+        content = message("/files/a.png").encode()
+        found = call(Guard(files="/tmp/page").before(echo), "/gradio_api/queue/join", "POST", content=content)
+        assert found == (200, message("/tmp/page/a.png"))
 
     @pytest.mark.parametrize(
         "content",
         [b"", b"words", b"[" * 10**5, b'{"data": [{"path": "http://evil.example/large"}]}']
+        + [b'{"data": [{"path": "/etc/hosts"}]}', b'{"data": [{"path": ["/files/a.png"]}]}']
         + [b'{"data": [[{"a": {"path": "\\u0068ttps://evil.example/large", "meta": {}}}]]}'],
     )
-    def test_addresses_to_download_from_and_what_is_no_message_are_refused(self, content):
+    def test_what_is_no_message_or_names_other_files_is_refused(self, content):
         assert call(Guard().before(lets_in), "/gradio_api/queue/join", "POST", content=content)[0] == 400
 
 
