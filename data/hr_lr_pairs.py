@@ -10,7 +10,7 @@ from common.errors import InputError
 from common.scale import SCALE
 from data.degrade import bicubic
 from data.metrics import WINDOW
-from data.pictures.images import all_of, list_pictures, passed_over, read_rgb, some_of
+from data.pictures.images import all_of, list_pictures, read_rgb, skipped, some_of
 
 # What data sets put behind a name to tell HR, LR and SR: as DIV2K, Set5 of SelfExSR, BasicSR's scripts and others do.
 _TAIL = re.compile(
@@ -29,7 +29,7 @@ def pairs(hr_folder, lr_folder=None) -> list:
     InputError naming what is missing.
     """
     hr_paths = list_pictures(hr_folder)
-    _say(passed_over(hr_folder))
+    _say(skipped(hr_folder))
     if lr_folder is None:
         return [(path, None) for path in hr_paths]
     found = _all_there(lr_files(hr_paths, lr_folder))
@@ -82,7 +82,7 @@ def _partners(hr_paths: list, folder, kind: str, shrunk: int) -> dict:
             found[hr_path] = _partner(hr_path, free, Path(folder), kind, shrunk)
         except InputError as error:
             found[hr_path] = error
-    _say(passed_over(folder))
+    _say(skipped(folder))
     without = [path.name for path in paths if path not in found.values()]
     _say(f"{folder}: {kind} pictures without HR, skipped: {some_of(without)}" if without else "")
     return found

@@ -19,7 +19,7 @@ from common.errors import InputError
 from common.files import replacing
 from common.locks import folder_lock
 from data.hr_lr_pairs import check_quarter, lr_files
-from data.pictures.images import list_pictures, passed_over, read_rgb
+from data.pictures.images import list_pictures, read_rgb, skipped
 from data.pictures.reading import pixels_of
 
 FOLDER = ".decoded"  # in the folder of the pictures
@@ -158,7 +158,7 @@ def open_pairs(hr_folder, lr_folder, hr_size: int, otherwise=OTHERWISE, skip_bad
 def _listed(folder) -> list:
     """The pictures of a folder; what else is in it is said."""
     sources = list_pictures(folder)
-    left_out = passed_over(folder)
+    left_out = skipped(folder)
     if left_out:
         print(left_out, file=sys.stderr)
     return sources

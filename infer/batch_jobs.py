@@ -84,7 +84,7 @@ def _files(folder: Path, recursive: bool, errors: list) -> list:
     return sorted(files)
 
 
-def passed_over(others: list) -> str:
+def skipped(others: list) -> str:
     """One line that names what `find_jobs` left out."""
     return f"skipped, as their extensions are not those of pictures: {some_of(others)}"
 

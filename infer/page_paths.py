@@ -8,7 +8,6 @@ what is named in any other way is not the page's.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 SHOWN = "/files"
 _NAME_FILES = (b"application/json", b"text/html", b"text/event-stream")  # kinds of answers

@@ -120,7 +120,7 @@ def main(arguments: argparse.Namespace) -> None:
     for folder in {job.target.parent for job in found if not job.problem}:
         remove_leftovers(folder)
     if others:
-        print(batch_jobs.passed_over(others), file=sys.stderr)
+        print(batch_jobs.skipped(others), file=sys.stderr)
     print(f"{arguments.weights}: {upscaler.engine} in {upscaler.precision} on {upscaler.device}", file=sys.stderr)
     start = time.perf_counter()
     done, skipped, pixels = upscale_all(upscaler, found, arguments)

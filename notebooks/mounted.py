@@ -156,13 +156,13 @@ def _best(what: str, places, root: Path, to: Path, title: PurePosixPath, nested:
     for archive in packed:
         if archive != root:
             titles[archive] = title / archive.relative_to(root).with_name(_without_ending(archive)).as_posix()
-        with _passed_over(root, nested):
+        with _skip_faulty(root, nested):
             listings[archive] = _listing(archive, root, to)
             ranked += [((rank, False), archive, place) for rank, place in places(listings[archive], titles[archive])]
     ranked.sort(key=lambda entry: entry[0], reverse=True)
     while ranked:
         _, best, place = ranked[0]
-        with _passed_over(root, nested):
+        with _skip_faulty(root, nested):
             folder = best if best.is_dir() else _unpacked(best, root, to, nested)
             others = {str(holder / place) for _, holder, place in ranked[1:]} - {str(best / place)}
             if others:
@@ -172,7 +172,7 @@ def _best(what: str, places, root: Path, to: Path, title: PurePosixPath, nested:
         del listings[best]
     for archive, names in listings.items():
         if not nested and any(map(_is_archive, names)):
-            with _passed_over(root, nested):
+            with _skip_faulty(root, nested):
                 folder = _unpacked(archive, root, to)
                 try:
                     found = _best(what, places, folder, folder, titles[archive], nested=True)
@@ -184,7 +184,7 @@ def _best(what: str, places, root: Path, to: Path, title: PurePosixPath, nested:
 
 
 @contextlib.contextmanager
-def _passed_over(root: Path, nested: bool):
+def _skip_faulty(root: Path, nested: bool):
     """Say what cannot be read in a search of `root`, and go on: another archive may have what is wanted."""
     try:
         yield

@@ -36,7 +36,7 @@ def list_pictures(folder) -> list:
     return pictures
 
 
-def passed_over(folder) -> str:
+def skipped(folder) -> str:
     """One line that names what `list_pictures` leaves out of `folder` and is not hidden; "" where there is nothing."""
     visible = sorted(entry for entry in Path(folder).iterdir() if not entry.name.startswith("."))
     files = [entry.name for entry in visible if not entry.is_dir() and not _is_picture(entry)]
