@@ -37,6 +37,7 @@ from data.pictures.picture import Picture, taken
 from data.pictures.reading import read_picture
 from data.pictures.writing import check_writable, lost, write_picture, writing_memory
 from infer import Upscaler, batch_jobs, flags
+from infer.engines.openvino_cpu import leave_out_converter
 from infer.size import FULL, SIDES, Size
 
 OUTPUT = "upscaled"
@@ -223,4 +224,5 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    leave_out_converter()
     command.run(parser().parse_args(), main)

@@ -1,7 +1,9 @@
 """Every engine computes what the network does, whatever size comes after whatever other; and which one is taken."""
 
+import subprocess
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -13,6 +15,7 @@ from infer.engines import openvino_cpu, programs
 from infer.engines.precision import cpu_bf16
 from tests.helpers import generators, golden
 
+ROOT = Path(__file__).resolve().parents[1]
 HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]
 SPLIT = [name for name in HERE if len(engines.module(name).PARTS) == 2]
 PARTS = (programs.TRUNK, programs.UPSAMPLING)
@@ -157,6 +160,19 @@ def test_an_engine_says_what_memory_it_takes(name):
         taken = module.bytes_per_pixel(precision)
         assert tuple(taken) == module.PARTS
         assert all(taken[part] >= least[part] for part in taken)
+
+
+@pytest.mark.skipif("openvino" not in HERE, reason="OpenVINO is not installed")
+def test_openvino_goes_without_its_converter():
+    """In a process that has not imported it: it is there, only what nothing here uses is not."""
+    lines = (
+        "from infer.engines import openvino_cpu",
+        "openvino_cpu.leave_out_converter()",
+        "import openvino",
+        "print(repr(openvino_cpu.missing('cpu')), hasattr(openvino, 'convert_model'), hasattr(openvino, 'Core'))",
+    )
+    said = subprocess.check_output([sys.executable, "-c", "; ".join(lines)], cwd=ROOT, text=True, timeout=60)
+    assert said == "'' False True\n"
 
 
 # ----------------------------------------------------------------------------------------------------------- choice

@@ -1,5 +1,6 @@
 """OpenVINO: the ONNX program, compiled for the CPU that is there."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,15 @@ def missing(device: str) -> str:
     except Exception as error:  # noqa: BLE001  a library that does not go with the system fails in its own ways
         return f"openvino cannot be loaded: pip install -r requirements-cpu.txt ({error})"
     return onnx_missing()
+
+
+def leave_out_converter() -> None:
+    """Import OpenVINO without its converter of models from here on, in half the time; nothing here converts one.
+
+    OpenVINO allows for a converter that cannot be imported. A program that uses this package may want it, so only the
+    commands call this.
+    """
+    sys.modules.setdefault("openvino.tools.ovc", None)
 
 
 def bytes_per_pixel(precision: str) -> dict:
