@@ -53,7 +53,7 @@ def test_perceptual_compares_the_maps_of_the_layer():
     sr, hr = tensor(np.full((2, 3, 16, 16), 0.5)), tensor(np.full((2, 3, 16, 16), 0.25))
     assert float(losses.perceptual(maps, sr, hr, Recipe(vgg_layer="conv5_4"))) == pytest.approx(0.0625, rel=1e-5)
     assert maps.layer == "conv5_4" and not maps.before_relu
-    assert maps.seen.shape == (2, 3, 224, 224)
+    assert maps.seen.shape == (1, 3, 224, 224)  # one at a time
 
 
 def test_short_perceptual_is_the_absolute_difference_of_the_crops_themselves_from_a_sub_pixel_on():
@@ -64,6 +64,20 @@ def test_short_perceptual_is_the_absolute_difference_of_the_crops_themselves_fro
     found = losses.perceptual(maps, tensor(sr), tensor(hr), recipe, (3, 1))
     assert float(found) == pytest.approx(np.abs(sr - hr)[:, :, 3:, 1:].mean(), rel=1e-5)
     assert maps.before_relu and maps.seen.shape == (2, 3, 13, 15)
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 3])
+def test_perceptual_of_some_crops_at_a_time_is_that_of_all_and_so_is_its_gradient(at_a_time, monkeypatch):
+    monkeypatch.setattr(losses, "PIXELS_AT_A_TIME", at_a_time * 16**2)
+    random = np.random.RandomState(0)
+    sr, hr = random.uniform(-1, 1, (2, 3, 3, 16, 16))
+    maps, given = Maps(), tensor(sr)
+    given.stop_gradient = False
+    found = losses.perceptual(maps, given, tensor(hr), Recipe(vgg_resize=False, vgg_normalize=False))
+    (3 * found).backward()
+    assert float(found) == pytest.approx(np.mean((sr - hr) ** 2), rel=1e-5)
+    np.testing.assert_allclose(given.grad.numpy(), 3 * 2 * (sr - hr) / sr.size, rtol=1e-4, atol=1e-9)
+    assert maps.seen.shape == (3 % at_a_time or at_a_time, 3, 16, 16)
 
 
 def test_a_perfect_sr_has_no_perceptual_loss():

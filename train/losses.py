@@ -5,10 +5,12 @@ All are float32 scalars, means over the batch, whatever precision the networks c
 
 import paddle
 import paddle.nn.functional as F
+from paddle.autograd import PyLayer
 
 from common.scale import SCALE
 
 VGG_SIDE = 224  # the article shrinks (or enlarges) what VGG19 sees to the size it was trained on
+PIXELS_AT_A_TIME = VGG_SIDE**2  # that VGG19 sees on a CPU
 # What Paddle's ImageNet networks were trained with, for RGB in 0..1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -52,13 +54,45 @@ def perceptual(vgg19, sr, hr, recipe, shift=(0, 0)):
     top, left = shift
     sr, hr = sr[:, :, top:, left:], hr[:, :, top:, left:]
 
-    def maps(picture):
-        seen = vgg_picture(picture, recipe.vgg_normalize, recipe.vgg_resize)
-        return _float32(vgg19.features(seen, recipe.vgg_layer, recipe.vgg_before_relu))
+    def distance(sr, hr):
+        def maps(picture):
+            seen = vgg_picture(picture, recipe.vgg_normalize, recipe.vgg_resize)
+            return _float32(vgg19.features(seen, recipe.vgg_layer, recipe.vgg_before_relu))
 
-    with paddle.no_grad():
-        wanted = maps(hr)
-    return (F.l1_loss if recipe.l1 else F.mse_loss)(maps(sr), wanted)
+        with paddle.no_grad():
+            wanted = maps(hr)
+        return (F.l1_loss if recipe.l1 else F.mse_loss)(maps(sr), wanted)
+
+    if not sr.place.is_cpu_place():
+        return distance(sr, hr)  # a GPU is the faster the more crops it has at a time
+    pixels = VGG_SIDE**2 if recipe.vgg_resize else sr.shape[2] * sr.shape[3]
+    return _InParts.apply(sr, hr, distance, max(1, PIXELS_AT_A_TIME // pixels))
+
+
+class _InParts(PyLayer):
+    """A mean over crops and its gradient, computed for `count` of them at a time: VGG19's maps take gigabytes.
+
+    The gradient, which is as small as the crops, is computed with the loss, and what it was computed from is let go.
+    """
+
+    @staticmethod
+    def forward(context, sr, hr, distance, count: int):
+        total, gradients = 0.0, []
+        for start in range(0, sr.shape[0], count):
+            part, wanted = sr[start : start + count].detach(), hr[start : start + count]
+            part.stop_gradient = sr.stop_gradient
+            with paddle.set_grad_enabled(not sr.stop_gradient):
+                loss = distance(part, wanted) * (part.shape[0] / sr.shape[0])
+            if not sr.stop_gradient:
+                loss.backward()
+                gradients.append(part.grad)
+            total = total + loss.detach()
+        context.gradient = paddle.concat(gradients) if gradients else None
+        return total
+
+    @staticmethod
+    def backward(context, gradient):
+        return context.gradient * gradient
 
 
 def grid(sr, hr):
