@@ -164,6 +164,17 @@ def test_stage_1_goes_on_from_a_folder_of_the_articles(photographs, g_models, tm
     np.testing.assert_allclose(found, golden.weight("out.w_0", (3, 64, 1, 1)), atol=1e-6)
 
 
+def test_stage_2_goes_on_from_another_runs_discriminator(stage2, photographs, tmp_path):
+    given = stage2[1] / "srgan_d.pdparams"
+    line = ["--data", photographs, "--init", stage2[1] / "srgan_g.pdparams", "--init-d", given, "--no-vgg", *SMALL]
+    result = run("train_gan.py", *line, "--output", tmp_path, "--epochs", 0, "--learning-rate", 1e-9)
+    assert result.returncode == 0, result.stderr
+    found, wanted = (paddle.load(str(path))["fc.weight"].numpy() for path in (tmp_path / given.name, given))
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    result = run("train_gan.py", *line, "--init", "srresnet", "--output", stage2[1])
+    fails(result, 1, f"{given} would replace", "--init-d")
+
+
 # ------------------------------------------------------------------------------------------------- what goes wrong
 
 

@@ -17,10 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import command
 from common.errors import InputError
+from common.files import check_apart
 from models.discriminator import Discriminator
 from models.generator import Generator
 from models.weight_files.vgg19_weights import load_vgg19
-from models.weight_files.weights import load_generator
+from models.weight_files.weights import load_discriminator, load_generator
 from train import flags
 from train.bn_statistics import estimate_discriminators, freeze_statistics
 from train.loop import train
@@ -51,6 +52,15 @@ def first_generator(arguments) -> Generator:
     return load_generator(path)
 
 
+def first_discriminator(arguments, hr_size: int) -> Discriminator:
+    """The discriminator of `--init-d`, else a new one. Raises InputError where the file cannot be used."""
+    if arguments.init_d is None or resumes(arguments):
+        return Discriminator(hr_size)
+    result = Path(arguments.output) / GAN.also_saved["discriminator"]
+    check_apart([("--init-d", arguments.init_d)], files=[("the result", result)])
+    return load_discriminator(arguments.init_d, hr_size)
+
+
 def vgg19_of(arguments, recipe):
     """VGG19 as deep as the recipe needs, or None with --no-vgg. Raises InputError if its weights are not there."""
     if arguments.no_vgg:
@@ -74,14 +84,14 @@ def main(arguments) -> None:
     recipe = flags.recipe_of(arguments, PARSER)
     flags.start(arguments, recipe, GAN)
     generator = first_generator(arguments)
+    discriminator = first_discriminator(arguments, recipe.hr_size)
     vgg19 = vgg19_of(arguments, recipe)
     warn_without_content(recipe, vgg19)
     crops = flags.open_crops(arguments, recipe)
-    discriminator = Discriminator(recipe.hr_size)
     cpu.speed_up(generator, discriminator, *([vgg19] if vgg19 else []))
     if recipe.freeze_bn:
         freeze_statistics(generator)
-        if not resumes(arguments):
+        if not resumes(arguments) and arguments.init_d is None:
             estimate_discriminators(discriminator, generator, crops, recipe.batch_size)
         freeze_statistics(discriminator)
     step = GanStep(generator, discriminator, vgg19, recipe, Precision(recipe.amp))
@@ -89,6 +99,11 @@ def main(arguments) -> None:
 
 
 PARSER = flags.parser(__doc__, GAN)
+PARSER.add_argument(
+    "--init-d",
+    metavar="FILE|FOLDER",
+    help="discriminator weights to start from, the srgan_d.pdparams of another run (default: random ones)",
+)
 
 if __name__ == "__main__":
     command.run(PARSER.parse_args(), main)
