@@ -1,10 +1,20 @@
 """The recipes' numbers, as the article's author and the paper published them."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
 from train.recipe import GAN_RECIPES, RECIPES, Recipe
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+# What the documents' tables call the recipes' values.
+WORDS = {
+    "long-runs.md": {"bicubic": "bicubic", "bilinear": "bilinear", "constant": "constant", "step": "a tenth"},
+    "long-runs_cn.md": {"bicubic": "双三次", "bilinear": "双线性", "constant": "恒定", "step": "十分之一"},
+}
+LAYERS = {"pool5": "VGG19", "conv5_4": "VGG54", "conv3_4": "conv3_4"}
 
 
 def test_the_articles_numbers():
@@ -112,3 +122,32 @@ def test_what_cannot_be_trained_with_is_refused_by_its_flag(change):
     name = next(iter(change)).replace("_", "-")
     with pytest.raises(ValueError, match=rf"^{name} is .*must be"):
         Recipe(**change)
+
+
+@pytest.mark.parametrize("document", WORDS)
+@pytest.mark.parametrize("column, name", list(enumerate(("article", "paper", "short"), 1)))
+def test_the_documents_tables_show_the_recipes(document, column, name):
+    rows = [line.split("|")[1:-1] for line in (DOCS / document).read_text("utf-8").splitlines() if line[:1] == "|"]
+    assert f"`{name}`" in rows[0][column]
+    cells = [re.sub(r"stage [12]|第[一二]阶段", "", row[column]) for row in rows[3:8]]
+    shown = [
+        [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?:e-\d+)?", cell)] for cell in cells[:4]
+    ]
+    stage1, stage2 = RECIPES[name], GAN_RECIPES[name]
+
+    def of_both(field):
+        return list(dict.fromkeys((getattr(stage1, field), getattr(stage2, field))))
+
+    epochs = [stage1.pretrain_epochs + 1, stage2.gan_epochs + 1]
+    crops = [stage1.crops_per_image, stage2.crops_per_image]
+    assert shown == [
+        of_both("hr_size"),
+        of_both("batch_size"),
+        of_both("learning_rate"),
+        epochs + (crops if crops != [1, 1] else []),
+    ]
+    words = WORDS[document]
+    assert all(words[degradation] in cells[0] for degradation in of_both("degradation"))
+    schedules = {stage1.pretrain_schedule, stage2.gan_schedule} - ({"constant"} if name == "paper" else set())
+    assert all(words.get(schedule, schedule) in cells[2] for schedule in schedules)
+    assert LAYERS[stage2.vgg_layer] in cells[4] and ("ReLU" in cells[4]) == stage2.vgg_before_relu
