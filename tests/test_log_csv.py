@@ -48,7 +48,7 @@ def test_a_stage_replaces_its_own_rows_and_keeps_the_others(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["log.csv"]
 
 
-def test_a_log_of_before_lpips_and_the_grid_were_measured_is_gone_on_with(tmp_path):
+def test_a_log_of_before_lpips_and_the_grid_were_measured_is_continued(tmp_path):
     path = tmp_path / "log.csv"
     earlier = HEADER.removesuffix(",valid_lpips,valid_grid")
     path.write_text(f"{earlier}\npretrain_g,0,1.5{10 * ','},21,27.5,0.75\n", encoding="utf-8")

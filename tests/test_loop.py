@@ -57,7 +57,7 @@ def test_resume_with_nothing_there_is_a_new_run(train, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_new_run_is_refused_where_one_could_be_gone_on_from(train, tmp_path):
+def test_a_new_run_is_refused_where_one_could_be_resumed(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     with pytest.raises(InputError, match=r"belongs to an earlier run.*--resume.*--output.*remove"):
@@ -109,7 +109,7 @@ def test_the_strengths_of_photo_are_the_recipes_where_it_is_the_degradation(trai
 
 
 @pytest.mark.slow
-def test_a_checkpoint_from_before_photo_is_gone_on_from(train, tmp_path):
+def test_a_checkpoint_from_before_photo_is_resumed(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     (path,) = checkpoint.listed(checkpoint.folder_of(tmp_path, STAGE1))
     arrays, note = checkpoint.load(path)
@@ -219,7 +219,7 @@ def test_other_sizes_of_the_same_names_are_other_pictures(train, photographs, tm
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_before_the_names_and_the_digest_is_gone_on_from(train, photographs, tmp_path):
+def test_a_checkpoint_of_before_the_names_and_the_digest_is_resumed(train, photographs, tmp_path):
     """Its note has a checksum of the pictures' names and sizes, not themselves."""
     train(pretrain_g, "--epochs", 0)
     (path,) = checkpoint.listed(tmp_path / "checkpoints" / STAGE1)

@@ -154,7 +154,7 @@ def test_training_depends_on_the_seed_and_not_on_the_workers(stage1, photographs
     assert not np.array_equal(results["a"], results["c"])
 
 
-def test_stage_1_goes_on_from_a_folder_of_the_articles(photographs, g_models, tmp_path):
+def test_stage_1_continues_from_a_folder_of_the_articles(photographs, g_models, tmp_path):
     result = run(
         "pretrain_g.py", "--data", photographs, "--output", tmp_path, "--epochs", 0, "--learning-rate", 1e-9,
         "--init", g_models, *SMALL,
