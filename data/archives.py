@@ -177,7 +177,7 @@ class _Tar:
         self._tar.fileobj.seek(self._tar.offset)
         end = self._tar.fileobj.read(tarfile.BLOCKSIZE)
         if len(end) < tarfile.BLOCKSIZE or end.strip(b"\0"):
-            raise tarfile.ReadError("it ends in the midst")
+            raise tarfile.ReadError("it is truncated")
         unpacked -= tarfile.RECORDSIZE  # which the zeros fill up
         for block in iter(lambda: self._tar.fileobj.read(CHUNK), b""):  # gzip's checksum is behind them
             unpacked += len(block)

@@ -99,7 +99,7 @@ def fetch_lpips(folder):
     path = Path(folder) / lpips.FILE
     if path.exists():
         lpips.read(path)
-        print(f"{path} is already there, whole: not fetched again")
+        print(f"{path} is already there and complete: not fetched again")
         return
     package = path.with_name(LPIPS_PACKAGE)
     fetch(_lpips_url(package), package, LPIPS_SIZE, check=_check_lpips)

@@ -91,7 +91,9 @@ class Store:
             mapped = b""
         if len(mapped) != _START + _size(shape):
             # To read beyond a file's end would kill the process.
-            raise InputError(f"{self._files[i]}, decoded from {self.names[i]}, was removed or changed: start again")
+            raise InputError(
+                f"{self._files[i]}, decoded from {self.names[i]}, was removed or changed: run the command again"
+            )
         return np.frombuffer(mapped, np.uint8, offset=_START).reshape(shape)
 
 
@@ -100,8 +102,8 @@ def open_store(folder, min_side: int, otherwise=OTHERWISE, skip_bad: bool = Fals
 
     The store is the folder `.decoded` in `folder`, a `.npy` file of 3 bytes a pixel for each picture (800 pictures of
     DIV2K: about 7 GB), or, with a line that says so, a folder in `otherwise` where `folder` may not be written and its
-    store is not complete. Files appear whole or not at all, so that a build that was killed goes on where it was and
-    several processes may build at once. A picture counts as changed when its size or its time of modification is
+    store is not complete. Files appear whole or not at all, so that a build that was killed resumes where it stopped
+    and several processes may build at once. A picture counts as changed when its size or its time of modification is
     another. Files that belong to no picture any more are removed, unless another process has the store open.
 
     min_side: the smallest side, in pixels, that a picture may have.
@@ -233,14 +235,14 @@ def _why_not_written(beside: Path) -> str:
     """Why files cannot be put into the store `beside` the pictures; "" where they can. Makes the folder."""
     # Asked by the permission bits too: root may write everywhere, and yet a folder without them is not to be written.
     if not beside.parent.stat().st_mode & 0o222:
-        return "nobody has the permission"
+        return "no write permission"
     try:
         beside.mkdir(exist_ok=True)
     except OSError as error:
         return error.strerror
     if not beside.stat().st_mode & 0o222:
-        return f"nobody has the permission in {FOLDER}"
-    return "" if os.access(beside, os.W_OK | os.X_OK) else f"no permission in {FOLDER}"
+        return f"no write permission in {FOLDER}"
+    return "" if os.access(beside, os.W_OK | os.X_OK) else f"no write permission in {FOLDER}"
 
 
 @contextlib.contextmanager
@@ -328,7 +330,7 @@ def _report(problems: list, count: int, skip_bad: bool) -> None:
         return
     listing = "\n  ".join([f"{len(problems)} of {count} pictures cannot be used:"] + problems)
     if not skip_bad:
-        raise InputError(f"{listing}\nmend or remove them, or lower --hr-size, or train without them: --skip-bad")
+        raise InputError(f"{listing}\nfix or remove them, or lower --hr-size, or train without them: --skip-bad")
     if len(problems) == count:
         raise InputError(f"{listing}\nnone is left to train on")
     print(f"left out: {listing}")

@@ -27,7 +27,7 @@ RETRIED_STATUSES = (408, 429)  # as are all of 500 and above: the server's own t
 
 
 class _BrokenTransfer(Exception):
-    """A transfer that failed in a way which another try may mend."""
+    """A transfer that failed in a way which another try may fix."""
 
 
 def fetch(url, path, size=None, md5=None, check=None, instead=""):
@@ -51,7 +51,7 @@ def fetch(url, path, size=None, md5=None, check=None, instead=""):
     if path.exists():
         _check_present(path, url, size, md5, check)
         _discard(part)
-        print(f"{path} is already there, whole: not fetched again")
+        print(f"{path} is already there and complete: not fetched again")
         return
     by_hand = f"put it at {path}{instead}"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +201,7 @@ class _Redirections(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, request, answer, code, message, headers, new_url):
         if request.type == "https" and urlsplit(new_url).scheme == "http":
             raise InputError(
-                f"{request.full_url}: the server sends on to {new_url}, which is not encrypted; not followed"
+                f"{request.full_url}: the server redirects to {new_url}, which is not encrypted; not followed"
             )
         return super().redirect_request(request, answer, code, message, headers, new_url)
 

@@ -163,7 +163,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
 
         def show(share):
             if not guard.waits(request.session_hash, begun):
-                raise InputError("nobody waits for it any more")
+                raise InputError("the visitor has left")
             if time.monotonic() > begun + LONGEST:
                 raise InputError(f"it took over {LONGEST // 60} minutes; give a smaller picture or take another engine")
             progress(share, desc="放大 · upscaling" if share else "载入网络 · loading the network")
@@ -322,21 +322,21 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         type=weights_path,
         default=[],
-        help=f"to choose from, each {flags.WEIGHTS} (default: {NAMES}, *_g.pdparams and *_g_best.pdparams in "
+        help=f"weights to offer, each {flags.WEIGHTS} (default: {NAMES}, *_g.pdparams and *_g_best.pdparams in "
         "output/ and its folders, models/g_models)",
     )
     result.add_argument(
         "--host",
         metavar="NAME",
         default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
-        help="the address to listen at (default: $GRADIO_SERVER_NAME, or 127.0.0.1, which this machine alone reaches)",
+        help="the address to listen on (default: $GRADIO_SERVER_NAME, or 127.0.0.1, which this machine alone reaches)",
     )
     result.add_argument(
         "--names",
         metavar="NAME",
         nargs="+",
         default=AI_STUDIO_NAMES if Path(AI_STUDIO).is_dir() else [],
-        help="host names under which a proxy or a name server offers the page; .example.com is all that end so "
+        help="host names under which a proxy or a name server offers the page; .example.com matches every subdomain "
         f"(default: none; on AI Studio {' '.join(AI_STUDIO_NAMES)})",
     )
     result.add_argument(
@@ -344,7 +344,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         type=command.positive,
         default=os.environ.get("GRADIO_SERVER_PORT", "7860"),
-        help="(default: $GRADIO_SERVER_PORT, or 7860)",
+        help="the port to listen on (default: $GRADIO_SERVER_PORT, or 7860)",
     )
     flags.add_size_flag(result, megapixels=16)
     flags.add_engine_flags(result, precision="auto")

@@ -125,9 +125,7 @@ def _work(connection, source: Path, folder: Path, settings: dict, max_pixels: in
         connection.send(_without_folders(str(error), [source, folder, settings["weights"], settings["blend"]]))
     except Exception:  # noqa: BLE001  a visitor is not to read what else it may say of this machine
         traceback.print_exc()
-        connection.send(
-            f"{source.name}: this failed for a reason that is not the picture's; the server's terminal says it"
-        )
+        connection.send(f"{source.name}: failed for a reason unrelated to the picture; see the server's terminal")
 
 
 def _without_folders(message: str, paths: list) -> str:
@@ -153,7 +151,7 @@ def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, size:
     if missing:
         report += f"\nPNG cannot hold {', '.join(missing)}"
     if taken(picture):
-        report += f"\n{taken(picture)}"
+        report += f"\nthe file {taken(picture)}"
     return Upscaled(job.target, *_views(picture, sr, folder), report)
 
 

@@ -319,7 +319,7 @@ def check_targets(arguments) -> None:
         if os.path.isdir(path) or not os.access(folder, os.W_OK):
             raise InputError(f"{path} cannot be written: it is a folder, or the folder it would be in is not writable")
     if len({os.path.abspath(path) for path in targets}) < len(targets):
-        raise InputError("--csv, --json, --figure and --tradeoff are different files: two of them have one name")
+        raise InputError("--csv, --json, --figure and --tradeoff must name different files")
     for flag, path in (("--figure", arguments.figure), ("--tradeoff", arguments.tradeoff)):
         if path and not path.lower().endswith(".png"):
             raise InputError(f"{flag} {path}: a PNG is written; give a name ending in .png")
@@ -338,7 +338,7 @@ def check_tradeoff(arguments) -> None:
             f"--tradeoff mixes --blend into one generator: give one of --weights, not {len(arguments.weights)}"
         )
     if not lpips_weights(arguments.lpips):
-        raise InputError(f"--tradeoff is of LPIPS, which is off or lacks its weights; get them with: {lpips.COMMAND}")
+        raise InputError(f"--tradeoff requires LPIPS, which is off or has no weights; get them with: {lpips.COMMAND}")
 
 
 def main(arguments) -> None:
@@ -409,8 +409,8 @@ def parser():
     result.add_argument(
         "--lr",
         metavar="DIR",
-        help="folder of their LR pictures, called the same or NAMEx4.EXT (default: made from HR as MATLAB's imresize "
-        "does)",
+        help="folder of their LR pictures, with the same name or NAMEx4.EXT (default: made from HR as MATLAB's "
+        "imresize does)",
     )
     result.add_argument(
         "--weights",
@@ -425,7 +425,7 @@ def parser():
         metavar="DIR",
         action="append",
         default=[],
-        help="a folder of ready-made results to measure, called as LR is; may be given several times",
+        help="a folder of ready-made results to measure, named like the LR pictures; may be given several times",
     )
     result.add_argument(
         "--lpips",

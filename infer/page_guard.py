@@ -4,7 +4,7 @@ Gradio answers whatever Host a request names and lets other sites' pages read th
 would so be open to every site that its visitors look at: by DNS rebinding (the site's name is made to mean the page's
 address, and the browser takes the page for the site's own), and by plain requests to the address.
 
-It also has ways in that this page has no use for, some of which store what is sent in the system's temporary folder
+It also has endpoints that this page does not use, some of which store what is sent in the system's temporary folder
 for good; it takes any number of uploads, leaves those that are broken off where they are, and downloads what a request
 names instead of an upload.
 """
@@ -29,7 +29,7 @@ _API = "/gradio_api/"
 _WAYS_IN = ("upload", "queue/join", "cancel", "reset")
 # What it asks for beside files; others of Gradio's tell of the server, or fetch what a request names from elsewhere.
 _WAYS_OUT = ("queue/data", "upload_progress", "heartbeat/", "startup-events")
-_NO_WAY = "网页没有这个入口。\nThis page has no such way in."
+_NO_WAY = "网页没有这个入口。\nThis page has no such endpoint."
 _FILE = "file="
 _ASSETS = ("/assets/", "/static/")  # may come compressed
 _SESSIONS = 1000  # whose end is remembered
@@ -111,7 +111,7 @@ class Guard:
         try:
             content = self._paths.incoming(content)
         except ValueError:
-            return await answer(send, 400, "网页不会这样请求。\nThis is no request of the page's.")
+            return await answer(send, 400, "网页不会这样请求。\nThe page does not send such requests.")
         headers[b"content-length"] = str(len(content)).encode()
         await self._app({**scope, "headers": list(headers.items())}, _again(content, receive), send)
 

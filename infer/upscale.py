@@ -204,12 +204,13 @@ def parser() -> argparse.ArgumentParser:
     flags.add_generator_flags(result)
     _add_size_flags(result)
     result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")
-    result.add_argument("--format", choices=FORMATS, help="of the results (default: each picture's own)")
+    result.add_argument("--format", choices=FORMATS, help="file format of the results (default: each picture's own)")
     result.add_argument(
         "--quality",
         metavar="N",
         type=command.Number(1, 100, whole=True),
-        help="of JPEG and WebP, 1 to 100, where WebP has no loss (default: 95; 100 for what was a WebP without loss)",
+        help="quality of JPEG and lossy WebP, 1 to 100; 100 makes WebP lossless "
+        "(default: 95; 100 for what was a lossless WebP)",
     )
     result.add_argument(
         "--suffix",

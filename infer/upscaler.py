@@ -18,10 +18,8 @@ from infer.size import Size
 from models.weight_files.shipped import DEFAULT, weights_path
 
 BATCH_ON_CPU = 64 * 64  # LR pixels: on a CPU, computing more windows at once takes memory and saves nothing
-CHECKED, TOLERANCE = (
-    (1, 3, 12, 8),
-    1e-3,
-)  # a picture on which a program just written is compared, and by how much it may differ
+CHECKED = (1, 3, 12, 8)  # shape of the picture on which a program just written is compared with the network
+TOLERANCE = 1e-3  # by how much the two may differ
 LUMA = np.array((0.299, 0.587, 0.114), "float32")  # ITU-R BT.601: the grey of an RGB picture
 
 

@@ -76,7 +76,7 @@ class TestResult:
         pages[0].save(tmp_path / "pages.tiff", save_all=True, append_images=pages[1:])
         report = app_worker.upscale(tmp_path / "pages.tiff", tmp_path / "results", settings(weights_file), LIMIT).report
         assert "6×4 → 24×16" in report and "eager, fp32, cpu" in report
-        assert "of its 2 pages or pictures the first alone is taken" in report
+        assert "the file has 2 pages or frames; only the first is used" in report
 
 
 class TestViews:
@@ -150,7 +150,7 @@ class TestFailure:
 
     def test_what_is_no_fault_of_the_picture_is_told_to_the_terminal_alone(self, message, pictures, capfd):
         text = message(pictures / "照片.png", tile="many")
-        assert text == "照片.png: this failed for a reason that is not the picture's; the server's terminal says it"
+        assert text == "照片.png: failed for a reason unrelated to the picture; see the server's terminal"
         assert "TypeError" in capfd.readouterr().err
 
     def test_a_process_that_is_ended_from_outside(self, message, pictures):

@@ -463,7 +463,7 @@ class TestTradeoff:
             (["--weights", "a", "c", "--blend", "b", "--tradeoff", "t.png"], "one of --weights, not 2"),
             (["--weights", "a", "--blend", "b", "--tradeoff", "t.png", "--lpips", "off"], "data/download.py lpips"),
             (["--weights", "a", "--blend", "b", "--tradeoff", "t.jpg"], "a name ending in .png"),
-            (["--weights", "a", "--blend", "b", "--tradeoff", "t.png", "--figure", "t.png"], "one name"),
+            (["--weights", "a", "--blend", "b", "--tradeoff", "t.png", "--figure", "t.png"], "different files"),
         ],
     )
     def test_what_it_needs(self, hr_folder, tmp_path, monkeypatch, flags, word):
@@ -619,7 +619,7 @@ class TestCommand:
     "flags, word",
     [
         (["--json", "."], "folder"),
-        (["--csv", "same", "--json", "./same"], "one name"),
+        (["--csv", "same", "--json", "./same"], "different files"),
         (["--figure", "a.jpg"], ".png"),
     ],
 )

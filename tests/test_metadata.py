@@ -169,7 +169,7 @@ def test_of_an_animation_it_is_said_what_is_taken(tmp_path):
     frames = [Image.fromarray(RGB), Image.fromarray(RGB[::-1])]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
     picture = read_picture(tmp_path / "a.webp")
-    assert taken(picture) == "of its 2 pages or pictures the first alone is taken" and picture.lossless
+    assert taken(picture) == "has 2 pages or frames; only the first is used" and picture.lossless
     assert lost("b.webp", picture) == []
 
 

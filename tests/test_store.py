@@ -410,7 +410,7 @@ def test_a_file_that_goes_away_while_it_is_in_use_is_named(photographs, damage):
             path.unlink()
         else:
             os.truncate(path, 300 if damage == "cut" else 0)
-    with pytest.raises(InputError, match=r"\.npy, decoded from 04\.png, was removed or changed: start again"):
+    with pytest.raises(InputError, match=r"\.npy, decoded from 04\.png, was removed or changed: run the command again"):
         pictures[4]
 
 

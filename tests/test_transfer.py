@@ -476,7 +476,7 @@ def test_from_https_nothing_leads_to_http():
     follow = transfer._Redirections().redirect_request
     request = transfer.urllib.request.Request("https://host/a")
     with pytest.raises(
-        InputError, match="https://host/a: the server sends on to http://other/b, which is not encrypted"
+        InputError, match="https://host/a: the server redirects to http://other/b, which is not encrypted"
     ):
         follow(request, None, 302, "Found", {}, "http://other/b")
     assert follow(request, None, 302, "Found", {}, "https://other/b").full_url == "https://other/b"

@@ -134,7 +134,7 @@ class TestFolder:
             assert reason in line
         assert "--max-megapixels" in result.stderr
         assert "7 of 21 could not be upscaled" in result.stderr
-        assert "of its 3 pages or pictures the first alone is taken" in result.stderr
+        assert "has 3 pages or frames; only the first is used" in result.stderr
         assert "notes.txt" in result.stderr
         assert ".hidden" not in result.stderr
 

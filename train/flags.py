@@ -43,7 +43,7 @@ def parser(description: str, stage: Stage) -> argparse.ArgumentParser:
     result.add_argument(
         "--lr-data",
         metavar="DIR",
-        help="folder of their LR pictures, at a quarter of the sides and called the same or NAMEx4.EXT (default: LR is "
+        help="folder of their LR pictures, at a quarter of the sides, with the same name or NAMEx4.EXT (default: LR is "
         "made as --degradation says)",
     )
     result.add_argument("--output", metavar="DIR", default=OUTPUT, help=f"folder of the results (default: {OUTPUT})")

@@ -64,7 +64,7 @@ def perceptual(vgg19, sr, hr, recipe, shift=(0, 0)):
         return (F.l1_loss if recipe.l1 else F.mse_loss)(maps(sr), wanted)
 
     if not sr.place.is_cpu_place():
-        return distance(sr, hr)  # a GPU is the faster the more crops it has at a time
+        return distance(sr, hr)  # a GPU is faster with larger batches
     pixels = VGG_SIDE**2 if recipe.vgg_resize else sr.shape[2] * sr.shape[3]
     return _InParts.apply(sr, hr, distance, max(1, PIXELS_AT_A_TIME // pixels))
 
@@ -72,7 +72,7 @@ def perceptual(vgg19, sr, hr, recipe, shift=(0, 0)):
 class _InParts(PyLayer):
     """A mean over crops and its gradient, computed for `count` of them at a time: VGG19's maps take gigabytes.
 
-    The gradient, which is as small as the crops, is computed with the loss, and what it was computed from is let go.
+    The gradient, which is as small as the crops, is computed with the loss, and what it was computed from is freed.
     """
 
     @staticmethod

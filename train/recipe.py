@@ -29,7 +29,7 @@ def _field(default, help: str, stage=None, flag=None, degradation=None, is_shown
 class Recipe:
     """One training run. The defaults are the article's published numbers.
 
-    Raises ValueError for a number that cannot be trained with.
+    Raises ValueError for a value out of range.
     """
 
     pretrain_epochs: int = _field(50, "stage 1 runs epochs 0 to N, as the article counts", "pretrain", "--epochs")

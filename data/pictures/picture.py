@@ -57,7 +57,7 @@ class Picture:
 
 def taken(picture: Picture) -> str:
     """What is said where a file holds more than the picture that was read; "" where it does not."""
-    return f"of its {picture.pages} pages or pictures the first alone is taken" if picture.pages > 1 else ""
+    return f"has {picture.pages} pages or frames; only the first is used" if picture.pages > 1 else ""
 
 
 def rows_per_block(samples: np.ndarray) -> int:

@@ -54,7 +54,7 @@ def read_persistables(folder: AnyPath, is_wanted: Callable[[str], bool] = lambda
 
     is_wanted: called with each variable's name; only those it is true for are read (a folder of the article's has
     1 GB, its generator 6 MB). Hidden files (those of notebooks and file managers) are skipped.
-    Raises InputError if the folder is not there, is empty, or holds a file that is no whole fluid variable.
+    Raises InputError if the folder is not there, is empty, or holds a file that is not a complete fluid variable.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -10,7 +10,7 @@ from common.files import AnyPath
 
 HEAD = 512  # bytes, at either end, by which a file is told
 _NOT_PADDLES = (
-    "its networks are named and laid out otherwise. Give a .pdparams file of this project, or a folder of the article's"
+    "its variables have other names and shapes. Give a .pdparams file of this project, or a folder of the article's"
 )
 _UNPACK = "unpack it and give the .pdparams file or the folder that is in it"
 _PYTORCH = f"a file of PyTorch's (.pth, .pt); {_NOT_PADDLES}"
@@ -79,7 +79,7 @@ def _describe_zip(content: bytes) -> str:
         return _PYTORCH
     if b"note.npy" in content:
         return (
-            "a checkpoint of a training run, to be gone on from with --resume. Weights are in that run's --output: "
+            "a checkpoint of a training run: continue it with --resume. Weights are in that run's --output: "
             "srgan_g.pdparams or pretrain_g.pdparams"
         )
     if b".npy" in content:
@@ -103,7 +103,7 @@ def describe_folder(folder: AnyPath, wanted: str) -> str:
         return f"{kind}: give the file in it, {folder / best}"
     if (folder / "checkpoints").is_dir() or any(folder.glob("epoch_*_step_*.npz")):
         return (
-            "it holds the checkpoints of a training run, to be gone on from with --resume; weights are in that run's "
+            "it holds the checkpoints of a training run: continue it with --resume. Weights are in that run's "
             "--output: srgan_g.pdparams or pretrain_g.pdparams"
         )
     if any(True for ending in ("pdmodel", "pdiparams", "onnx") for _ in folder.glob(f"*.{ending}")):

@@ -119,7 +119,7 @@ class _Reader:
             carry_out = _OPERATIONS.get(code)
             if carry_out is None:
                 if code not in _NAMES:
-                    raise _Damaged(f"0x{code[0]:02x} is no operation of a pickle")
+                    raise _Damaged(f"0x{code[0]:02x} is not an operation of a pickle")
                 if code == b"i":  # INST, which names what it calls
                     self.global_(self.line(), self.line())
                 raise _refused(f"holds the pickle operation {_NAMES[code]}")
@@ -211,13 +211,13 @@ class _Reader:
     def append(self, values: list) -> None:
         target = self.stack[-1]
         if not isinstance(target, list):
-            raise _Damaged("values are appended to what is no list")
+            raise _Damaged("values are appended to what is not a list")
         target.extend(values)
 
     def set_items(self, pairs: list) -> None:
         target = self.stack[-1]
         if not isinstance(target, dict) or len(pairs) % 2:
-            raise _Damaged("names are set in what is no dict")
+            raise _Damaged("names are set in what is not a dict")
         for name, value in zip(pairs[::2], pairs[1::2]):
             _set(target, name, value)
 
@@ -225,7 +225,7 @@ class _Reader:
         """Call a function: of those that weights need, with the arguments that they need."""
         arguments, function = self.stack.pop(), self.stack.pop()
         if not isinstance(function, Global) or not isinstance(arguments, tuple):
-            raise _Damaged("a call of what is no function")
+            raise _Damaged("a call of what is not a function")
         self.push(_CALLS[function.name](self, *arguments))
 
     def dtype(self, code: Any, align: Any = False, copy: Any = True) -> Dtype:
@@ -247,11 +247,11 @@ class _Reader:
         """Python 2 gives the pairs as an argument, Python 3 sets them later."""
         result: dict[str, Any] = {}
         if not isinstance(pairs, (list, tuple)):
-            raise _Damaged("an OrderedDict of what are no pairs")
+            raise _Damaged("an OrderedDict of what are not pairs")
         self.count(len(pairs))
         for pair in pairs:
             if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-                raise _Damaged("an OrderedDict of what are no pairs")
+                raise _Damaged("an OrderedDict of what are not pairs")
             _set(result, *pair)
         return result
 
@@ -262,7 +262,7 @@ class _Reader:
         """Set the state of a data type or an array; nothing else in a file of weights has one."""
         state, target = self.stack.pop(), self.stack[-1]
         if not isinstance(state, tuple):
-            raise _Damaged("a state that is no tuple")
+            raise _Damaged("a state that is not a tuple")
         if isinstance(target, Dtype):
             target.dtype = _ordered(target.dtype, state)
         elif isinstance(target, Array):

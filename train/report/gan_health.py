@@ -10,7 +10,7 @@ GRID_TIMES, GRID_LEAST = 3.0, 0.3
 
 
 def warnings(history: list, stage1: dict) -> list:
-    """The warnings that the last epoch is the first to deserve: each appears once in a run, resumed or not.
+    """The warnings first triggered by the last epoch: each appears once in a run, resumed or not.
 
     history: a dict {figure: number} for each epoch from the first, named as in `train.report.log_csv`. Besides `epoch`
     those read are `d_hr` and `d_sr`, the means of D's probabilities, 0..1; `valid_psnr`, in its absence `sample_psnr`,

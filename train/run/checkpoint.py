@@ -105,7 +105,7 @@ def save(path, variables: dict, note: dict) -> None:
             array = np.asarray(variable, order="C")
             if not np.isfinite(array).all():
                 raise InputError(
-                    f"{path}: not written, the checkpoints before it are kept: {name} is not finite. Go on from the "
+                    f"{path}: not written, the checkpoints before it are kept: {name} is not finite. Resume from the "
                     "last one with a smaller --learning-rate (--resume --new-recipe)"
                 )
             _write(archive, name, array)
@@ -207,7 +207,7 @@ def _array(name: str, content: bytes) -> np.ndarray:
     """The read-only array of a .npy member. Raises ValueError where its shape is not that of its bytes."""
     header = _NPY.match(content)
     if not header or struct.unpack("<H", header.group(1))[0] != header.end() - 10:
-        raise ValueError(f"{name} is no array of numbers")
+        raise ValueError(f"{name} is not an array of numbers")
     shape = [int(dim) for dim in re.findall(rb"\d+", header.group(3))]
     dtype, needed = np.dtype(header.group(2).decode()), len(content) - header.end()
     if math.prod(shape) * dtype.itemsize != needed:
