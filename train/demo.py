@@ -7,7 +7,7 @@ Writes to output/demo/: first a figure of photographs that the shipped generator
 discriminator's 89 million weights make a step of stage 2 slow on a CPU: its part is a few steps only.
 """
 
-import re
+import csv
 import shutil
 import subprocess
 import sys
@@ -21,6 +21,7 @@ from common.errors import InputError
 from data.prepare import write_sample
 from train.flags import VGG19_PATHS
 from train.run import checkpoint
+from train.stages import GAN, PRETRAIN
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = Path("output/demo")
@@ -32,23 +33,22 @@ TRAINING = ["--data", str(PHOTOGRAPHS), "--output", str(OUTPUT), "--hr-size", "9
 TRAINING += ["--learning-rate", "1e-4"]
 STAGE1 = ["--init", "srresnet", "--batch-size", "8", "--crops-per-image", "8", "--epochs", "4", "--sample-every", "2"]
 STAGE2 = ["--batch-size", "4", "--crops-per-image", "2", "--epochs", "1", "--sample-every", "1"]
-PSNR = re.compile(r"sample PSNR: ([\d.]+) dB")
 SPOILT = 1  # dB of sample PSNR that stage 1 may lose: the crops of each sample are others
 
 
-def run(script: str, flags: list) -> list:
-    """Run a command of the project, its output shown as it comes; the PSNR of its samples in dB, in order."""
+def run(script: str, flags: list) -> None:
+    """Run a command of the project, its output shown as it comes."""
     print("$ python " + " ".join([script] + flags), flush=True)
-    found = []
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / script)] + flags, stdout=subprocess.PIPE, encoding="utf-8"
-    ) as process:
-        for text in process.stdout:
-            print(text, end="", flush=True)
-            found += [float(value) for value in PSNR.findall(text)]
-    if process.returncode:
-        raise InputError(f"{script} ended with exit status {process.returncode}")
-    return found
+    status = subprocess.run([sys.executable, str(ROOT / script)] + flags, check=False).returncode
+    if status:
+        raise InputError(f"{script} ended with exit status {status}")
+
+
+def sample_psnrs(stage: str) -> list:
+    """The PSNR of a stage's samples in dB, of each epoch of log.csv that has it. stage: as its first column says."""
+    with open(OUTPUT / "log.csv", newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["stage"] == stage]
+    return [float(row["sample_psnr"]) for row in rows if row["sample_psnr"]]
 
 
 def vgg_flags() -> list:
@@ -65,11 +65,12 @@ def main(arguments) -> None:
     write_sample(PHOTOGRAPHS)
     run("infer/evaluate.py", ["--hr", str(PHOTOGRAPHS), "--figure", str(FIGURE), "--pictures", *SHOWN])
     print(f"{FIGURE}: LR, bicubic, SRResNet, SRGAN and HR, after {time.time() - start:.0f} s", flush=True)
-    stage1 = run("train/pretrain_g.py", TRAINING + STAGE1)
-    stage2 = run("train/train_gan.py", TRAINING + STAGE2 + vgg_flags())
+    run("train/pretrain_g.py", TRAINING + STAGE1)
+    run("train/train_gan.py", TRAINING + STAGE2 + vgg_flags())
+    stage1, stage2 = sample_psnrs(PRETRAIN.result), sample_psnrs(GAN.result)
     print(f"pictures, figures and weights are in {OUTPUT}/")
     print(f"mean PSNR of stage 1's samples: {stage1[0]:.2f} dB after its first epoch, {stage1[-1]:.2f} dB at its end;")
-    print(f"  of stage 2's, which are other crops: {stage2[0]:.2f} dB at its start, {stage2[-1]:.2f} dB at its end")
+    print(f"  of stage 2's (other crops): {stage2[0]:.2f} dB after its first epoch, {stage2[-1]:.2f} dB at its end")
     print(f"{time.time() - start:.0f} s in all")
     if stage1[-1] < stage1[0] - SPOILT:
         raise InputError(f"the PSNR fell by more than {SPOILT} dB: training spoilt the generator")

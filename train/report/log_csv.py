@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common.errors import InputError
 from common.files import replacing
-from train import stages
+from train.stages import STAGES
 
 COLUMNS = (
     "stage",
@@ -18,7 +18,7 @@ COLUMNS = (
     *("valid_lpips", "valid_grid"),
 )
 EARLIER = COLUMNS[:-2]  # of older logs, which are read, and rewritten with all columns
-STAGES = [stage.result for stage in stages.STAGES.values()]  # as the first column calls them
+STAGE_NAMES = [stage.result for stage in STAGES.values()]  # as the first column calls them
 
 
 def check(path) -> None:
@@ -29,8 +29,8 @@ def check(path) -> None:
 def write(path, stage: str, rows: list) -> None:
     """Write the rows of a stage, in the order of COLUMNS; the other stage's, if the file has any, are kept as they are.
 
-    stage: one of STAGES. rows: a dict {column: number} for each epoch so far, from the first; missing ones are left
-    empty, unknown ones are a ValueError. They replace all rows of this stage.
+    stage: one of STAGE_NAMES. rows: a dict {column: number} for each epoch so far, from the first; missing ones are
+    left empty, unknown ones are a ValueError. They replace all rows of this stage.
     The file is written atomically. Raises InputError, as `check` does, without touching a file that is not a log.
     """
     path = Path(path)
@@ -39,13 +39,13 @@ def write(path, stage: str, rows: list) -> None:
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        for name in STAGES:
+        for name in STAGE_NAMES:
             writer.writerows(kept[name])
 
 
 def _read(path: Path) -> dict:
     """{stage: its rows as text}; no rows where there is no file."""
-    rows = {stage: [] for stage in STAGES}
+    rows = {stage: [] for stage in STAGE_NAMES}
     try:
         with open(path, newline="", encoding="utf-8") as file:
             lines = list(csv.reader(file))
@@ -59,8 +59,10 @@ def _read(path: Path) -> dict:
     if header not in (COLUMNS, EARLIER):
         raise _refused(path, f"its first line is not {','.join(COLUMNS)}")
     for number, line in enumerate(lines[1:], 2):
-        if len(line) != len(header) or line[0] not in STAGES or not all(map(_is_number, line[1:])):
-            raise _refused(path, f"line {number} is not a stage ({' or '.join(STAGES)}) and {len(header) - 1} numbers")
+        if len(line) != len(header) or line[0] not in STAGE_NAMES or not all(map(_is_number, line[1:])):
+            raise _refused(
+                path, f"line {number} is not a stage ({' or '.join(STAGE_NAMES)}) and {len(header) - 1} numbers"
+            )
         rows[line[0]].append(dict(zip(header, line)))
     return rows
 
