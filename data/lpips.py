@@ -35,7 +35,7 @@ SHAPES = {
     for name, shape in ((f"conv{i}.weight", conv), (f"conv{i}.bias", conv[:1]), (f"linear{i}.weight", conv[:1]))
 }
 # The authors' ScalingLayer, for pictures in [-1,1].
-SHIFT, SCALE = np.float32([-0.030, -0.088, -0.188]), np.float32([0.458, 0.448, 0.450])
+SHIFT, INPUT_SCALE = np.float32([-0.030, -0.088, -0.188]), np.float32([0.458, 0.448, 0.450])
 EPSILON = 1e-10
 # What np.load raises on bytes that are no archive of arrays; TypeError: they are one array.
 DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError, TypeError)
@@ -82,7 +82,7 @@ class Lpips:
         import paddle
         from paddle.nn import functional
 
-        standardized = (rgb.astype("float32") / 127.5 - 1 - SHIFT) / SCALE
+        standardized = (rgb.astype("float32") / 127.5 - 1 - SHIFT) / INPUT_SCALE
         x = paddle.to_tensor(np.ascontiguousarray(standardized.transpose(2, 0, 1)[np.newaxis]))
         features = []
         for i, (_, stride, padding) in enumerate(CONVS):

@@ -23,7 +23,7 @@ from data.pictures.images import list_pictures, read_rgb, skipped
 from data.pictures.reading import pixels_of
 
 FOLDER = ".decoded"  # in the folder of the pictures
-OTHERWISE = "output/decoded"  # where a folder of pictures may not be written
+FALLBACK = "output/decoded"  # where a folder of pictures may not be written
 MAPPED_BYTES = 128 * 2**20  # of pictures mapped at once: what is touched of them counts as the process's memory
 MAPPED = 256  # pictures mapped at once: each takes a file descriptor, of which a process often has 1024
 DECODERS = 8  # threads, at most: each holds a picture some three times
@@ -97,11 +97,11 @@ class Store:
         return np.frombuffer(mapped, np.uint8, offset=_START).reshape(shape)
 
 
-def open_store(folder, min_side: int, otherwise=OTHERWISE, skip_bad: bool = False) -> Store:
+def open_store(folder, min_side: int, fallback=FALLBACK, skip_bad: bool = False) -> Store:
     """Every picture of `folder`, decoded: what is not yet in its store, or was changed since, is decoded now.
 
     The store is the folder `.decoded` in `folder`, a `.npy` file of 3 bytes a pixel for each picture (800 pictures of
-    DIV2K: about 7 GB), or, with a line that says so, a folder in `otherwise` where `folder` may not be written and its
+    DIV2K: about 7 GB), or, with a line that says so, a folder in `fallback` where `folder` may not be written and its
     store is not complete. Files appear whole or not at all, so that a build that was killed resumes where it stopped
     and several processes may build at once. A picture counts as changed when its size or its time of modification is
     another. Files that belong to no picture any more are removed, unless another process has the store open.
@@ -112,7 +112,7 @@ def open_store(folder, min_side: int, otherwise=OTHERWISE, skip_bad: bool = Fals
     """
     sources = _listed(folder)
     with contextlib.ExitStack() as stack:
-        place, found = _decoded(folder, sources, sources, otherwise, stack)
+        place, found = _decoded(folder, sources, sources, fallback, stack)
         good, problems = [], []
         for source, (file, shape) in found.items():
             problem = _problem(source, shape, min_side)
@@ -124,7 +124,7 @@ def open_store(folder, min_side: int, otherwise=OTHERWISE, skip_bad: bool = Fals
         return _store(place, good, stack)
 
 
-def open_pairs(hr_folder, lr_folder, hr_size: int, otherwise=OTHERWISE, skip_bad: bool = False) -> tuple:
+def open_pairs(hr_folder, lr_folder, hr_size: int, fallback=FALLBACK, skip_bad: bool = False) -> tuple:
     """(HR, LR), the Stores of two folders: picture i of LR is that of picture i of HR, at a quarter of its sides.
 
     Each folder is decoded as `open_store` does it; which LR picture belongs to which HR picture follows from the names
@@ -136,8 +136,8 @@ def open_pairs(hr_folder, lr_folder, hr_size: int, otherwise=OTHERWISE, skip_bad
     partners = lr_files(sources, lr_folder)
     wanted = list({partner: None for partner in partners.values() if isinstance(partner, Path)})
     with contextlib.ExitStack() as hr_stack, contextlib.ExitStack() as lr_stack:
-        hr_place, hr_found = _decoded(hr_folder, sources, sources, otherwise, hr_stack)
-        lr_place, lr_found = _decoded(lr_folder, list_pictures(lr_folder), wanted, otherwise, lr_stack)
+        hr_place, hr_found = _decoded(hr_folder, sources, sources, fallback, hr_stack)
+        lr_place, lr_found = _decoded(lr_folder, list_pictures(lr_folder), wanted, fallback, lr_stack)
         hr_good, lr_good, problems = [], [], []
         for hr_path, (file, shape) in hr_found.items():
             partner = partners[hr_path]
@@ -166,13 +166,13 @@ def _listed(folder) -> list:
     return sources
 
 
-def _decoded(folder, sources: list, wanted: list, otherwise, stack) -> tuple:
+def _decoded(folder, sources: list, wanted: list, fallback, stack) -> tuple:
     """The folder of the store, held open by `stack`, and {picture: (decoded file, its shape or an InputError)}.
 
     sources: all pictures of the folder; wanted: those of them that are decoded.
     """
     names = {source: _file_name(source) for source in sources}
-    place = _place(Path(folder), [names[source] for source in wanted], otherwise)
+    place = _place(Path(folder), [names[source] for source in wanted], fallback)
     stack.enter_context(_held_open(place, set(names.values())))
     files = [place / names[source] for source in wanted]
     return place, dict(zip(wanted, zip(files, _build(wanted, files))))
@@ -213,18 +213,18 @@ def _size(shape: tuple) -> int:
     return shape[0] * shape[1] * shape[2]
 
 
-def _place(folder: Path, names: list, otherwise) -> Path:
+def _place(folder: Path, names: list, fallback) -> Path:
     """The folder of the store, which is there."""
     beside = folder / FOLDER
     reason = _why_not_written(beside)
     if not reason or names and all(_shape(beside / name) for name in names):
         return beside
-    place = Path(otherwise) / _digest(os.fsencode(folder.resolve()))
+    place = Path(fallback) / _digest(os.fsencode(folder.resolve()))
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{folder} may not be written ({reason}) and {str(otherwise)!r} cannot be used instead as the folder of "
+            f"{folder} may not be written ({reason}) and {str(fallback)!r} cannot be used instead as the folder of "
             f"the decoded pictures ({error.strerror})"
         ) from None
     print(f"{folder} may not be written ({reason}): the decoded pictures go to {place}")

@@ -150,7 +150,7 @@ def own_names(host: str) -> list:
 def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guard: Guard):
     """The page. weights: as `find_weights` gives them. examples: paths of pictures. guard: knows who still waits."""
 
-    def upscale(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
+    def on_click(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         if source is None:
             raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
         # In lists, as what a program sends may be of any type, and not every one can be looked up in a dict.
@@ -180,7 +180,9 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
         results = files / f"result-{uuid.uuid4().hex}"  # a name that nobody guesses
         try:
             size = Size("outscale", outscale)
-            made = app_worker.upscale(source, results, settings, arguments.max_megapixels * 10**6, show, size)
+            made = app_worker.upscale_in_process(
+                source, results, settings, arguments.max_megapixels * 10**6, show, size
+            )
         except InputError as error:
             message = f"未能放大 · Not upscaled: {html.escape(str(error), quote=False)}"
             raise gr.Error(message, duration=None, print_exception=False) from error
@@ -237,11 +239,12 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
                 report = gr.Markdown(elem_id="report")
                 download = gr.DownloadButton("下载 PNG · Download the PNG", interactive=False, elem_id="download")
         go.click(
-            upscale,
+            on_click,
             [source, outscale, name, blend, alpha, engine],
             [compare, report, download],
             show_progress_on=compare,
             concurrency_limit=1,
+            api_name="upscale",
             api_visibility="private",
         )
     return page

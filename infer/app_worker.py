@@ -33,7 +33,7 @@ LONGEST_VIEW = 4096  # pixels a side: what browsers and their users bear
 
 @dataclass(frozen=True)
 class Upscaled:
-    """What `upscale` made: the PNG, two pictures of one size to compare, and what there is to say, as lines."""
+    """What `upscale_in_process` made: the PNG, two pictures of one size to compare, and a report, as lines."""
 
     target: Path
     before: Path  # the bicubic one, JPEG
@@ -41,7 +41,7 @@ class Upscaled:
     report: str
 
 
-def upscale(
+def upscale_in_process(
     source, folder, settings: dict, max_pixels: int, progress=lambda share: None, size: Size = FULL
 ) -> Upscaled:
     """Upscale the file `source` to a PNG in `folder`, which is made: the very file that `infer/upscale.py` writes.

@@ -57,13 +57,13 @@ def commands(pictures, weights_file, tmp_path_factory):
 class TestResult:
     @pytest.mark.parametrize("kind", KINDS)
     def test_it_is_the_file_that_the_command_writes(self, kind, pictures, commands, weights_file, tmp_path):
-        made = app_worker.upscale(pictures / kind, tmp_path / "results", settings(weights_file), LIMIT)
+        made = app_worker.upscale_in_process(pictures / kind, tmp_path / "results", settings(weights_file), LIMIT)
         expected = commands / f"{Path(kind).stem}_x4.png"
         assert made.target.name == expected.name
         assert made.target.read_bytes() == expected.read_bytes()
 
     def test_a_smaller_one_is_called_by_its_size_and_has_views_of_it(self, pictures, weights_file, tmp_path):
-        half = app_worker.upscale(
+        half = app_worker.upscale_in_process(
             pictures / "照片.png", tmp_path / "results", settings(weights_file), LIMIT, size=Size("outscale", 2)
         )
         assert half.target.name == "照片_x2.png" and "15×12 → 30×24" in half.report
@@ -74,7 +74,9 @@ class TestResult:
     def test_the_report_says_what_was_done_and_what_a_png_cannot_hold(self, weights_file, tmp_path):
         pages = [Image.new("RGB", (6, 4), colour) for colour in ("red", "blue")]
         pages[0].save(tmp_path / "pages.tiff", save_all=True, append_images=pages[1:])
-        report = app_worker.upscale(tmp_path / "pages.tiff", tmp_path / "results", settings(weights_file), LIMIT).report
+        report = app_worker.upscale_in_process(
+            tmp_path / "pages.tiff", tmp_path / "results", settings(weights_file), LIMIT
+        ).report
         assert "6×4 → 24×16" in report and "eager, fp32, cpu" in report
         assert "the file has 2 pages or frames; only the first is used" in report
 
@@ -115,7 +117,7 @@ class TestProgress:
         # Windows of 20 + 2 · 36 pixels, one at a time: three of them in 120.
         Image.new("RGB", (120, 40)).save(tmp_path / "dark.png")
         tiles = settings(weights_file, tile=20)
-        app_worker.upscale(tmp_path / "dark.png", tmp_path / "results", tiles, LIMIT, shares.append)
+        app_worker.upscale_in_process(tmp_path / "dark.png", tmp_path / "results", tiles, LIMIT, shares.append)
         assert shares == pytest.approx([0, 1 / 3, 2 / 3, 1])
 
 
@@ -126,7 +128,9 @@ class TestFailure:
 
         def call(source, progress=lambda share: None, **more):
             with pytest.raises(InputError) as raised:
-                app_worker.upscale(source, tmp_path / "results", {**settings(weights_file), **more}, LIMIT, progress)
+                app_worker.upscale_in_process(
+                    source, tmp_path / "results", {**settings(weights_file), **more}, LIMIT, progress
+                )
             assert not (tmp_path / "results").exists()
             assert not multiprocessing.active_children()
             return str(raised.value)
@@ -166,6 +170,8 @@ class TestFailure:
             raise ConnectionAbortedError("gone")
 
         with pytest.raises(ConnectionAbortedError, match="gone"):
-            app_worker.upscale(pictures / "照片.png", tmp_path / "results", settings(weights_file), LIMIT, leave)
+            app_worker.upscale_in_process(
+                pictures / "照片.png", tmp_path / "results", settings(weights_file), LIMIT, leave
+            )
         assert not multiprocessing.active_children()
         assert not (tmp_path / "results").exists()

@@ -416,7 +416,7 @@ def scripted(monkeypatch, psnr, distance):
     """What is measured is these values, one after the other; in stage 2 the first are those of stage 1's generator."""
     figures = iter(zip(psnr, distance))
 
-    def measure(generator, pictures, between, distance):
+    def measure(generator, pictures, check_stop, distance):
         psnr, value = next(figures)
         return {
             "valid_psnr": psnr,

@@ -63,5 +63,5 @@ class Enlarge(nn.Layer):
 
 def test_upscale_gives_uint8_pictures_of_every_lr_in_order():
     lr = np.random.RandomState(0).randint(0, 256, (9, 5, 6, 3)).astype("uint8")
-    sr = samples.upscale(Enlarge(), lr)
+    sr = samples.sample_sr(Enlarge(), lr)
     np.testing.assert_array_equal(sr, lr.repeat(4, axis=1).repeat(4, axis=2))

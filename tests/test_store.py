@@ -511,7 +511,7 @@ def test_without_any_lr_none_is_left(paired, tmp_path):
     (tmp_path / "lr").chmod(0o555)
     try:
         with pytest.raises(InputError, match="5 of 5 .*(?s:.)*none is left"):
-            open_both(paired, skip_bad=True, otherwise=tmp_path / "decoded")
+            open_both(paired, skip_bad=True, fallback=tmp_path / "decoded")
     finally:
         (tmp_path / "lr").chmod(0o755)
 

@@ -94,9 +94,9 @@ def test_it_can_be_stopped_between_two_pictures(folder):
 
     generator = generators.shifting(((0, 0),) * 3)
     with pytest.raises(Stop):
-        validation.measure(generator, validation.pictures(folder), between=stop)
+        validation.measure(generator, validation.pictures(folder), check_stop=stop)
     assert len(calls) == 1
-    validation.measure(generator, validation.pictures(folder), between=lambda: calls.append(1))
+    validation.measure(generator, validation.pictures(folder), check_stop=lambda: calls.append(1))
     assert len(calls) == 3
 
 

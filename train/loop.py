@@ -81,7 +81,7 @@ class _Run:
 
     def to_the_end(self, stop: Stop) -> None:
         if self.stage is GAN and not self.progress.start and parallel.is_main():
-            self.progress.start = self.report.start(self.generator, _between(stop))
+            self.progress.start = self.report.start(self.generator, _check_stop(stop))
         while self.progress.epoch <= self.epochs:
             self._run_steps(stop)
             self._end_epoch(stop)
@@ -158,7 +158,7 @@ class _Run:
 
     def _save_generator(self, row: dict, is_last: bool, stop: Stop) -> bool:
         """Save the generator's weights, with samples where it is time for them; whether they are the best yet."""
-        generator = self.report.measured(row, is_last, _between(stop))
+        generator = self.report.measured(row, is_last, _check_stop(stop))
         weights.save(generator, self.saved)
         self.report.pictures(is_last)
         if not self.report.is_best(row):
@@ -174,6 +174,6 @@ class _Run:
         self.saver.save(self.progress)
 
 
-def _between(stop: Stop) -> Callable:
+def _check_stop(stop: Stop) -> Callable:
     """What a long computation calls now and then to be stopped; with several processes it does nothing."""
     return stop.check if parallel.count() == 1 else lambda: None

@@ -87,18 +87,18 @@ class Reporter:
                 flush=True,
             )
 
-    def start(self, generator: Generator, between: Callable) -> dict:
+    def start(self, generator: Generator, check_stop: Callable) -> dict:
         """The figures of stage 1's generator, with the statistics it came with: what stage 2 starts from.
 
-        between: called now and then; what it raises ends the measuring.
+        check_stop: called now and then; what it raises ends the measuring.
         """
         self._copy(generator)
-        return self._measure(bool(self.valid), "stage 1's generator", between)
+        return self._measure(bool(self.valid), "stage 1's generator", check_stop)
 
-    def measured(self, row: dict, is_last: bool, between: Callable) -> Generator:
+    def measured(self, row: dict, is_last: bool, check_stop: Callable) -> Generator:
         """The generator to save after an epoch; where it is time to measure it, the figures go into `row`.
 
-        Then it is a copy in eval mode whose batch norm statistics are estimated anew. between: as in `start`.
+        Then it is a copy in eval mode whose batch norm statistics are estimated anew. check_stop: as in `start`.
         """
         epoch = row["epoch"]
         is_valid = self.valid and (epoch % (self.options.valid_every or self.recipe.sample_every) == 0 or is_last)
@@ -108,8 +108,8 @@ class Reporter:
             self._copy(self.trained)
         else:
             batch_size = self.recipe.batch_size // self.recipe.grad_accumulate
-            re_estimate(self.shown, self.trained, self.crops, epoch, batch_size, between)
-        row.update(self._measure(is_valid, f"epoch {epoch}", between))
+            re_estimate(self.shown, self.trained, self.crops, epoch, batch_size, check_stop)
+        row.update(self._measure(is_valid, f"epoch {epoch}", check_stop))
         return self.shown
 
     def _has_samples(self, epoch: int) -> bool:
@@ -119,13 +119,13 @@ class Reporter:
         self.shown.set_state_dict(generator.state_dict())
         self.shown.eval()
 
-    def _measure(self, is_valid: bool, of: str, between: Callable) -> dict:
+    def _measure(self, is_valid: bool, of: str, check_stop: Callable) -> dict:
         """PSNR of the run's sample crops and, if asked for, what `validation.measure` says."""
-        psnr = samples.mean_psnr(samples.upscale(self.shown, self.fixed_lr), self.fixed_hr)
+        psnr = samples.mean_psnr(samples.sample_sr(self.shown, self.fixed_lr), self.fixed_hr)
         print(f"    sample PSNR: {psnr:.2f} dB (mean of {len(self.fixed_lr)} crops, {of})", flush=True)
         figures = {"sample_psnr": psnr}
         if is_valid:
-            figures.update(validation.measure(self.shown, self.valid, between, self.distance))
+            figures.update(validation.measure(self.shown, self.valid, check_stop, self.distance))
             line = "    valid: {valid_psnr:.2f} dB, SSIM {valid_ssim:.4f} on Y, "
             line += "LPIPS {valid_lpips:.4f}, " if self.distance else ""
             line += "grid {valid_grid:.2f} (mean of {0} pictures)"
@@ -145,7 +145,7 @@ class Reporter:
         if not (self._has_samples(epoch) or is_last):
             return
         lr, hr = self._batch(epoch, self.steps - 1)
-        pictures = (lr[0], hr[0], samples.upscale(self.shown, lr[:1])[0])
+        pictures = (lr[0], hr[0], samples.sample_sr(self.shown, lr[:1])[0])
         if self._has_samples(epoch):
             samples.write_samples(self.options.output, f"{self.stage.samples}_{epoch}", *pictures)
             if self.visualdl:

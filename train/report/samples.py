@@ -17,7 +17,7 @@ NO_CURVES = ("epoch", "seconds", "learning_rate")
 AT_ONCE = 4  # pictures upscaled together: bounds the memory, changes no result
 
 
-def upscale(generator, lr: np.ndarray) -> np.ndarray:
+def sample_sr(generator, lr: np.ndarray) -> np.ndarray:
     """SR of LR pictures, uint8 [N,h,w,3] to uint8 [N,4h,4w,3], 0..255. `generator` is in eval mode."""
     parts = []
     with paddle.no_grad():

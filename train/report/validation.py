@@ -31,18 +31,18 @@ def pictures(folder, with_lpips: bool = False) -> list:
     return found
 
 
-def measure(generator, pictures: list, between=lambda: None, distance=None) -> dict:
+def measure(generator, pictures: list, check_stop=lambda: None, distance=None) -> dict:
     """The mean PSNR in dB and SSIM on Y, grid and LPIPS of the pictures, named as in `train.report.log_csv`.
 
     generator: a `models.generator.Generator` in eval mode. pictures: what `pictures` gives; each is cut to multiples of
     4, shrunk bicubically and upscaled whole, which on a CPU takes 1 kB of memory for each pixel of HR; 4 pixels along
-    each border do not count for PSNR and SSIM. between: called after each picture; what it raises ends the measuring.
+    each border do not count for PSNR and SSIM. check_stop: called after each picture; what it raises ends it.
     distance: a `data.lpips.Lpips`, or None to leave LPIPS out.
     """
     figures = []
     for pair in tqdm(pictures, "validation", unit="picture", leave=False):
         hr, lr = read_pair(*pair)
-        sr = samples.upscale(generator, lr[np.newaxis])[0]
+        sr = samples.sample_sr(generator, lr[np.newaxis])[0]
         figures.append(
             {
                 "valid_psnr": psnr_y(sr, hr, SHAVE),
@@ -51,5 +51,5 @@ def measure(generator, pictures: list, between=lambda: None, distance=None) -> d
                 "valid_grid": grid(sr),
             }
         )
-        between()
+        check_stop()
     return {name: float(np.mean([row[name] for row in figures])) for name in figures[0]}
