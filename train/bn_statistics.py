@@ -14,7 +14,7 @@ BATCHES = 16
 
 def is_statistic(name: str) -> bool:
     """Whether a network's variable of that name is a moving mean or variance; in Paddle those are parameters too."""
-    return name.endswith(("._mean", "._variance"))
+    return name.rpartition(".")[2] in ("_mean", "_variance")
 
 
 def freeze_statistics(network) -> None:
@@ -24,15 +24,15 @@ def freeze_statistics(network) -> None:
             layer.eval()
 
 
-def re_estimate(copy, generator, crops, epoch: int, batch_size: int, between=lambda: None) -> None:
+def re_estimate(copy, generator, crops, epoch: int, batch_size: int, check_stop=lambda: None) -> None:
     """Copy `generator` to `copy`, in eval mode, with statistics re-estimated over 16 training batches.
 
     copy: another Generator. crops: `data.crops.Crops`; their draws of `epoch` (and of those after it, if that has fewer
-    batches) are used. between: called after each batch; what it raises ends it.
+    batches) are used. check_stop: called after each batch; what it raises ends it.
     """
     copy.set_state_dict(generator.state_dict())
     copy.train()
-    _estimate(copy, (standardize(lr) for lr, _ in _draws(crops, epoch, batch_size)), between)
+    _estimate(copy, (standardize(lr) for lr, _ in _draws(crops, epoch, batch_size)), check_stop)
     copy.eval()
 
 
@@ -51,7 +51,7 @@ def _draws(crops, epoch: int, batch_size: int):
     return itertools.islice(draws, BATCHES)
 
 
-def _estimate(network, batches, between=lambda: None) -> None:
+def _estimate(network, batches, check_stop=lambda: None) -> None:
     """Take the statistics of `network`, in train mode, over BATCHES batches of what it is given.
 
     Started from zero, a moving average falls short by 1 - momentum^n after n batches; dividing by that makes it the
@@ -63,6 +63,6 @@ def _estimate(network, batches, between=lambda: None) -> None:
     with paddle.no_grad():
         for batch in tqdm(batches, "batch norm statistics", BATCHES, leave=False):
             network(batch)
-            between()
+            check_stop()
     for value in statistics:
         value.set_value(value / (1 - BN_MOMENTUM**BATCHES))

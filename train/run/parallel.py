@@ -22,6 +22,7 @@ import paddle.distributed as dist
 
 from common.device import choose_device
 from common.errors import InputError
+from train.bn_statistics import is_statistic
 
 BACKENDS = ("nccl", "gloo")
 BUCKET = 2**23  # float32 values (32 MB): small arrays are joined up to this size before they are sent
@@ -235,7 +236,7 @@ def average_statistics(network) -> None:
         return
     barrier()
     variables = network.state_dict().items()
-    _average([tensor for name, tensor in variables if name.rpartition(".")[2] in ("_mean", "_variance")])
+    _average([tensor for name, tensor in variables if is_statistic(name)])
 
 
 @paddle.no_grad()
@@ -252,7 +253,7 @@ def _average(tensors: list) -> None:
 
 def _average_bucket(tensors: list) -> None:
     joined = tensors[0] if len(tensors) == 1 else paddle.concat([tensor.flatten() for tensor in tensors])
-    with _told():
+    with _lost_process_as_error():
         dist.all_reduce(joined)
     joined.scale_(1 / count())
     if len(tensors) > 1:
@@ -262,7 +263,7 @@ def _average_bucket(tensors: list) -> None:
 
 
 @contextlib.contextmanager
-def _told():
+def _lost_process_as_error():
     """Turns the backend's error about a process that ended in the middle of the block into InputError.
 
     Processes come here together: gloo gives up on one that is 30 seconds late, and Paddle has no switch for that.
