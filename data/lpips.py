@@ -96,9 +96,17 @@ class Lpips:
 
 def _check(sr: np.ndarray, hr: np.ndarray) -> None:
     check_pair(sr, hr)
+    check_size(hr)
+
+
+def check_size(hr: np.ndarray, path=None, remedy: str = "") -> None:
+    """Raise InputError, which names `path` and ends with `remedy`, for a picture too small to be measured."""
     height, width = hr.shape[:2]
     if min(height, width) < SMALLEST:
-        raise InputError(f"too small for LPIPS: {width}x{height} pixels; expected {SMALLEST} or more a side")
+        of = f"{path} is " if path else ""
+        raise InputError(
+            f"{of}too small for LPIPS: {width}x{height} pixels; expected {SMALLEST} or more a side{remedy}"
+        )
 
 
 def read(path) -> dict:

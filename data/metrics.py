@@ -13,11 +13,11 @@ from skimage.metrics import structural_similarity
 
 from common.errors import InputError
 from common.scale import SCALE
+from data.pictures.picture import GREY
 
 WINDOW = 11  # side of SSIM's Gaussian window
 GRID_BORDER = 8  # pixels along each border that `grid` leaves out
 GRID_DETAIL = 20  # grey levels: an edge, which is more, is no grid
-GREY = np.array((0.299, 0.587, 0.114), "float32")  # ITU-R BT.601, of RGB
 
 
 def psnr_y(sr: np.ndarray, hr: np.ndarray, shave: int = SCALE) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import os
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 
 from common.command import bytes_bar
 from common.errors import InputError, reason
-from common.files import sync
+from common.files import hash_of, sync
 
 TRIES = 5  # tries in a row that bring nothing new, before giving up
 PAUSE = 5.0  # seconds between two tries
@@ -101,7 +100,8 @@ def _verify(path, size, md5, check):
     if size is not None and found != size:
         raise InputError(f"has {found:,} bytes, expected {size:,}")
     if md5 is not None:
-        found = _md5(path)
+        with bytes_bar(found, f"checking {path.name}") as bar:
+            found = hash_of(path, "md5", bar.update)
         if found != md5:
             raise InputError(f"has md5 {found}, expected {md5}")
     if check is not None:
@@ -109,15 +109,6 @@ def _verify(path, size, md5, check):
             check(path)
         except InputError as error:
             raise InputError(f"fails its check: {error}") from error
-
-
-def _md5(path):
-    digest = hashlib.md5()
-    with open(path, "rb") as file, bytes_bar(path.stat().st_size, f"checking {path.name}") as bar:
-        for block in iter(lambda: file.read(CHUNK), b""):
-            digest.update(block)
-            bar.update(len(block))
-    return digest.hexdigest()
 
 
 def _transfer_with_tries(url, part, size, by_hand):

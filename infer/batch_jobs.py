@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common.errors import InputError
 from common.files import remove_leftovers
-from data.pictures.images import EXTENSIONS, some_of
+from data.pictures.images import EXTENSIONS
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,6 @@ def _files(folder: Path, recursive: bool, errors: list) -> list:
         folders[:] = [name for name in folders if recursive and not name.startswith(".")]
         files += [Path(place, name) for name in names if not name.startswith(".")]
     return sorted(files)
-
-
-def skipped(others: list) -> str:
-    """One line that names what `find_jobs` left out."""
-    return f"skipped, as their extensions are not those of pictures: {some_of(others)}"
 
 
 def check_output(output) -> None:

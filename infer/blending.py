@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import InputError
+from common.files import hash_of
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,9 @@ class Source:
 
 
 def _digest(path) -> str:
-    digest = hashlib.sha256()
     if Path(path).is_file():  # without Paddle, whose import takes longer than a small picture
-        with open(path, "rb") as file:
-            for block in iter(lambda: file.read(2**20), b""):
-                digest.update(block)
-        return digest.hexdigest()
+        return hash_of(path, "sha256")
+    digest = hashlib.sha256()
     for name, value in sorted(Source(str(path)).generator().state_dict().items()):
         digest.update(name.encode() + value.numpy().tobytes())
     return digest.hexdigest()

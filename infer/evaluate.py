@@ -284,10 +284,8 @@ def check_sizes(pictures: list, ready: dict, with_lpips: bool) -> None:
     def check(pair):
         hr_path, lr_path = pair
         hr, _ = read_pair(hr_path, lr_path)
-        height, width = hr.shape[:2]
-        if with_lpips and min(height, width) < lpips.SMALLEST:
-            expected = f"expected {lpips.SMALLEST} or more a side, or --lpips off"
-            raise InputError(f"{hr_path} is too small for LPIPS: {width}x{height} pixels; {expected}")
+        if with_lpips:
+            lpips.check_size(hr, hr_path, ", or --lpips off")
         all_of(ready.values(), lambda files: read_sr(files[hr_path], hr))
 
     all_of(pictures, check)

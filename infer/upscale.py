@@ -33,6 +33,7 @@ from common.errors import InputError
 from common.files import check_apart, remove_leftovers
 from common.scale import SCALE
 from data.imresize import imresize
+from data.pictures.images import not_pictures
 from data.pictures.picture import Picture, taken
 from data.pictures.reading import read_picture
 from data.pictures.writing import check_writable, lost, write_picture, writing_memory
@@ -121,7 +122,7 @@ def main(arguments: argparse.Namespace) -> None:
     for folder in {job.target.parent for job in found if not job.problem}:
         remove_leftovers(folder)
     if others:
-        print(batch_jobs.skipped(others), file=sys.stderr)
+        print(not_pictures(others), file=sys.stderr)
     print(f"{arguments.weights}: {upscaler.engine} in {upscaler.precision} on {upscaler.device}", file=sys.stderr)
     start = time.perf_counter()
     done, skipped, pixels = upscale_all(upscaler, found, arguments)

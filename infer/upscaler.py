@@ -8,6 +8,7 @@ from common.device import choose_device
 from common.errors import InputError
 from common.scale import SCALE
 from data.imresize import shrink
+from data.pictures.picture import GREY
 from infer import engines, tiles
 from infer.blending import Source
 from infer.engines import cache, programs
@@ -20,7 +21,6 @@ from models.weight_files.shipped import DEFAULT, weights_path
 BATCH_ON_CPU = 64 * 64  # LR pixels: on a CPU, computing more windows at once takes memory and saves nothing
 CHECKED = (1, 3, 12, 8)  # shape of the picture on which a program just written is compared with the network
 TOLERANCE = 1e-3  # by how much the two may differ
-LUMA = np.array((0.299, 0.587, 0.114), "float32")  # ITU-R BT.601: the grey of an RGB picture
 
 
 class Upscaler:
@@ -153,7 +153,7 @@ def _to_network(lr: np.ndarray) -> np.ndarray:
 def _from_network(sr: np.ndarray, like: np.ndarray) -> np.ndarray:
     """Float32 [3,h,w] in [-1,1] to integers [h,w,planes] of the type and number of planes of `like`, rounded."""
     if like.shape[2] == 1:
-        sr = np.tensordot(LUMA, sr, 1)[None]
+        sr = np.tensordot(GREY, sr, 1)[None]
     largest = np.iinfo(like.dtype).max
     levels = np.rint((sr + 1) * np.float32(largest / 2))
     return np.clip(levels, 0, largest, out=levels).astype(like.dtype).transpose(1, 2, 0)

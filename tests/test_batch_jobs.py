@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from data.pictures.images import SHOWN
-from infer.batch_jobs import check_output, find_jobs, skipped
+from data.pictures.images import SHOWN, not_pictures
+from infer.batch_jobs import check_output, find_jobs
 
 
 @pytest.fixture
@@ -222,10 +222,10 @@ def test_through_a_link_the_results_are_known_too(folder):
 
 def test_what_is_passed_over_is_named_but_not_all_of_it():
     others = [Path(f"notes{i}.txt") for i in range(SHOWN + 3)]
-    line = skipped(others)
+    line = not_pictures(others)
     assert "\n" not in line and line.endswith("and 3 more")
     assert [path for path in others if path.name in line] == others[:SHOWN]
-    assert skipped(others[:2]).endswith("notes0.txt, notes1.txt")
+    assert not_pictures(others[:2]).endswith("notes0.txt, notes1.txt")
 
 
 def test_the_output_folder_is_made_or_refused(tmp_path):

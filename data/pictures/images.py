@@ -43,10 +43,15 @@ def skipped(folder) -> str:
     folders = [f"{entry.name}/" for entry in visible if entry.is_dir()]
     parts = []
     if files:
-        parts.append(f"skipped, as their extensions are not those of pictures: {some_of(files)}")
+        parts.append(not_pictures(files))
     if folders:
         parts.append(f"sub-folders are not searched: {some_of(folders)}")
     return f"{folder}: {'; '.join(parts)}" if parts else ""
+
+
+def not_pictures(names: list) -> str:
+    """What is said of files that are skipped for their extensions."""
+    return f"skipped, as their extensions are not those of pictures: {some_of(names)}"
 
 
 def some_of(names: list) -> str:

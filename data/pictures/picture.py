@@ -31,6 +31,8 @@ BLOCK_BYTES = 2**20
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
+GREY = np.array((0.299, 0.587, 0.114), "float32")  # ITU-R BT.601: the grey of an RGB picture
+
 
 @dataclass(eq=False)
 class Picture:

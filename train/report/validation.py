@@ -3,7 +3,6 @@
 import numpy as np
 from tqdm import tqdm
 
-from common.errors import InputError
 from data import lpips
 from data.hr_lr_pairs import SHAVE, pairs, read_pair
 from data.metrics import grid, psnr_y, ssim_y
@@ -20,12 +19,9 @@ def pictures(folder, with_lpips: bool = False) -> list:
 
     def check(pair):
         hr, _ = read_pair(*pair)
-        height, width = hr.shape[:2]
-        if with_lpips and min(height, width) < lpips.SMALLEST:
-            raise InputError(
-                f"{pair[0]} is too small for LPIPS: {width}x{height} pixels; expected {lpips.SMALLEST} or more a "
-                f"side. Take it out of --valid, or move {lpips.WEIGHTS} away to train without LPIPS"
-            )
+        if with_lpips:
+            remedy = f". Take it out of --valid, or move {lpips.WEIGHTS} away to train without LPIPS"
+            lpips.check_size(hr, pair[0], remedy)
 
     all_of(tqdm(found, "checking the validation pictures", leave=False), check)
     return found
