@@ -31,8 +31,9 @@ from data.hr_lr_pairs import pairs, read_pair
 from data.imresize import enlarge
 from data.lpips import COMMAND, WEIGHTS, Lpips, available
 from infer import Upscaler, flags
-from infer.comparison import write_figure
-from infer.evaluate import BICUBIC, IN_FIGURE, compared, labels, printable
+from infer.comparison import IN_FIGURE, write_figure
+from infer.labels import BICUBIC, labels, printable
+from infer.measuring import compared
 from models.weight_files.shipped import SHIPPED, weights_path
 
 CLEAN = 100

@@ -36,7 +36,7 @@ from data.pictures.images import EXTENSIONS, read_rgb, write_rgb
 from data.prepare import sample_sources
 from infer import app_worker, flags
 from infer.engines import ENGINES
-from infer.evaluate import labels
+from infer.labels import labels
 from infer.page_guard import Guard, remove_broken_off
 from infer.size import Size
 from models.weight_files.shipped import FOLDER, NAMES, SHIPPED, weights_path

@@ -25,7 +25,7 @@ from data.pictures.reading import read_picture
 from data.pictures.writing import lost, to_8_bits, write_picture
 from infer import Upscaler, batch_jobs
 from infer.size import FULL, Size
-from infer.upscale import FORMATS, upscale_picture
+from infer.whole_picture import upscale_picture
 
 LOOK_EVERY = 0.3  # seconds
 LONGEST_VIEW = 4096  # pixels a side: what browsers and their users bear
@@ -137,7 +137,9 @@ def _without_folders(message: str, paths: list) -> str:
 def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, size: Size, advance) -> Upscaled:
     start = time.perf_counter()
     picture = read_picture(source, max_pixels)  # before the network is loaded: what is wrong here is said at once
-    (job,), _ = batch_jobs.find_jobs([source], folder, recursive=False, suffix=size.suffix, ending=FORMATS["png"])
+    (job,), _ = batch_jobs.find_jobs(
+        [source], folder, recursive=False, suffix=size.suffix, ending=batch_jobs.FORMATS["png"]
+    )
     upscaler = Upscaler(**settings)
     sr = upscale_picture(upscaler, picture, job, advance, size)
     write_picture(job.target, sr)

@@ -8,6 +8,8 @@ from common.errors import InputError
 from common.files import remove_leftovers
 from data.pictures.images import EXTENSIONS
 
+FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}  # endings of results
+
 
 @dataclass(frozen=True)
 class Job:

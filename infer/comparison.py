@@ -10,6 +10,7 @@ from data.degrade import bicubic
 from data.imresize import enlarge
 from data.metrics import luma
 
+IN_FIGURE = 3  # pictures, where --pictures does not choose them
 DETAIL = 6  # by itself the figure's detail has a sixth of the picture's shorter side
 FRAME = "#ff2a2a"  # around the detail in the whole picture
 

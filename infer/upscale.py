@@ -18,31 +18,26 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
-import contextlib
 import errno
 import os
 import time
-from dataclasses import replace
 
-import cv2
-import numpy as np
 from tqdm import tqdm
 
 from common import command
 from common.errors import InputError
 from common.files import check_apart, remove_leftovers
 from common.scale import SCALE
-from data.imresize import imresize
 from data.pictures.images import not_pictures
-from data.pictures.picture import Picture, taken
+from data.pictures.picture import taken
 from data.pictures.reading import read_picture
-from data.pictures.writing import check_writable, lost, write_picture, writing_memory
+from data.pictures.writing import lost, write_picture
 from infer import Upscaler, batch_jobs, flags
 from infer.engines.openvino_cpu import leave_out_converter
 from infer.size import FULL, SIDES, Size
+from infer.whole_picture import upscale_picture
 
 OUTPUT = "upscaled"
-FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # all following pictures would fail too
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
 
@@ -63,47 +58,6 @@ def upscale_file(upscaler, job: batch_jobs.Job, arguments: argparse.Namespace, p
     return sr.colour.shape[0] * sr.colour.shape[1]
 
 
-def hidden_filled(picture: Picture) -> np.ndarray:
-    """The colour, [h,w,1 or 3], that of transparent pixels replaced by that of the nearest visible one.
-
-    What is stored under transparency, mostly black, would bleed into the edge of what is seen.
-    """
-    if picture.alpha is None or picture.alpha.all() or not picture.alpha.any():
-        return picture.colour
-    hidden = picture.alpha == 0
-    # Each visible pixel has a label of its own, and each hidden one that of the nearest visible one.
-    _, labels = cv2.distanceTransformWithLabels(hidden.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    places = np.zeros(labels.max() + 1, np.intp)
-    places[labels[~hidden]] = np.flatnonzero(~hidden)
-    filled = picture.colour.copy()
-    filled[hidden] = picture.colour.reshape(-1, picture.colour.shape[2])[places[labels[hidden]]]
-    return filled
-
-
-@contextlib.contextmanager
-def naming(source):
-    """An InputError in the block says whose it is."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-
-
-def upscale_picture(upscaler, picture: Picture, job: batch_jobs.Job, progress, size: Size = FULL) -> Picture:
-    """The picture that was read from the job's source at the size wanted, as it is to be written to the job's target.
-
-    Raises InputError naming the file where it cannot become so large, or the target cannot hold it, or the memory.
-    """
-    with naming(job.source):
-        height, width = size.of(*picture.colour.shape[:2])
-    check_writable(job.target, width, height)
-    with naming(job.source):
-        beside = writing_memory(job.target, height * width)
-        colour = upscaler.upscale(hidden_filled(picture), progress, beside, (height, width))
-    alpha = None if picture.alpha is None else imresize(picture.alpha, height, width)
-    return replace(picture, colour=colour, alpha=alpha)
-
-
 def size_of(arguments: argparse.Namespace) -> Size:
     """What the flags say of the size of the results; by itself 4 times the picture's."""
     given = [Size(name, getattr(arguments, name)) for name in ("outscale", *SIDES) if getattr(arguments, name)]
@@ -117,7 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
         batch_jobs.check_output(arguments.output)
     suffix = size_of(arguments).suffix if arguments.suffix is None else arguments.suffix
     found, others = batch_jobs.find_jobs(
-        arguments.inputs, arguments.output, arguments.recursive, suffix, FORMATS.get(arguments.format, "")
+        arguments.inputs, arguments.output, arguments.recursive, suffix, batch_jobs.FORMATS.get(arguments.format, "")
     )
     for folder in {job.target.parent for job in found if not job.problem}:
         remove_leftovers(folder)
@@ -205,7 +159,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_generator_flags(result)
     _add_size_flags(result)
     result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")
-    result.add_argument("--format", choices=FORMATS, help="file format of the results (default: each picture's own)")
+    result.add_argument(
+        "--format", choices=batch_jobs.FORMATS, help="file format of the results (default: each picture's own)"
+    )
     result.add_argument(
         "--quality",
         metavar="N",

@@ -21,7 +21,7 @@ from common.errors import InputError
 from data import lpips
 from data.hr_lr_pairs import pairs, sr_files
 from data.imresize import enlarge
-from infer import Upscaler, comparison, evaluate, tradeoff
+from infer import Upscaler, comparison, evaluate, labels, measuring, tables, tradeoff
 from models.weight_files import weights
 from tests.helpers import generators, golden, matlab
 from tests.helpers.lpips_weights import random_weights
@@ -51,7 +51,7 @@ def nearest(lr, plus=0):
 
 
 def measured(folder, methods, lr_folder=None, **settings):
-    return list(evaluate.measure(pairs(folder, lr_folder), methods, **settings))
+    return list(measuring.measure(pairs(folder, lr_folder), methods, **settings))
 
 
 def luma(rgb):
@@ -146,17 +146,17 @@ class TestMeasure:
             return call
 
         for name in ("compared", "read_pair"):
-            monkeypatch.setattr(evaluate, name, slowly(getattr(evaluate, name)))
+            monkeypatch.setattr(measuring, name, slowly(getattr(measuring, name)))
         results = measured(hr_folder, {"x": lambda lr: seen.append(list(active)) or nearest(lr), "y": enlarge})
         assert seen == [[]] * (1 + len(NAMES))
         assert [result["name"] for result, *_ in results] == NAMES
 
     def test_a_picture_that_cannot_be_read_ends_it_after_those_before(self, hr_folder):
-        measuring = evaluate.measure(pairs(hr_folder), {"x": nearest})
+        results = measuring.measure(pairs(hr_folder), {"x": nearest})
         (hr_folder / NAMES[1]).write_bytes(b"no longer a picture")
-        assert next(measuring)[0]["name"] == NAMES[0]
+        assert next(results)[0]["name"] == NAMES[0]
         with pytest.raises(InputError, match=NAMES[1]):
-            next(measuring)
+            next(results)
 
     def test_ready_made_pictures_have_the_figures_of_their_pixels_and_no_seconds(self, hr_folder, tmp_path):
         folder = tmp_path / "theirs"
@@ -229,7 +229,7 @@ WITH_LPIPS = [
 
 class TestReport:
     def test_means(self):
-        means = evaluate.means(RESULTS)
+        means = tables.means(RESULTS)
         assert means["bicubic"] == pytest.approx(
             {"psnr_y": 25, "ssim_y": 0.65, "psnr_rgb": 23, "seconds": 0.025, "mp_per_s": 1.5 / 0.05}
         )
@@ -237,7 +237,7 @@ class TestReport:
 
     def test_text(self):
         paper = {"SRGAN (paper)": {"psnr_y": 29.4, "ssim_y": 0.8472}}
-        assert evaluate.report(RESULTS, paper).splitlines() == [
+        assert tables.report(RESULTS, paper).splitlines() == [
             "a.png, 1000x500",
             "method   PSNR-Y  SSIM-Y  PSNR-RGB  seconds   MP/s",
             "bicubic   30.00  0.8000     28.00    0.010  50.00",
@@ -257,7 +257,7 @@ class TestReport:
 
     def test_text_with_every_column(self):
         published = {"SRGAN (SPSR)": {"psnr_y": 29.17, "lpips": 0.0882}}
-        assert evaluate.report(WITH_LPIPS, published).splitlines()[-5:] == [
+        assert tables.report(WITH_LPIPS, published).splitlines()[-5:] == [
             "mean of 1 pictures",
             "method        PSNR-Y  SSIM-Y   LPIPS  PSNR-RGB  grid  seconds   MP/s",
             "bicubic        30.00  0.8000  0.3457     28.00  0.02    0.010  50.00",
@@ -266,14 +266,14 @@ class TestReport:
         ]
 
     def test_csv_of_what_took_no_seconds(self, tmp_path):
-        evaluate.write_csv(tmp_path / "f.csv", WITH_LPIPS)
+        tables.write_csv(tmp_path / "f.csv", WITH_LPIPS)
         with open(tmp_path / "f.csv", encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         assert list(rows[0])[2:] == ["psnr_y", "ssim_y", "lpips", "psnr_rgb", "grid", "seconds", "mp_per_s"]
         assert [(row["seconds"], row["lpips"]) for row in rows[:2]] == [("0.01", "0.34567"), ("", "0.1")]
 
     def test_csv(self, tmp_path):
-        evaluate.write_csv(tmp_path / "new" / "figures.csv", RESULTS)
+        tables.write_csv(tmp_path / "new" / "figures.csv", RESULTS)
         with open(tmp_path / "new" / "figures.csv", encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         assert [(row["picture"], row["method"]) for row in rows] == [
@@ -287,7 +287,7 @@ class TestReport:
         def refuse(name):
             raise AssertionError(f"{name} is no JSON")
 
-        evaluate.write_json(tmp_path / "f.json", RESULTS, {"engine": "eager"}, {"SRGAN (paper)": {"psnr_y": 29.4}})
+        tables.write_json(tmp_path / "f.json", RESULTS, {"engine": "eager"}, {"SRGAN (paper)": {"psnr_y": 29.4}})
         content = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"), parse_constant=refuse)
         assert content["settings"] == {"engine": "eager"}
         assert content["paper"] == {"SRGAN (paper)": {"psnr_y": 29.4}}
@@ -310,25 +310,25 @@ class TestReport:
     ],
 )
 def test_labels_are_short_and_tell_apart(paths, expected):
-    assert evaluate.labels(paths) == dict(zip(expected, paths))
+    assert labels.labels(paths) == dict(zip(expected, paths))
 
 
 def test_the_same_weights_twice_are_refused():
     with pytest.raises(InputError, match="g.pdparams is given twice"):
-        evaluate.labels(["out/g.pdparams", "out/../out/g.pdparams"])
+        labels.labels(["out/g.pdparams", "out/../out/g.pdparams"])
 
 
 @pytest.mark.parametrize("folder, srgan", [("Set5", 29.40), ("SET14/HR", 26.02), ("x/bsd100/image_SRF_4", 25.16)])
 def test_the_papers_figures_of_its_sets(tmp_path, folder, srgan):
     (tmp_path / folder).mkdir(parents=True)
-    figures = evaluate.paper_figures(tmp_path / folder)
+    figures = tables.paper_figures(tmp_path / folder)
     assert list(figures) == ["SRResNet (paper)", "SRGAN (paper)"]
     assert figures["SRGAN (paper)"]["psnr_y"] == srgan and set(figures["SRGAN (paper)"]) == {"psnr_y", "ssim_y"}
 
 
 def test_published_lpips_stands_beside_the_papers_figures(tmp_path):
     (tmp_path / "Set14").mkdir()
-    figures = evaluate.paper_figures(tmp_path / "Set14", with_lpips=True)
+    figures = tables.paper_figures(tmp_path / "Set14", with_lpips=True)
     assert list(figures)[:2] == ["SRResNet (paper)", "SRGAN (paper)"]
     assert figures["SRGAN (SPSR)"] == {"lpips": 0.1663, "psnr_y": 26.17}
     assert figures["bicubic (SPSR)"] == {"lpips": 0.4393}
@@ -337,13 +337,13 @@ def test_published_lpips_stands_beside_the_papers_figures(tmp_path):
 def test_the_papers_figures_follow_a_link(tmp_path):
     (tmp_path / "Set5").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "Set5")
-    assert evaluate.paper_figures(tmp_path / "link")["SRResNet (paper)"] == {"psnr_y": 32.05, "ssim_y": 0.9019}
+    assert tables.paper_figures(tmp_path / "link")["SRResNet (paper)"] == {"psnr_y": 32.05, "ssim_y": 0.9019}
 
 
 @pytest.mark.parametrize("folder", ["photos", "Set50", "Set5x", "myset14"])
 def test_no_paper_for_other_folders(tmp_path, folder):
     (tmp_path / folder).mkdir()
-    assert evaluate.paper_figures(tmp_path / folder) == {}
+    assert tables.paper_figures(tmp_path / folder) == {}
 
 
 class TestFigure:

@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from data import lpips
 from data.imresize import enlarge, imresize
 from data.pictures.images import read_rgb, write_rgb
-from infer import Upscaler, app, evaluate, flags
+from infer import Upscaler, app, evaluate, flags, tables
 from models.weight_files.shipped import DEFAULT, FOLDER, SHIPPED, weights_path
 from models.weight_files.weights import load_generator
 from tests.helpers.golden import DATA
@@ -23,7 +23,7 @@ from tests.helpers.golden import DATA
 ROOT = Path(__file__).resolve().parents[1]
 CARD = (FOLDER / "README.md").read_text(encoding="utf-8")
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee")
-COLUMNS = {title: key for key, title, _ in evaluate.COLUMNS}
+COLUMNS = {title: key for key, title, _ in tables.COLUMNS}
 
 
 def test_a_name_is_a_path_from_wherever():

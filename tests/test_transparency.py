@@ -9,7 +9,7 @@ from data.pictures.picture import Picture
 from data.pictures.reading import read_picture
 from infer.batch_jobs import Job
 from infer.size import Size
-from infer.upscale import hidden_filled, upscale_picture
+from infer.whole_picture import hidden_filled, upscale_picture
 from tests.helpers import matlab
 
 

@@ -1,0 +1,121 @@
+"""The figures of `infer.measuring.measure` as text, CSV and JSON, beside the published ones."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from common.files import replacing
+
+# What can be measured: its key, its title in the table and how it is printed there.
+COLUMNS = (
+    ("psnr_y", "PSNR-Y", ".2f"),
+    ("ssim_y", "SSIM-Y", ".4f"),
+    ("lpips", "LPIPS", ".4f"),
+    ("psnr_rgb", "PSNR-RGB", ".2f"),
+    ("grid", "grid", ".2f"),
+    ("seconds", "seconds", ".3f"),
+    ("mp_per_s", "MP/s", ".2f"),
+)
+
+# Ledig et al., "Photo-realistic single image super-resolution using a generative adversarial network", 2017, table 2.
+PAPER = {
+    "set5": {"SRResNet": (32.05, 0.9019), "SRGAN": (29.40, 0.8472)},
+    "set14": {"SRResNet": (28.49, 0.8184), "SRGAN": (26.02, 0.7397)},
+    "bsd100": {"SRResNet": (27.58, 0.7620), "SRGAN": (25.16, 0.6688)},
+}
+
+# LPIPS and, where it is given, PSNR on Y by the README of SPSR (Ma et al., "Structure-preserving super resolution with
+# gradient guidance", CVPR 2020). Its SRGAN is a third party's training.
+PERCEPTUAL = {
+    "set5": {"bicubic": (0.3407, None), "SRGAN": (0.0882, 29.17), "ESRGAN": (0.0748, None)},
+    "set14": {"bicubic": (0.4393, None), "SRGAN": (0.1663, 26.17), "ESRGAN": (0.1329, None)},
+    "bsd100": {"bicubic": (0.5249, None), "SRGAN": (0.1980, 25.46), "ESRGAN": (0.1614, None)},
+}
+
+
+def columns(results: list) -> list:
+    """The COLUMNS that any method was measured for. results: what `measure` says."""
+    rows = results[0]["methods"].values()
+    return [column for column in COLUMNS if any(column[0] in row for row in rows)]
+
+
+def means(results: list) -> dict:
+    """{label: {key of COLUMNS: mean}} of what `measure` says; megapixels per second are of all pictures together."""
+    megapixels = sum(result["width"] * result["height"] for result in results) / 1e6
+    total = {}
+    for label, first in results[0]["methods"].items():
+        rows = [result["methods"][label] for result in results]
+        total[label] = {key: float(np.mean([row[key] for row in rows])) for key, _, _ in COLUMNS if key in first}
+        if "seconds" in first:
+            total[label]["mp_per_s"] = megapixels / sum(row["seconds"] for row in rows)
+    return total
+
+
+def paper_figures(hr_folder, with_lpips: bool = False) -> dict:
+    """{label: {key of COLUMNS: value}}, the paper's own for Set5, Set14 and BSD100; {} for any other folder.
+
+    with_lpips: also the published ones of LPIPS, which came after the paper.
+    """
+    known = [part.lower() for part in Path(hr_folder).resolve().parts if part.lower() in PAPER]
+    if not known:
+        return {}
+    rows = {f"{name} (paper)": {"psnr_y": psnr, "ssim_y": ssim} for name, (psnr, ssim) in PAPER[known[-1]].items()}
+    for name, (value, psnr) in PERCEPTUAL[known[-1]].items() if with_lpips else ():
+        rows[f"{name} (SPSR)"] = {"lpips": value, **({"psnr_y": psnr} if psnr else {})}
+    return rows
+
+
+def table(rows: dict, columns=COLUMNS) -> str:
+    """{label: {key of COLUMNS: value}} as text, a row a label; `-` for what it lacks."""
+    lines = [["method", *(title for _, title, _ in columns)]]
+    for label, figures in rows.items():
+        lines.append([label, *(format(figures[key], spec) if key in figures else "-" for key, _, spec in columns)])
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    aligned = (
+        [line[0].ljust(widths[0])] + [c.rjust(width) for c, width in zip(line[1:], widths[1:])] for line in lines
+    )
+    return "\n".join("  ".join(line) for line in aligned)
+
+
+def report(results: list, paper: dict) -> str:
+    """A table for each picture and one of the means, the paper's figures below."""
+    shown = columns(results)
+    blocks = [f"{r['name']}, {r['width']}x{r['height']}\n{table(r['methods'], shown)}" for r in results]
+    blocks.append(f"mean of {len(results)} pictures\n{table({**means(results), **paper}, shown)}")
+    return "\n\n".join(blocks)
+
+
+def write_csv(path, results: list) -> None:
+    """A row for each picture and method, then one for each method's means, where the picture is called `mean`.
+
+    What was not measured of a method is empty, of all methods left out.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    keys = [key for key, _, _ in columns(results)]
+    writer.writerow(["picture", "method", *keys])
+    for result in [*results, {"name": "mean", "methods": means(results)}]:
+        for label, figures in result["methods"].items():
+            writer.writerow([result["name"], label, *(figures.get(key, "") for key in keys)])
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+def write_json(path, results: list, settings: dict, paper: dict) -> None:
+    """The settings, every picture's figures, their means and the paper's; an infinite PSNR is the text "inf"."""
+    content = {"settings": settings, "pictures": results, "means": means(results), "paper": paper}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(_standard(content), indent=2) + "\n", encoding="utf-8")
+
+
+def _standard(value):
+    """`value` without the infinities that standard JSON has no way to write."""
+    if isinstance(value, dict):
+        return {key: _standard(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_standard(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
