@@ -97,30 +97,27 @@ class _Run:
         start = time.monotonic() - progress.seconds
         with contextlib.closing(batches), self.report.bar() as bar:
             for lr, hr in batches:
-                asked = self._run_step(lr, hr, stop)
+                number = progress.epoch * self.steps + progress.step
+                for name, optimizer in self.step.optimizers.items():
+                    of_d = self.recipe.d_rate if name == "discriminator" else 1
+                    optimizer.set_lr(self._learning_rate(number) * of_d)
+                losses = self.step(standardize(lr), standardize(hr), number)
+                means = parallel.mean(
+                    {**{name: float(loss) for name, loss in losses.items()}, "stop": float(stop.signum > 0)}
+                )
+                is_asked_to_stop = means.pop("stop") > 0  # this process or another
+                progress.step += 1
+                self._check(means)
+                if self.ema:
+                    self.ema.update(self.generator)
+                for name, value in means.items():
+                    progress.totals[name] = progress.totals.get(name, 0.0) + value
                 progress.seconds = time.monotonic() - start
                 self.report.advance(bar)
-                if asked:
-                    raise Stopped(asked)
+                if is_asked_to_stop:
+                    raise Stopped(stop.signum or signal.SIGTERM)
                 if self.saver.is_due_within_epoch():
                     self.saver.save(progress)
-
-    def _run_step(self, lr, hr, stop: Stop) -> int:
-        """One step on uint8 crops; returns the signal by which this process or another was asked to stop, else 0."""
-        progress = self.progress
-        number = progress.epoch * self.steps + progress.step
-        for name, optimizer in self.step.optimizers.items():
-            optimizer.set_lr(self._learning_rate(number) * (self.recipe.d_rate if name == "discriminator" else 1))
-        losses = self.step(standardize(lr), standardize(hr), number)
-        means = parallel.mean({**{name: float(loss) for name, loss in losses.items()}, "stop": float(stop.signum > 0)})
-        asked = means.pop("stop") > 0
-        progress.step += 1
-        self._check(means)
-        if self.ema:
-            self.ema.update(self.generator)
-        for name, value in means.items():
-            progress.totals[name] = progress.totals.get(name, 0.0) + value
-        return (stop.signum or signal.SIGTERM) if asked else 0
 
     def _learning_rate(self, number: int) -> float:
         """The learning rate of step `number` of the run."""
