@@ -65,7 +65,7 @@ def write_sample(folder: Path) -> None:
     """
     pictures = {f"{source.stem}.png": read_rgb(source) for source in sample_sources()}
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; --sample takes a folder, new or not")
+        raise InputError(f"{folder} is a file; --sample expects a folder, existing or new")
     folder.mkdir(parents=True, exist_ok=True)
     print(folder)
     for name, rgb in pictures.items():

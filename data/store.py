@@ -224,10 +224,10 @@ def _place(folder: Path, names: list, fallback) -> Path:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{folder} may not be written ({reason}) and {str(fallback)!r} cannot be used instead as the folder of "
+            f"{folder} is not writable ({reason}) and {str(fallback)!r} cannot be used instead as the folder of "
             f"the decoded pictures ({error.strerror})"
         ) from None
-    print(f"{folder} may not be written ({reason}): the decoded pictures go to {place}")
+    print(f"{folder} is not writable ({reason}): the decoded pictures go to {place}")
     return place
 
 

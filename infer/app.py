@@ -165,7 +165,9 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
             if not guard.waits(request.session_hash, begun):
                 raise InputError("the visitor has left")
             if time.monotonic() > begun + LONGEST:
-                raise InputError(f"it took over {LONGEST // 60} minutes; give a smaller picture or take another engine")
+                raise InputError(
+                    f"it took over {LONGEST // 60} minutes; give a smaller picture or choose another engine"
+                )
             progress(share, desc="放大 · upscaling" if share else "载入网络 · loading the network")
 
         settings = {
@@ -332,7 +334,7 @@ def parser() -> argparse.ArgumentParser:
         "--host",
         metavar="NAME",
         default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
-        help="the address to listen on (default: $GRADIO_SERVER_NAME, or 127.0.0.1, which this machine alone reaches)",
+        help="the address to listen on (default: $GRADIO_SERVER_NAME, or 127.0.0.1, reachable from this machine only)",
     )
     result.add_argument(
         "--names",

@@ -98,8 +98,8 @@ def _followed(process, receiver, progress, name: str) -> Upscaled:
             except EOFError:
                 process.join()
                 raise InputError(
-                    f"{name}: its computation was ended from outside (exit status {process.exitcode}), as happens where"
-                    " memory is short; give a smaller picture"
+                    f"{name}: its process was killed (exit status {process.exitcode}), perhaps because memory ran out; "
+                    "give a smaller picture"
                 ) from None
             if isinstance(message, Upscaled):
                 process.join()

@@ -55,7 +55,7 @@ def find_jobs(inputs, output, recursive: bool, suffix: str, ending: str = "") ->
             remedy = "upscale it by itself with another -o"
             if ending and first.suffix.lower() != path.suffix.lower():
                 remedy = f"leave out --format, or {remedy}"
-            problem = f"{path}: its result would be {target}, as that of {first}; {remedy}"
+            problem = f"{path}: its result would be {target}, like that of {first}; {remedy}"
         elif os.path.realpath(target) in sources:
             problem = f"{path}: its result would replace {target}, a picture given; give another -o or --suffix"
         jobs.append(Job(path, target, problem))

@@ -9,7 +9,7 @@ from infer.engines import ENGINES
 from infer.engines.precision import PRECISIONS
 from models.weight_files.shipped import DEFAULT, NAMES, weights_path
 
-WEIGHTS = f"{NAMES}, which come with the project, a .pdparams file, or a folder of the article's (models/g_models)"
+WEIGHTS = f"{NAMES} (included), a .pdparams file, or a folder of the article's (models/g_models)"
 METAVAR = "NAME|FILE|FOLDER"
 
 
@@ -65,8 +65,8 @@ def add_engine_flags(parser: argparse.ArgumentParser, precision: str) -> None:
         "--tile",
         metavar="N",
         type=command.positive,
-        help="side in LR pixels of the tiles a picture is computed in: smaller ones take less memory and more time, "
-        "the result is the same (default: by the free memory)",
+        help="side of the tiles in LR pixels: smaller tiles take less memory and more time, with the same result "
+        "(default: set by the free memory)",
     )
     parser.add_argument(
         "--self-ensemble", action="store_true", help="mean over the 8 flips and turns: a little better, 8 times slower"

@@ -44,8 +44,8 @@ class Size:
         given = {"width": width, "height": height, "longest": max(height, width)}[self.name]
         if self.value > SCALE * given:
             raise InputError(
-                f"its {width}x{height} pixels can become {SCALE * width}x{SCALE * height} at most, {SCALE} times as "
-                f"many each way: give --{self.name} {SCALE * given} or less"
+                f"its {width}x{height} pixels can become at most {SCALE * width}x{SCALE * height}, {SCALE} times "
+                f"the sides: give --{self.name} {SCALE * given} or less"
             )
         return tuple(max(1, (2 * side * self.value + given) // (2 * given)) for side in (height, width))
 

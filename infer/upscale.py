@@ -136,7 +136,7 @@ def _suffix(text: str) -> str:
 def _add_size_flags(parser: argparse.ArgumentParser) -> None:
     """`--outscale`, `--width`, `--height` and `--longest`, of which one may be given."""
     group = parser.add_argument_group(
-        "size of the results", f"one of these at most; the aspect ratio is kept, {SCALE} times the sides is the most"
+        "size of the results", f"at most one of these; the aspect ratio is kept; up to {SCALE} times the sides"
     ).add_mutually_exclusive_group()
     group.add_argument(
         "--outscale",
@@ -175,7 +175,7 @@ def parser() -> argparse.ArgumentParser:
         type=_suffix,
         help="appended to each name (default: the size, _x4, _x2 or _width1920 for example)",
     )
-    result.add_argument("--overwrite", action="store_true", help="replace results that are there (default: skip them)")
+    result.add_argument("--overwrite", action="store_true", help="replace existing results (default: skip them)")
     flags.add_size_flag(result, megapixels=50)
     flags.add_engine_flags(result, precision="auto")
     return result

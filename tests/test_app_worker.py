@@ -163,7 +163,7 @@ class TestFailure:
                 process.kill()
 
         text = message(pictures / "照片.png", end)
-        assert text.startswith("照片.png: its computation was ended from outside (exit status -9)")
+        assert text.startswith("照片.png: its process was killed (exit status -9)")
 
     def test_progress_that_raises_ends_the_process(self, pictures, weights_file, tmp_path):
         def leave(share):

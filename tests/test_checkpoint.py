@@ -74,7 +74,7 @@ def test_a_cut_file_is_refused(tmp_path, length):
     path = checkpoint.path_of(tmp_path, 1, 0)
     checkpoint.save(path, ARRAYS, NOTE)
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(InputError, match="damaged, or no checkpoint"):
+    with pytest.raises(InputError, match="damaged, or not a checkpoint"):
         checkpoint.load(path)
 
 
@@ -134,7 +134,7 @@ def test_a_hostile_archive_runs_nothing(tmp_path):
         {"note": np.array([1]), "x": np.array([Hostile()], object)},
     ):
         np.savez(path, **member)
-        with pytest.raises(InputError, match="damaged, or no checkpoint"):
+        with pytest.raises(InputError, match="damaged, or not a checkpoint"):
             checkpoint.load(path)
     assert not (tmp_path / "ran").exists()
 

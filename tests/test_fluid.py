@@ -196,7 +196,9 @@ class TestReadPersistables:
         if inside:
             (tmp_path / inside).parent.mkdir(exist_ok=True)
             (tmp_path / inside).write_bytes(b"x")
-        assert message(fluid.read_persistables, tmp_path).startswith(f"{tmp_path}: empty; expected one file a variable")
+        assert message(fluid.read_persistables, tmp_path).startswith(
+            f"{tmp_path}: empty; expected one file per variable"
+        )
 
     def test_missing_or_a_file(self, tmp_path):
         (tmp_path / "a.w_0").write_bytes(variable(np.ones(2)))

@@ -77,7 +77,9 @@ def test_a_file_in_the_folders_place(tmp_path):
     (tmp_path / "taken").write_text("kept")
     done = run("--sample", tmp_path / "taken", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.splitlines() == [f"error: {tmp_path / 'taken'} is a file; --sample takes a folder, new or not"]
+    assert done.stderr.splitlines() == [
+        f"error: {tmp_path / 'taken'} is a file; --sample expects a folder, existing or new"
+    ]
     assert (tmp_path / "taken").read_text() == "kept"
 
 
@@ -111,7 +113,7 @@ def test_where_the_pictures_may_not_be_written_they_go_to_output(photographs, tm
     done = run(folder, cwd=tmp_path, PYTHONUTF8="1")
     folder.chmod(0o755)
     assert done.returncode == 0 and not (folder / ".decoded").exists()
-    assert "may not be written" in done.stdout.splitlines()[0]
+    assert "is not writable" in done.stdout.splitlines()[0]
     assert len(list((tmp_path / "output" / "decoded").glob("*/*.npy"))) == 3
 
 

@@ -47,7 +47,7 @@ def test_the_ratio_is_kept_to_half_a_pixel(name):
 @pytest.mark.parametrize("name, most", [("width", 400), ("height", 1200), ("longest", 1200)])
 def test_more_than_4_times_is_refused_with_what_would_do(name, most):
     assert Size(name, most).of(300, 100) == (1200, 400)
-    with pytest.raises(InputError, match=f"its 100x300 pixels can become 400x1200 at most.*--{name} {most} or less"):
+    with pytest.raises(InputError, match=f"its 100x300 pixels can become at most 400x1200.*--{name} {most} or less"):
         Size(name, most + 1).of(300, 100)
 
 

@@ -228,7 +228,7 @@ def test_something_in_the_stores_place_and_nothing_to_write_to_instead(photograp
     place = open_store(folder_of(photographs), 20, tmp_path / "out").folder
     assert place.parent == tmp_path / "out"
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match="may not be written .*file.* cannot be used instead"):
+    with pytest.raises(InputError, match="is not writable .*file.* cannot be used instead"):
         open_store(folder_of(photographs), 20, tmp_path / "file")
     assert (folder_of(photographs) / ".decoded").read_text() == "mine"
 

@@ -371,7 +371,7 @@ class TestSize:
         files = [pictures / "colour.png", tmp_path / "larger.png"]
         result = run(*files, "-o", tmp_path / "o", "--weights", trained, "--width", 61, env=cache)
         assert result.returncode == 1
-        assert f"error: {files[0]}: its 15x12 pixels can become 60x48 at most" in result.stderr
+        assert f"error: {files[0]}: its 15x12 pixels can become at most 60x48" in result.stderr
         assert "give --width 60 or less" in result.stderr and "1 of 2 could not be upscaled" in result.stderr
         assert os.listdir(tmp_path / "o") == ["larger_width61.png"]
 

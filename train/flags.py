@@ -51,8 +51,7 @@ def parser(description: str, stage: Stage) -> argparse.ArgumentParser:
         "--init",
         metavar="NAME|FILE|FOLDER",
         type=weights_path,
-        help=f"generator weights to start from, {NAMES} for the ones that come with the project "
-        f"(default: {stage.starts_from})",
+        help=f"generator weights to start from: {NAMES} (included), a file or a folder (default: {stage.starts_from})",
     )
     vgg19 = result.add_mutually_exclusive_group()
     vgg19.add_argument(

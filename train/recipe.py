@@ -73,7 +73,7 @@ class Recipe:
     small_init: bool = _field(
         False, "stage 1 starts with smaller weights and with residual blocks that change nothing", "pretrain"
     )
-    ema: float = _field(0.0, "decay of the generator's moving average per step, 0.999 say; 0: no average")
+    ema: float = _field(0.0, "decay of the generator's moving average per step, for example 0.999; 0: no average")
     amp: bool = _field(False, "mixed precision: fp16 on a GPU, bf16 on a CPU where Paddle has it")
     sample_every: int = _field(10, "epochs between sample pictures", is_shown_only=True)
     seed: int = _field(0, "seed of the initial weights and of every crop")
@@ -99,7 +99,7 @@ class Recipe:
     )
     d_rate: float = _field(1.0, "stage 2: the discriminator's learning rate, as a multiple of the generator's", "gan")
     d_warmup: int = _field(0, "stage 2: steps at its start in which only the discriminator learns", "gan")
-    label_smoothing: float = _field(0.0, "stage 2: D's target for HR is 1 - X instead of 1 (0.1, say)", "gan")
+    label_smoothing: float = _field(0.0, "stage 2: D's target for HR is 1 - X instead of 1; X for example 0.1", "gan")
 
     def __post_init__(self):
         for name in (

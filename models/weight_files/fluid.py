@@ -62,7 +62,7 @@ def read_persistables(folder: AnyPath, is_wanted: Callable[[str], bool] = lambda
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
     if not names:
-        raise InputError(f"{folder}: empty; expected one file a variable, as fluid.io.save_persistables writes them")
+        raise InputError(f"{folder}: empty; expected one file per variable, as fluid.io.save_persistables writes them")
     return {name: read_variable(folder / name) for name in names if is_wanted(name)}
 
 

@@ -107,8 +107,5 @@ def describe_folder(folder: AnyPath, wanted: str) -> str:
             "--output: srgan_g.pdparams or pretrain_g.pdparams"
         )
     if any(True for ending in ("pdmodel", "pdiparams", "onnx") for _ in folder.glob(f"*.{ending}")):
-        return (
-            "it holds an exported program, which its own README.md says how to run; give the weights it was exported "
-            "from"
-        )
+        return "it holds an exported program; its README.md says how to run it. Give the weights it was exported from"
     return ""

@@ -24,7 +24,7 @@ def warnings(history: list, stage1: dict) -> list:
         d_hr, d_sr = (sum(row[name] for row in history[-EPOCHS:]) / EPOCHS for name in ("d_hr", "d_sr"))
         texts.append(
             f"D has won: its mean probability was {d_hr:.4f} for HR and {d_sr:.4f} for SR in the {EPOCHS} epochs up to "
-            f"{history[-1]['epoch']}, so G learns little from it. Try, from stage 1's result on, "
+            f"{history[-1]['epoch']}, so G learns little from it. Starting from stage 1's result, try "
             "--label-smoothing 0.1, fewer steps of --d-warmup or a smaller --learning-rate"
         )
     fallen = [number for number, row in enumerate(history) if _is_low(*_psnr(row, stage1))]
@@ -32,7 +32,7 @@ def warnings(history: list, stage1: dict) -> list:
         psnr, before = _psnr(history[-1], stage1)
         texts.append(
             f"PSNR has fallen to {psnr:.2f} dB in epoch {history[-1]['epoch']}, from {before:.2f} dB of stage 1's "
-            "generator: the result follows D more than its picture. Try, from stage 1's result on, a smaller "
+            "generator: the result follows D more than its picture. Starting from stage 1's result, try a smaller "
             "--adv-weight, a larger --mse-weight or a smaller --learning-rate"
         )
     gridded = [
@@ -42,7 +42,7 @@ def warnings(history: list, stage1: dict) -> list:
         texts.append(
             f"a grid of 4 pixels has grown to {history[-1]['valid_grid']:.2f} grey levels in epoch "
             f"{history[-1]['epoch']}, from {stage1['valid_grid']:.2f} of stage 1's generator: people see it on flat "
-            "areas, LPIPS does not. Try, from stage 1's result on, "
+            "areas, LPIPS does not. Starting from stage 1's result, try "
             "a deeper --vgg-layer, a smaller --vgg-weight or a larger --mse-weight"
         )
     return texts

@@ -86,7 +86,7 @@ def locked(folder):
     with folder_lock(folder) as lock:
         if lock.exclusive() is False:
             raise InputError(
-                f"{folder}: another run is writing here. Wait for its end, stop it, or name another folder with "
+                f"{folder}: another run is writing here. Wait until it ends, stop it, or name another folder with "
                 "--output"
             )
         yield
@@ -163,11 +163,11 @@ def load(path) -> tuple:
         # A damaged archive sends the reader to places that no file has; any other error is the disk's.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        raise Damaged(f"{path}: damaged, or no checkpoint ({type(error).__name__}: {error})") from None
+        raise Damaged(f"{path}: damaged, or not a checkpoint ({type(error).__name__}: {error})") from None
     if found != FORMAT:
         raise InputError(f"{path}: a checkpoint of format {found}; this version of the project reads format {FORMAT}")
     if expected is not None and digest.over(note) != expected:
-        raise Damaged(f"{path}: damaged: what it holds is not what was saved, by its digest")
+        raise Damaged(f"{path}: damaged: its contents do not match its digest")
     return arrays, note
 
 
