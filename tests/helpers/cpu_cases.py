@@ -150,7 +150,6 @@ def test_a_generator_is_as_before_in_eval_mode_and_in_its_names():
         np.testing.assert_array_equal(fast(lr).numpy(), plain(lr).numpy())
 
 
-@pytest.mark.skipif(not cpu.HAS_ONEDNN_CONVOLUTIONS, reason="Paddle 3's convolutions stay as they are")
 def test_a_frozen_generator_makes_the_same_pictures_fast_until_enough_is_kept(monkeypatch):
     plain, fast = paddle_and_frozen()
     calls = []

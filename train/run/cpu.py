@@ -6,6 +6,7 @@ its own, between eager operators.
 """
 
 import ctypes
+import functools
 import math
 import os
 import sys
@@ -21,11 +22,12 @@ from train.run import parallel
 # glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
-# Paddle 3 gives all operators of a program to oneDNN or none, and takes the gradients away when a program first runs:
-# there the convolutions stay as they are.
-HAS_ONEDNN_CONVOLUTIONS = paddle.__version__.startswith("2.")
+# How a program's convolutions get to oneDNN is not the same in Paddle 2 and 3, and tried with these; with others the
+# convolutions stay as they are.
+IS_PADDLE_2 = paddle.__version__.startswith("2.")
+HAS_ONEDNN_CONVOLUTIONS = IS_PADDLE_2 or paddle.__version__.startswith("3.3.")
 ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # the other ones are slower than Paddle's own
-# On while a program is made; with it on, the gradient of tanh crashes other programs.
+# Paddle 2's, on while a program is made; with it on, the gradient of tanh crashes other programs.
 USE_ONEDNN = "FLAGS_use_mkldnn"
 # What oneDNN may keep of the sizes of pictures that a network for looking at was given: 75,000 LR pixels, Set5 twice.
 KEPT_BYTES = 10**9
@@ -124,13 +126,22 @@ class _OneDNN:
         if _is_product(self._conv, x):
             return _product(self._conv, x)
         if paddle.is_grad_enabled():
-            y, bias = self._program(x.stop_gradient, frozen)(x), self._conv.bias
-            return y if bias is None or bias.stop_gradient else _WithBias.apply(y, bias)
+            return self._convolved(x, frozen)
         # A program that is made for inference would keep the weights of its first use.
         x = x.detach()
         x.stop_gradient = False
         with paddle.enable_grad():
-            return self._program(False, frozen)(x).detach()
+            return self._convolved(x, frozen).detach()
+
+    def _convolved(self, x, frozen: bool):
+        weight, bias = self._conv.weight, self._conv.bias
+        program = self._program(x.stop_gradient, frozen)
+        if bias is None:
+            return program(x, weight)
+        y = program(x, weight, bias.detach()) if IS_PADDLE_2 else program(x, weight)
+        if not bias.stop_gradient:
+            return _WithBias.apply(y, bias)
+        return y if IS_PADDLE_2 else _plus(y, bias)
 
     def _is_kept(self, x) -> bool:
         """Whether oneDNN may keep what it needs for the size of x."""
@@ -145,11 +156,7 @@ class _OneDNN:
         """The program that computes no gradient of x with `stop_gradient`, and none of the weights with `frozen`."""
         key = (stop_gradient, frozen)
         if key not in self._programs:
-            # Making a program takes the weights' gradients away, which may be adding up.
-            gradients = [(weight, weight.grad.clone()) for weight in self._conv.parameters() if weight.grad is not None]
-            self._programs[key] = _made(self._conv, stop_gradient)
-            for weight, gradient in gradients:
-                weight.grad = gradient
+            self._programs[key] = _made(self._conv, *key)
         return self._programs[key]
 
 
@@ -184,27 +191,8 @@ def _product(conv: nn.Conv2D, x):
     return y.reshape([x.shape[0], *sizes, out]).transpose([0, 3, 1, 2])
 
 
-class _Conv(nn.Layer):
-    """A convolution between operators that are not oneDNN's.
-
-    What enters or leaves a program must not be oneDNN's: a result or gradient that leaves has an order of its own, and
-    whatever adds or reads it outside takes it for the usual one.
-    """
-
-    def __init__(self, conv: nn.Conv2D):
-        super().__init__()
-        self.conv = conv
-
-    def forward(self, x):
-        conv = self.conv
-        weight, stride, padding = _own(conv.weight), conv._stride, conv._padding
-        # The bias is added here, where oneDNN does it fast, and gets its gradient from _WithBias.
-        bias = None if conv.bias is None else conv.bias.detach()
-        return _own(nn.functional.conv2d(_own(x), weight, bias, stride, padding, conv._dilation, conv._groups))
-
-
 class _WithBias(PyLayer):
-    """y, to which a bias [C] has been added; gives the bias its gradient, the sum of y's over all but the channels.
+    """y with a bias [C], which Paddle 2's programs have added; gives the bias its gradient: y's, summed for each channel.
 
     As a multiplication by a vector of ones: oneDNN sums by its reference code, in 100 times as long, almost half of a
     step; Paddle takes 8 times as long.
@@ -212,7 +200,7 @@ class _WithBias(PyLayer):
 
     @staticmethod
     def forward(context, y, bias):
-        return y
+        return y if IS_PADDLE_2 else _plus(y, bias)
 
     @staticmethod
     def backward(context, gradient):
@@ -221,21 +209,76 @@ class _WithBias(PyLayer):
         return gradient, sums.reshape([n, channels]).sum(axis=0)
 
 
+def _plus(y, bias):
+    """y [N,C,h,w] plus a bias [C]."""
+    return y + bias.reshape([1, -1, 1, 1])
+
+
+def _made(conv: nn.Conv2D, stop_gradient: bool, frozen: bool):
+    """The static program of a convolution: a function of x [N,C,h,w], for any N, h and w, of the weights and, in Paddle
+    2, the bias: oneDNN adds it fast there. With `stop_gradient` it computes no gradient of x, with `frozen` none of the
+    weights. The bias gets its own from _WithBias.
+
+    What enters or leaves a program must not be oneDNN's: a result or gradient that leaves has an order of its own, and
+    whatever adds or reads it outside takes it for the usual one (Paddle 2), or is not there (Paddle 3).
+    """
+    settings = conv._stride, conv._padding, conv._dilation, conv._groups
+
+    def convolve(x, weight, bias=None):
+        return _own(F.conv2d(_own(x), _own(weight), bias, *settings))
+
+    spec = paddle.static.InputSpec
+    specs = [
+        spec([None, conv.weight.shape[1], None, None], "float32", "x", stop_gradient),
+        spec(conv.weight.shape, "float32", "weight", frozen),
+    ]
+    if IS_PADDLE_2 and conv.bias is not None:
+        specs.append(spec(conv.bias.shape, "float32", "bias", stop_gradient=True))
+    strategy = paddle.static.BuildStrategy()
+    if IS_PADDLE_2:
+        strategy.mkldnn_enabled_op_types = ONEDNN_OPERATORS
+    function = paddle.jit.to_static(convolve, specs, strategy, full_graph=True)
+    if not IS_PADDLE_2:
+        _know_onednn()
+    _, program = function.get_concrete_program(*specs)
+    # A program is made when it is asked for, and the backward program with it.
+    if IS_PADDLE_2:
+        paddle.set_flags({USE_ONEDNN: True})
+        try:
+            _ = program.forward_program
+        finally:
+            paddle.set_flags({USE_ONEDNN: False})
+    else:
+        program.add_hooker(_ByOneDNN())
+        _ = program.train_program
+    return function
+
+
 def _own(x):
     """x by an operator of Paddle's own, in its usual order; and so its gradient."""
-    return paddle.scale(x, 1.0)
+    return paddle.scale(x, 1.0) if IS_PADDLE_2 else paddle.assign(x)  # Paddle 3's oneDNN takes `scale`, too
 
 
-def _made(conv: nn.Conv2D, stop_gradient: bool):
-    """The static program of a convolution: a function of [N,C,h,w], for any N, h and w."""
-    spec = paddle.static.InputSpec([None, conv.weight.shape[1], None, None], "float32", stop_gradient=stop_gradient)
-    strategy = paddle.static.BuildStrategy()
-    strategy.mkldnn_enabled_op_types = ONEDNN_OPERATORS
-    layer = paddle.jit.to_static(_Conv(conv), [spec], strategy, full_graph=True)
-    paddle.set_flags({USE_ONEDNN: True})
-    try:
-        _, program = layer.forward.get_concrete_program(spec)
-        _ = program.forward_program  # made when it is asked for, and the backward program with it
-    finally:
-        paddle.set_flags({USE_ONEDNN: False})
-    return layer
+@functools.lru_cache(maxsize=None)
+def _know_onednn() -> None:
+    """Have Paddle 3 load oneDNN's operators, as it does when it first runs a program."""
+    paddle.jit.to_static(_own, [paddle.static.InputSpec([1], "float32")], full_graph=True)(paddle.zeros([1]))
+
+
+class _ByOneDNN:
+    """What Paddle 3 calls while it makes a program, which it gives to oneDNN: all operators but `assign`."""
+
+    def before_append_backward(self, program, results):
+        return program, results
+
+    def after_append_backward(self, program, inputs, results, gradients, forward_end, backward_start):
+        manager = paddle.pir.PassManager()
+        manager.add_pass("onednn_placement_pass", {})
+        manager.run(program)
+        for operator in program.global_block().ops:
+            if operator.name().startswith("onednn_op.conv2d"):
+                operator.set_bool_attr("is_test", False)  # the pass is made for inference
+        return program, forward_end, results
+
+    def after_infer(self, program):
+        return program
