@@ -214,49 +214,56 @@ def _plus(y, bias):
     return y + bias.reshape([1, -1, 1, 1])
 
 
-def _made(conv: nn.Conv2D, stop_gradient: bool, frozen: bool):
-    """The static program of a convolution: a function of x [N,C,h,w], for any N, h and w, of the weights and, in Paddle
-    2, the bias: oneDNN adds it fast there. With `stop_gradient` it computes no gradient of x, with `frozen` none of the
-    weights. The bias gets its own from _WithBias.
+class _Conv(nn.Layer):
+    """A convolution as a program of its own computes it: a function of x [N,C,h,w], its weights and maybe its bias.
 
     What enters or leaves a program must not be oneDNN's: a result or gradient that leaves has an order of its own, and
-    whatever adds or reads it outside takes it for the usual one (Paddle 2), or is not there (Paddle 3).
+    whatever adds or reads it outside takes it for the usual one (Paddle 2) or crashes (Paddle 3).
     """
-    settings = conv._stride, conv._padding, conv._dilation, conv._groups
 
-    def convolve(x, weight, bias=None):
-        return _own(F.conv2d(_own(x), _own(weight), bias, *settings))
+    def __init__(self, conv: nn.Conv2D):
+        super().__init__()
+        self.settings = conv._stride, conv._padding, conv._dilation, conv._groups
 
+    def forward(self, x, weight, bias=None):
+        return _own(F.conv2d(_own(x), _own(weight), bias, *self.settings))
+
+
+def _own(x):
+    """x by an operator of Paddle's own, in its usual order; and so its gradient."""
+    return paddle.scale(x, 1.0) if IS_PADDLE_2 else paddle.assign(x)  # Paddle 3 would give `scale` to oneDNN
+
+
+def _made(conv: nn.Conv2D, stop_gradient: bool, frozen: bool):
+    """The static program of a convolution, a function of x [N,C,h,w], for any N, h and w, and of the weights.
+
+    With `stop_gradient` it computes no gradient of x, with `frozen` none of the weights. In Paddle 2 it takes the bias,
+    too, since oneDNN adds it fast there; the bias gets its gradient from _WithBias.
+    """
     spec = paddle.static.InputSpec
     specs = [
         spec([None, conv.weight.shape[1], None, None], "float32", "x", stop_gradient),
         spec(conv.weight.shape, "float32", "weight", frozen),
     ]
-    if IS_PADDLE_2 and conv.bias is not None:
-        specs.append(spec(conv.bias.shape, "float32", "bias", stop_gradient=True))
     strategy = paddle.static.BuildStrategy()
     if IS_PADDLE_2:
         strategy.mkldnn_enabled_op_types = ONEDNN_OPERATORS
-    function = paddle.jit.to_static(convolve, specs, strategy, full_graph=True)
-    if not IS_PADDLE_2:
-        _know_onednn()
-    _, program = function.get_concrete_program(*specs)
+        if conv.bias is not None:
+            specs.append(spec(conv.bias.shape, "float32", "bias", True))
+    layer = paddle.jit.to_static(_Conv(conv), specs, strategy, full_graph=True)
     # A program is made when it is asked for, and the backward program with it.
     if IS_PADDLE_2:
         paddle.set_flags({USE_ONEDNN: True})
         try:
-            _ = program.forward_program
+            _ = layer.forward.get_concrete_program(*specs)[1].forward_program
         finally:
             paddle.set_flags({USE_ONEDNN: False})
     else:
+        _know_onednn()
+        program = layer.forward.get_concrete_program(*specs)[1]
         program.add_hooker(_ByOneDNN())
         _ = program.train_program
-    return function
-
-
-def _own(x):
-    """x by an operator of Paddle's own, in its usual order; and so its gradient."""
-    return paddle.scale(x, 1.0) if IS_PADDLE_2 else paddle.assign(x)  # Paddle 3's oneDNN takes `scale`, too
+    return layer
 
 
 @functools.lru_cache(maxsize=None)
