@@ -37,6 +37,7 @@ from tqdm import tqdm
 
 from benchmarks.side_by_side import SETTLE, cpu_name, rounds, table, versions, workers
 from common import command
+from common.device import cpu_bf16
 from common.errors import InputError
 from common.scale import SCALE
 from data.pictures.images import read_rgb, write_rgb
@@ -44,7 +45,7 @@ from data.prepare import sample_sources
 from infer import Upscaler, engines, flags, tiles
 from infer.blending import Source
 from infer.engines import programs
-from infer.engines.precision import choose_precision, cpu_bf16
+from infer.engines.precision import choose_precision
 from infer.memory import working_memory
 from infer.network import Network
 from models.weight_files.shipped import weights_path

@@ -1,4 +1,4 @@
-"""The device to compute on: `cpu`, `gpu` or `gpu:N`."""
+"""The device to compute on, `cpu`, `gpu` or `gpu:N`, and what the CPU can do."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import contextlib
 import os
 import re
 import sys
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
 from common.errors import InputError
+
+BF16_FLAGS = ("amx_bf16", "avx512_bf16")  # Linux's names for Intel's AMX and AVX512-BF16, which AMD has too
 
 
 def add_device_flag(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +26,16 @@ def add_device_flag(parser: argparse.ArgumentParser) -> None:
 def cores() -> int:
     """How many cores this process may use, in a container fewer than there are; where it is not told, all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=None)
+def cpu_bf16() -> str:
+    """The instructions by which this CPU multiplies bf16, or "" where it has none or it is not known (not Linux)."""
+    try:
+        words = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return ""
+    return next((flag for flag in BF16_FLAGS if flag in words), "")
 
 
 def choose_device(name: str | None = None) -> str:

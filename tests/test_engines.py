@@ -9,10 +9,10 @@ import numpy as np
 import paddle
 import pytest
 
+from common.device import cpu_bf16
 from common.errors import InputError
 from infer import engines
 from infer.engines import openvino_cpu, programs
-from infer.engines.precision import cpu_bf16
 from tests.helpers import generators, golden
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -28,7 +28,7 @@ STAGE1 = "pretrain_g"
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     """Networks of the same kinds that take milliseconds, and leave the tests' process as it is: tests/test_cpu.py."""
-    monkeypatch.setattr(cpu, "speed_up", lambda *networks: None)
+    monkeypatch.setattr(cpu, "speed_up", lambda *networks, dtype: None)
     monkeypatch.setattr(models.discriminator.Discriminator.__init__, "__defaults__", (384, (4,) * 8))
     monkeypatch.setattr(models.generator.Generator.__init__, "__defaults__", (64, 1))
 

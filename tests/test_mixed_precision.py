@@ -1,4 +1,6 @@
-"""Mixed precision of the training. Paddle has it on GPUs only: here are stand-ins, and float16's scaling on the CPU."""
+"""Mixed precision of the training: on a GPU by stand-ins, float16's scaling on the CPU; what bfloat16 computes there is
+in `tests/test_cpu.py`.
+"""
 
 import contextlib
 import json
@@ -62,8 +64,28 @@ def test_without_amp_all_is_float32_and_nothing_is_scaled(trained):
     assert FP32.state() == {}
 
 
-def test_on_a_cpu_paddle_has_no_mixed_precision_and_the_user_is_told():
-    with pytest.raises(InputError, match="--amp: Paddle .* has no mixed precision on cpu; leave it out"):
+@pytest.fixture
+def machine(monkeypatch):
+    """Sets whether Paddle has bf16 convolutions for a CPU, and what the CPU multiplies bf16 with."""
+
+    def has(convolutions: bool, instructions: str):
+        monkeypatch.setattr(mixed_precision.cpu, "HAS_BF16_CONVOLUTIONS", convolutions)
+        monkeypatch.setattr(mixed_precision, "cpu_bf16", lambda: instructions)
+
+    return has
+
+
+def test_a_paddle_without_bf16_convolutions_is_refused_on_a_cpu(machine):
+    machine(False, "avx512_bf16")
+    with pytest.raises(
+        InputError, match=r"--amp: Paddle .* has no mixed precision on a CPU; leave it out .*Paddle 3\.3"
+    ):
+        Precision(amp=True)
+
+
+def test_a_cpu_without_bf16_is_refused(machine):
+    machine(True, "")
+    with pytest.raises(InputError, match="--amp: this CPU has neither amx_bf16 nor avx512_bf16.*slower; leave it out"):
         Precision(amp=True)
 
 
@@ -82,8 +104,8 @@ def test_on_a_gpu_it_is_o1_in_float16(gpu):
     assert gpu == [{"level": "O1", "dtype": "float16"}]
 
 
-def test_bfloat16_is_not_scaled(gpu, monkeypatch, trained):
-    monkeypatch.setattr(paddle, "get_device", lambda: "cpu")
+def test_bfloat16_is_not_scaled(machine, trained):
+    machine(True, "avx512_bf16")
     on_cpu = Precision(amp=True)
     assert on_cpu.dtype == "bfloat16"
     assert step(on_cpu, *trained, x=0.25) == (0.25, 0.875)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from common import device
 from common.errors import InputError
-from infer.engines import precision
 from infer.engines.precision import choose_precision
 
 CPUINFO = "processor\t: 0\nmodel name\t: {name}\nflags\t\t: fpu sse2 avx2 avx512f {flags} arat\nbugs\t\t: spectre_v1\n"
@@ -25,10 +25,10 @@ def cpu(monkeypatch):
             return CPUINFO.format(name=name, flags=flags) * 2
 
         monkeypatch.setattr(Path, "read_text", read)
-        precision.cpu_bf16.cache_clear()
+        device.cpu_bf16.cache_clear()
 
     yield set_flags
-    precision.cpu_bf16.cache_clear()
+    device.cpu_bf16.cache_clear()
 
 
 WITH = ["amx_bf16", "avx512_bf16", "avx512_bf16 amx_tile amx_bf16"]
@@ -39,7 +39,7 @@ WITHOUT = ["", "avx512bw avx512_vnni", "amx_tile amx_int8", "avx512_bf16x xamx_b
 @pytest.mark.parametrize("engine", ["openvino", "paddle"])
 def test_where_the_cpu_has_bf16_auto_takes_it(cpu, flags, engine):
     cpu(flags)
-    assert precision.cpu_bf16() in flags.split()
+    assert device.cpu_bf16() in flags.split()
     assert choose_precision("auto", engine, "cpu") == "bf16"
     assert choose_precision("bf16", engine, "cpu") == "bf16"
 
@@ -48,7 +48,7 @@ def test_where_the_cpu_has_bf16_auto_takes_it(cpu, flags, engine):
 @pytest.mark.parametrize("engine", ["openvino", "paddle"])
 def test_where_it_has_not_auto_is_fp32_and_bf16_is_refused_with_the_reason(cpu, flags, engine):
     cpu(flags)
-    assert precision.cpu_bf16() == ""
+    assert device.cpu_bf16() == ""
     assert choose_precision("auto", engine, "cpu") == "fp32"
     with pytest.raises(InputError, match="--precision bf16: .*neither amx_bf16 nor avx512_bf16.*fp32"):
         choose_precision("bf16", engine, "cpu")
@@ -56,18 +56,18 @@ def test_where_it_has_not_auto_is_fp32_and_bf16_is_refused_with_the_reason(cpu, 
 
 def test_the_name_of_the_cpu_is_not_its_flags(cpu):
     cpu("avx512_vnni", name="no-avx512_bf16 (amx_bf16)")
-    assert precision.cpu_bf16() == ""
+    assert device.cpu_bf16() == ""
 
 
 def test_this_machines_flags_are_found():
     """Against another reading of the same file."""
-    precision.cpu_bf16.cache_clear()
+    device.cpu_bf16.cache_clear()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         pytest.skip("no /proc/cpuinfo on this machine")
     flags = {flag for line in lines if line.startswith("flags") for flag in line.partition(":")[2].split()}
-    assert bool(precision.cpu_bf16()) == bool(flags & {"amx_bf16", "avx512_bf16"})
+    assert bool(device.cpu_bf16()) == bool(flags & {"amx_bf16", "avx512_bf16"})
 
 
 def test_the_eager_engine_has_no_bf16_on_a_cpu(cpu):

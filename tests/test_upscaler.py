@@ -10,10 +10,10 @@ import numpy as np
 import paddle
 import pytest
 
+from common.device import cpu_bf16
 from common.errors import InputError
 from infer import Upscaler, engines, tiles, upscaler
 from infer.engines import cache, programs
-from infer.engines.precision import cpu_bf16
 from infer.upscaler import CHECKED
 from models.weight_files import weights
 from tests.helpers import generators, golden, matlab

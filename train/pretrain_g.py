@@ -36,8 +36,9 @@ def main(arguments) -> None:
     if recipe.small_init and not arguments.init:
         initialize_small(generator)
     crops = flags.open_crops(arguments, recipe)
-    cpu.speed_up(generator)
-    step = PretrainStep(generator, recipe, Precision(recipe.amp))
+    precision = Precision(recipe.amp)
+    cpu.speed_up(generator, dtype=precision.dtype)
+    step = PretrainStep(generator, recipe, precision)
     train(PRETRAIN, step, crops, flags.options_of(arguments))
 
 

@@ -74,7 +74,7 @@ class Recipe:
         False, "stage 1 starts with smaller weights and with residual blocks that change nothing", "pretrain"
     )
     ema: float = _field(0.0, "decay of the generator's moving average per step, for example 0.999; 0: no average")
-    amp: bool = _field(False, "mixed precision: fp16 on a GPU, bf16 on a CPU where Paddle has it")
+    amp: bool = _field(False, "mixed precision: fp16 on a GPU; on a CPU that multiplies bf16, bf16 with Paddle 3.3")
     sample_every: int = _field(10, "epochs between sample pictures", is_shown_only=True)
     seed: int = _field(0, "seed of the initial weights and of every crop")
     mse_weight: float = _field(1.0, "stage 2: weight of the mean squared error in the generator's loss", "gan")

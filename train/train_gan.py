@@ -88,13 +88,14 @@ def main(arguments) -> None:
     vgg19 = vgg19_of(arguments, recipe)
     warn_without_content(recipe, vgg19)
     crops = flags.open_crops(arguments, recipe)
-    cpu.speed_up(generator, discriminator, *([vgg19] if vgg19 else []))
+    precision = Precision(recipe.amp)
+    cpu.speed_up(generator, discriminator, *([vgg19] if vgg19 else []), dtype=precision.dtype)
     if recipe.freeze_bn:
         freeze_statistics(generator)
         if not resumes(arguments) and arguments.init_d is None:
             estimate_discriminators(discriminator, generator, crops, recipe.batch_size)
         freeze_statistics(discriminator)
-    step = GanStep(generator, discriminator, vgg19, recipe, Precision(recipe.amp))
+    step = GanStep(generator, discriminator, vgg19, recipe, precision)
     train(GAN, step, crops, flags.options_of(arguments))
 
 

@@ -1,22 +1,9 @@
 """In which numbers a network computes: fp32, or the 16-bit kinds where the hardware multiplies them faster."""
 
-from functools import lru_cache
-from pathlib import Path
-
+from common.device import BF16_FLAGS, cpu_bf16
 from common.errors import InputError
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-BF16_FLAGS = ("amx_bf16", "avx512_bf16")  # Linux's names for Intel's AMX and AVX512-BF16, which AMD has too
-
-
-@lru_cache(maxsize=None)
-def cpu_bf16() -> str:
-    """The instructions by which this CPU multiplies bf16, or "" where it has none or it is not known (not Linux)."""
-    try:
-        words = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return ""
-    return next((flag for flag in BF16_FLAGS if flag in words), "")
 
 
 def choose_precision(precision: str, engine: str, device: str) -> str:

@@ -10,18 +10,27 @@ import paddle
 import pytest
 from paddle import nn
 
+from common.device import cpu_bf16
 from models.generator import Generator
 from models.layers import same_conv
 from tests.helpers import trajectory
 from train.run import cpu
 
+BF16 = pytest.mark.skipif(
+    not (cpu.HAS_BF16_CONVOLUTIONS and cpu_bf16()), reason="this Paddle or this CPU multiplies no bf16 in training"
+)
+DTYPES = ["float32", pytest.param("bfloat16", marks=BF16)]
+# What results, and the gradients of weights, may differ by, relative to the largest value. bfloat16 has 8 bits: both
+# factors of a product, and the sums, are rounded by up to 1/256, and in sums most of it cancels out.
+TOLERANCES = {"float32": (2e-5, 1e-4), "bfloat16": (2e-2, 2e-2)}
 
-def pair(make):
+
+def pair(make, dtype="float32"):
     """Two networks of the same weights: Paddle's, and one whose convolutions are oneDNN's."""
     paddle.seed(0)
     plain, fast = make(), make()
     fast.set_state_dict(plain.state_dict())
-    cpu.speed_up(fast)
+    cpu.speed_up(fast, dtype=dtype)
     return plain, fast
 
 
@@ -43,10 +52,12 @@ CONVOLUTIONS = {
 }
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_results_and_gradients_are_those_of_paddles_own_convolutions(name):
+def test_results_and_gradients_are_those_of_paddles_own_convolutions(name, dtype):
     """Weights' gradients, too: oneDNN has an order of its own, which Paddle 2.6.2 would take for the usual."""
-    plain, fast = pair(CONVOLUTIONS[name])
+    plain, fast = pair(CONVOLUTIONS[name], dtype)
+    tolerance, of_weights = TOLERANCES[dtype]
     for n, h, w in ((2, 12, 9), (1, 6, 8), (2, 12, 9)):
         x = paddle.randn([n, plain.weight.shape[1], h, w])
         inputs = [x.clone(), x.clone()]
@@ -54,10 +65,21 @@ def test_results_and_gradients_are_those_of_paddles_own_convolutions(name):
             own.stop_gradient = False
             network.clear_gradients()
             (network(own) ** 2).mean().backward()
-        close(fast(x), plain(x))
-        close(inputs[1].grad, inputs[0].grad)
+        close(fast(x), plain(x), tolerance)
+        close(inputs[1].grad, inputs[0].grad, tolerance)
         for ours, theirs in zip(fast.parameters(), plain.parameters()):
-            close(ours.grad, theirs.grad, 1e-4)
+            assert ours.grad.dtype == paddle.float32
+            close(ours.grad, theirs.grad, of_weights)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_they_are_not_paddles_own_convolutions(name, dtype):
+    """Other algorithms round otherwise; bfloat16 by more than float32 could."""
+    plain, fast = pair(CONVOLUTIONS[name], dtype)
+    x = paddle.randn([2, plain.weight.shape[1], 12, 9])
+    difference = float((fast(x) - plain(x)).abs().max() / plain(x).abs().max())
+    assert difference > (1e-4 if dtype == "bfloat16" else 0)
 
 
 @pytest.mark.parametrize(("kernel", "stride", "channels"), [(4, 2, 1024), (3, 1, 1824)])
@@ -98,8 +120,9 @@ def test_training_goes_the_same_way():
         np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-4)
 
 
-def test_what_a_frozen_network_does_to_its_input_and_no_gradient_of_its_own():
-    plain, fast = pair(lambda: same_conv(8, 8, 3))
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_a_frozen_network_does_to_its_input_and_no_gradient_of_its_own(dtype):
+    plain, fast = pair(lambda: same_conv(8, 8, 3), dtype)
     x = paddle.randn([1, 8, 6, 6])
     gradients = []
     for network in (plain, fast):
@@ -112,36 +135,40 @@ def test_what_a_frozen_network_does_to_its_input_and_no_gradient_of_its_own():
             (network(own) ** 2).mean().backward()
         assert all(parameter.grad is None or not parameter.grad.numpy().any() for parameter in network.parameters())
         gradients.append(own.grad)
-    close(gradients[1], gradients[0])
+    close(gradients[1], gradients[0], TOLERANCES[dtype][0])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_two_results_before_one_backward_and_gradients_that_add_up(name):
+def test_two_results_before_one_backward_and_gradients_that_add_up(name, dtype):
     """D judges HR and SR, and their losses are one; with --grad-accumulate backward comes several times."""
-    plain, fast = pair(CONVOLUTIONS[name])
+    plain, fast = pair(CONVOLUTIONS[name], dtype)
     a, b = (paddle.randn([n, plain.weight.shape[1], 6, 6]) for n in (1, 2))
     for network in (plain, fast):
         ((network(a) ** 2).mean() + (network(b) ** 2).mean()).backward()
         (network(b) ** 3).mean().backward()
     for ours, theirs in zip(fast.parameters(), plain.parameters()):
-        close(ours.grad, theirs.grad, 1e-4)
+        close(ours.grad, theirs.grad, TOLERANCES[dtype][1])
 
 
-def test_new_weights_are_seen_with_and_without_gradients():
-    plain, fast = pair(lambda: same_conv(3, 8, 3))
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_new_weights_are_seen_with_and_without_gradients(dtype):
+    plain, fast = pair(lambda: same_conv(3, 8, 3), dtype)
+    tolerance, _ = TOLERANCES[dtype]
     x = paddle.randn([1, 3, 6, 6])
     for seed in range(3):
         with paddle.no_grad():
-            close(fast(x), plain(x))
-        close(fast(x), plain(x))
+            close(fast(x), plain(x), tolerance)
+        close(fast(x), plain(x), tolerance)
         paddle.seed(seed)
         new = paddle.randn(plain.weight.shape)
         for network in (plain, fast):
             network.weight.set_value(new)
 
 
-def test_a_generator_is_as_before_in_eval_mode_and_in_its_names():
-    plain, fast = pair(Generator)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_generator_is_as_before_in_eval_mode_and_in_its_names(dtype):
+    plain, fast = pair(Generator, dtype)
     assert list(fast.state_dict()) == list(plain.state_dict())
     for network in (plain, fast):
         network.eval()

@@ -10,6 +10,7 @@ import functools
 import math
 import os
 import sys
+import warnings
 
 import paddle
 import paddle.nn.functional as F
@@ -25,7 +26,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 # How a program's convolutions get to oneDNN is not the same in Paddle 2 and 3, and tried with these; with others the
 # convolutions stay as they are.
 IS_PADDLE_2 = paddle.__version__.startswith("2.")
-HAS_ONEDNN_CONVOLUTIONS = IS_PADDLE_2 or paddle.__version__.startswith("3.3.")
+HAS_BF16_CONVOLUTIONS = paddle.__version__.startswith("3.3.")  # oneDNN's of 2.6.2 refuse it
+HAS_ONEDNN_CONVOLUTIONS = IS_PADDLE_2 or HAS_BF16_CONVOLUTIONS
 ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # the other ones are slower than Paddle's own
 # Paddle 2's, on while a program is made; with it on, the gradient of tanh crashes other programs.
 USE_ONEDNN = "FLAGS_use_mkldnn"
@@ -37,9 +39,11 @@ KEPT_BYTES = 10**9
 MANY_WEIGHTS, FEW_PIXELS = 2**20, 64
 
 
-def speed_up(*networks) -> None:
+def speed_up(*networks, dtype: str = "float32") -> None:
     """Make this process, and the training of `networks` in it, as fast on a CPU as Paddle can.
 
+    dtype: what convolutions multiply, with `bfloat16` (where HAS_BF16_CONVOLUTIONS) rounded from float32 weights and
+    inputs; results and gradients are float32 again.
     Where Paddle computes on a GPU nothing is done. Results are the same to rounding, and from run to run on one machine
     the same; the weights, their names and what the networks take stay as they are. A network that can be trained
     computes as before while it is in eval mode: its pictures may have any size then, and oneDNN keeps something for
@@ -52,7 +56,7 @@ def speed_up(*networks) -> None:
     # Otherwise several threads run a program's operators, and each keeps memory of its own: twice as much in all.
     paddle.set_flags({"FLAGS_new_executor_serial_run": True})
     for network in networks:
-        _with_onednn(network)
+        _with_onednn(network, dtype)
 
 
 def speed_up_frozen(generator) -> None:
@@ -64,13 +68,13 @@ def speed_up_frozen(generator) -> None:
     for parameter in generator.parameters():
         parameter.stop_gradient = True
     if paddle.get_device() == "cpu":
-        _with_onednn(generator, _Kept())
+        _with_onednn(generator, "float32", _Kept())
 
 
-def _with_onednn(network, kept=None) -> None:
+def _with_onednn(network, dtype: str, kept=None) -> None:
     for layer in network.sublayers(include_self=True) if HAS_ONEDNN_CONVOLUTIONS else ():
         if type(layer) is nn.Conv2D and not isinstance(layer.forward, _OneDNN):
-            layer.forward = _OneDNN(layer, kept)
+            layer.forward = _OneDNN(layer, dtype, kept)
 
 
 def use_all_cores() -> None:
@@ -111,8 +115,9 @@ class _OneDNN:
     kept: a `_Kept`, with which sizes in eval mode count; None where all that a frozen convolution meets have one size.
     """
 
-    def __init__(self, conv: nn.Conv2D, kept=None):
+    def __init__(self, conv: nn.Conv2D, dtype: str, kept=None):
         self._conv = conv
+        self._dtype = dtype
         self._kept = kept
         self._has_room = {}
         self._eager = conv.forward
@@ -136,12 +141,14 @@ class _OneDNN:
     def _convolved(self, x, frozen: bool):
         weight, bias = self._conv.weight, self._conv.bias
         program = self._program(x.stop_gradient, frozen)
+        if IS_PADDLE_2:
+            y = program(x, weight) if bias is None else program(x, weight, bias.detach())
+        else:
+            # Not in the program: oneDNN's casts of 3.3.1 fail there.
+            y = program(x.astype(self._dtype), weight.astype(self._dtype)).astype("float32")
         if bias is None:
-            return program(x, weight)
-        y = program(x, weight, bias.detach()) if IS_PADDLE_2 else program(x, weight)
-        if not bias.stop_gradient:
-            return _WithBias.apply(y, bias)
-        return y if IS_PADDLE_2 else _plus(y, bias)
+            return y
+        return _plus(y, bias) if bias.stop_gradient else _WithBias.apply(y, bias)
 
     def _is_kept(self, x) -> bool:
         """Whether oneDNN may keep what it needs for the size of x."""
@@ -156,7 +163,7 @@ class _OneDNN:
         """The program that computes no gradient of x with `stop_gradient`, and none of the weights with `frozen`."""
         key = (stop_gradient, frozen)
         if key not in self._programs:
-            self._programs[key] = _made(self._conv, *key)
+            self._programs[key] = _made(self._conv, self._dtype, *key)
         return self._programs[key]
 
 
@@ -192,7 +199,7 @@ def _product(conv: nn.Conv2D, x):
 
 
 class _WithBias(PyLayer):
-    """y with a bias [C], which Paddle 2's programs have added; gives the bias its gradient: y's, summed for each channel.
+    """y plus a bias [C]; gives the bias its gradient, the sum of y's over all but the channels.
 
     As a multiplication by a vector of ones: oneDNN sums by its reference code, in 100 times as long, almost half of a
     step; Paddle takes 8 times as long.
@@ -200,7 +207,7 @@ class _WithBias(PyLayer):
 
     @staticmethod
     def forward(context, y, bias):
-        return y if IS_PADDLE_2 else _plus(y, bias)
+        return _plus(y, bias)
 
     @staticmethod
     def backward(context, gradient):
@@ -210,8 +217,9 @@ class _WithBias(PyLayer):
 
 
 def _plus(y, bias):
-    """y [N,C,h,w] plus a bias [C]."""
-    return y + bias.reshape([1, -1, 1, 1])
+    """y [N,C,h,w] plus a bias [C], which Paddle 2's programs have added already."""
+    # Without expand_as the addition takes 15 times as long, as long as the convolution.
+    return y if IS_PADDLE_2 else y + bias.reshape([1, -1, 1, 1]).expand_as(y)
 
 
 class _Conv(nn.Layer):
@@ -234,16 +242,16 @@ def _own(x):
     return paddle.scale(x, 1.0) if IS_PADDLE_2 else paddle.assign(x)  # Paddle 3 would give `scale` to oneDNN
 
 
-def _made(conv: nn.Conv2D, stop_gradient: bool, frozen: bool):
-    """The static program of a convolution, a function of x [N,C,h,w], for any N, h and w, and of the weights.
+def _made(conv: nn.Conv2D, dtype: str, stop_gradient: bool, frozen: bool):
+    """The static program of a convolution, a function of x [N,C,h,w], for any N, h and w, and of the weights, of dtype.
 
     With `stop_gradient` it computes no gradient of x, with `frozen` none of the weights. In Paddle 2 it takes the bias,
     too, since oneDNN adds it fast there; the bias gets its gradient from _WithBias.
     """
     spec = paddle.static.InputSpec
     specs = [
-        spec([None, conv.weight.shape[1], None, None], "float32", "x", stop_gradient),
-        spec(conv.weight.shape, "float32", "weight", frozen),
+        spec([None, conv.weight.shape[1], None, None], dtype, "x", stop_gradient),
+        spec(conv.weight.shape, dtype, "weight", frozen),
     ]
     strategy = paddle.static.BuildStrategy()
     if IS_PADDLE_2:
@@ -260,8 +268,10 @@ def _made(conv: nn.Conv2D, stop_gradient: bool, frozen: bool):
             paddle.set_flags({USE_ONEDNN: False})
     else:
         _know_onednn()
-        program = layer.forward.get_concrete_program(*specs)[1]
-        program.add_hooker(_ByOneDNN())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what conv2d itself asks for
+            program = layer.forward.get_concrete_program(*specs)[1]
+        program.add_hooker(_ByOneDNN(dtype))
         _ = program.train_program
     return layer
 
@@ -275,6 +285,9 @@ def _know_onednn() -> None:
 class _ByOneDNN:
     """What Paddle 3 calls while it makes a program, which it gives to oneDNN: all operators but `assign`."""
 
+    def __init__(self, dtype: str):
+        self._dtype = dtype
+
     def before_append_backward(self, program, results):
         return program, results
 
@@ -285,6 +298,8 @@ class _ByOneDNN:
         for operator in program.global_block().ops:
             if operator.name().startswith("onednn_op.conv2d"):
                 operator.set_bool_attr("is_test", False)  # the pass is made for inference
+            if operator.name() == "onednn_op.conv2d":
+                operator.set_str_attr("onednn_data_type", self._dtype)  # else it multiplies float32
         return program, forward_end, results
 
     def after_infer(self, program):

@@ -1,6 +1,7 @@
-"""The precision of a training step: float32 throughout, or with `--amp` Paddle's O1 mixed precision.
+"""The precision of a training step: float32 throughout, or with `--amp` mixed precision.
 
-O1 computes convolutions and matrix products in 16 bits, from float32 weights and to float32 gradients of them. A step:
+On a GPU that is Paddle's O1: convolutions and matrix products are computed in 16 bits, from float32 weights and to
+float32 gradients of them. On a CPU, for which Paddle has none, `train.run.cpu` does so for the convolutions. A step:
 
     with precision.autocast():
         loss = content(generator(lr), hr)           losses themselves are float32
@@ -18,7 +19,9 @@ import warnings
 import paddle
 import paddle.nn.functional as F
 
+from common.device import BF16_FLAGS, cpu_bf16
 from common.errors import InputError
+from train.run import cpu
 
 # The loss is scaled as Paddle's GradScaler does by default. It is not used itself: with Paddle 3.3 and NumPy 2.4 it
 # fails at the first overflow, and it remembers one overflow for all optimizers.
@@ -30,9 +33,10 @@ class Precision:
     """The precision of a run's steps; one object for all its optimizers.
 
     amp: mixed precision; `dtype` is then float16 on a GPU and bfloat16 on a CPU, else float32. float16 has
-    nothing between 0 and 6e-8, so the loss is multiplied by `scale` before the gradients are computed.
-    Raises InputError where Paddle has no mixed precision on its present device: on CPUs (2.6.2 and 3.3.1) and on GPUs
-    below compute capability 7.0.
+    nothing between 0 and 6e-8, so the loss is multiplied by `scale` before the gradients are computed. bfloat16 is for
+    the convolutions of networks that were given to `cpu.speed_up` with this `dtype`; the rest is float32.
+    Raises InputError where Paddle has no mixed precision on its present device: on GPUs below compute capability 7.0,
+    and on CPUs that don't multiply bf16 or with Paddle 2.
     """
 
     def __init__(self, amp: bool):
@@ -45,20 +49,31 @@ class Precision:
         self._finite = True
 
     def _check(self) -> None:
+        if self.dtype == "bfloat16":
+            if not cpu.HAS_BF16_CONVOLUTIONS:
+                raise InputError(
+                    f"--amp: Paddle {paddle.__version__} has no mixed precision on a CPU; leave it out (it needs "
+                    "Paddle 3.3 or a GPU)"
+                )
+            if not cpu_bf16():
+                raise InputError(
+                    f"--amp: this CPU has neither {' nor '.join(BF16_FLAGS)}, so it would only be slower; leave it out"
+                )
+            return
         # Where mixed precision has no effect Paddle warns, at every use, and continues in float32.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with self.autocast():
                 found = F.conv2d(paddle.zeros([1, 1, 1, 1]), paddle.zeros([1, 1, 1, 1])).dtype
-        if found != getattr(paddle, self.dtype):
+        if found != paddle.float16:
             raise InputError(
                 f"--amp: Paddle {paddle.__version__} has no mixed precision on {paddle.get_device()}; leave it out (it "
                 "needs a GPU of compute capability 7.0 or higher)"
             )
 
     def autocast(self):
-        """A context in which networks compute in `dtype`; what they return may be of it, too."""
-        if self.dtype == "float32":
+        """A context in which networks compute in float16 on a GPU; what they return may be of it, too."""
+        if self.dtype != "float16":
             return contextlib.nullcontext()
         return paddle.amp.auto_cast(level="O1", dtype=self.dtype)
 
