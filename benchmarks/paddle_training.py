@@ -50,16 +50,16 @@ def write_start(folder, photographs: list, stage: int, hr_size: int, batch_size:
     np.savez(folder / "hr.npz", **{str(step): hr for step, (_, hr) in batches.items()})
 
 
-def load(photographs: list, stage: int, hr_size: int, batch_size: int, steps: int, device: str, eager: bool):
+def load(photographs: list, stage: int, hr_size: int, batch_size: int, steps: int, device: str, eager=False, amp=False):
     """A function that takes the next training step: ({part: seconds}, {loss: number}). It can be called `steps` times.
 
-    eager: without what `train.run.cpu` sets.
+    eager: without what `train.run.cpu` sets. amp: as with `--amp`.
     """
     paddle.set_device(device)
-    recipe, precision = Recipe(hr_size=hr_size), Precision(amp=False)
+    recipe, precision = Recipe(hr_size=hr_size), Precision(amp)
     networks = networks_of(stage, hr_size)
     if device == "cpu" and not eager:
-        cpu.speed_up(*networks.values())
+        cpu.speed_up(*networks.values(), dtype=precision.dtype)
     take = (PretrainStep if stage == 1 else GanStep)(*networks.values(), recipe, precision)
     batches = batches_of(photographs, hr_size, batch_size, steps)
 

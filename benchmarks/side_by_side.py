@@ -168,12 +168,13 @@ def cpu_name() -> str:
 
 def versions() -> str:
     """Python and those of PACKAGES that are installed, with their versions."""
-    found = [f"{title} {_version(names)}" for title, names in PACKAGES.items() if _version(names)]
+    found = [f"{title} {version_of(title)}" for title in PACKAGES if version_of(title)]
     return ", ".join([f"Python {platform.python_version()}", *found])
 
 
-def _version(names: tuple) -> str:
-    for name in names:
+def version_of(title: str) -> str:
+    """The version of one of PACKAGES, "" where it is not installed."""
+    for name in PACKAGES[title]:
         with contextlib.suppress(PackageNotFoundError):
             return version(name)
     return ""

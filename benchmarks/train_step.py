@@ -6,7 +6,8 @@
 For each stage and crop size, on the CPU, the same step from the same weights with
 
 - Paddle as the commands run it: with the settings of `train/run/cpu.py`, batches prefetched by a thread, norms for the
-log; - Paddle, eager: without the settings of `train/run/cpu.py`;
+log; - Paddle with --amp, in bf16, where Paddle and the CPU have it; - Paddle, eager: without the settings of
+`train/run/cpu.py`;
 - PyTorch, in its usual memory format and channels-last, on batches that are in memory already.
 
 A step goes from the next batch to losses as numbers. VGG19 has random weights. Each way runs in its own process, since
@@ -36,16 +37,16 @@ from statistics import median
 
 from tqdm import tqdm
 
-from benchmarks.side_by_side import SETTLE, TRAINING_PARTS, cpu_name, rounds, table, versions, workers
+from benchmarks.side_by_side import SETTLE, TRAINING_PARTS, cpu_name, rounds, table, version_of, versions, workers
 from common import command
-from common.device import add_device_flag, choose_device
+from common.device import add_device_flag, choose_device, cpu_bf16
 from common.errors import InputError
 from data.pictures.images import read_rgb
 from data.prepare import sample_sources
 
 # Nothing here loads Paddle: the processes that compute begin by importing this file, and PyTorch's is to be without it.
 
-OURS, EAGER = ("Paddle", "as the commands run it"), ("Paddle", "eager")
+OURS, AMP, EAGER = ("Paddle", "as the commands run it"), ("Paddle", "with --amp"), ("Paddle", "eager")
 PYTORCH = {("PyTorch", "as it is"): "contiguous_format", ("PyTorch", "channels-last"): "channels_last"}
 STAGES = {1: "Stage 1", 2: "Stage 2, with VGG19"}
 SIZES = (384, 96)
@@ -66,6 +67,11 @@ def load_pytorch(*arguments):
     return torch_training.load(*arguments)
 
 
+def has_amp() -> bool:
+    """Whether the commands take --amp on this CPU."""
+    return bool(cpu_bf16()) and version_of("Paddle").startswith("3.3.")
+
+
 def default_batch(hr_size: int) -> int:
     """As many crops as have the pixels of one of the largest, at most LARGEST_BATCH."""
     return max(1, min(LARGEST_BATCH, (max(SIZES) // hr_size) ** 2))
@@ -75,8 +81,10 @@ def prepare(photographs: list, setting: tuple, device: str, folder: Path) -> dic
     """{way: load} for a setting (stage, HR side, batch size, steps); what PyTorch needs is written to `folder`."""
     call = partial(load_paddle, photographs, *setting, device)
     if device != "cpu":
-        return {OURS: partial(call, eager=False)}
-    loads = {OURS: partial(call, eager=False), EAGER: partial(call, eager=True)}
+        return {OURS: call}
+    loads = {OURS: call, EAGER: partial(call, eager=True)}
+    if has_amp():
+        loads[AMP] = partial(call, amp=True)
     if find_spec("torch"):
         from benchmarks import paddle_training
 
@@ -98,7 +106,7 @@ def measure(loads: dict, repeats: int, bar) -> tuple:
 
     with workers(loads) as running:
         rounds({way: partial(step, way) for way in loads}, repeats, bar, SETTLE)
-        check_same({way: terms[0] for way, terms in losses.items()})
+        check_same({way: terms[0] for way, terms in losses.items() if way != AMP})
         memory = {way: worker.peak_memory() for way, worker in running.items()}
     return {way: steps[1:] for way, steps in parts.items()}, memory
 
@@ -162,7 +170,7 @@ def main(arguments) -> None:
         for stage in arguments.stages
         for hr_size in arguments.sizes
     ]
-    ways = 1 if device != "cpu" else 2 + (len(PYTORCH) if find_spec("torch") else 0)
+    ways = 1 if device != "cpu" else 2 + has_amp() + (len(PYTORCH) if find_spec("torch") else 0)
     say = partial(tqdm.write, file=sys.stdout)
     with tqdm(total=len(settings) * ways * steps, unit="step") as bar:
         say(header(device, arguments.repeats))
