@@ -79,7 +79,7 @@ def test_it_prints_a_table_with_every_way():
     assert ended.returncode == 0, ended.stderr
     lines = [line for line in ended.stdout.splitlines() if line.startswith("|")]
     titles, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
-    ways = ["Paddle, as the commands run it", "Paddle, eager"]
+    ways = ["Paddle, as the commands run it", "Paddle, eager", *["Paddle, with --amp"] * train_step.has_amp()]
     if find_spec("torch"):
         ways += ["PyTorch, as it is", "PyTorch, channels-last"]
     else:
