@@ -7,9 +7,10 @@ import time
 
 import pytest
 
+from common.device import cpu_bf16
 from models.weight_files import weights
 from tests.helpers import training
-from train.run import checkpoint
+from train.run import checkpoint, cpu
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +100,19 @@ def test_two_epochs_and_two_more_are_four(flags, straight, tmp_path):
     four = training.run("pretrain_g.py", "--output", tmp_path, *flags["pretrain_g.py"], "--resume", tiny=True)
     assert four.returncode == 0, four.stderr
     found, wanted = (training.checkpoints(o, "pretrain_g") for o in (tmp_path, straight["pretrain_g.py"]))
+    training.assert_same(found[max(found)], wanted[max(wanted)])
+
+
+@pytest.mark.skipif(
+    not (cpu.HAS_BF16_CONVOLUTIONS and cpu_bf16()), reason="this Paddle or this CPU multiplies no bf16 in training"
+)
+def test_in_bf16_two_epochs_and_two_more_are_four(flags, tmp_path):
+    line = [*flags["pretrain_g.py"], "--amp", "on"]
+    four, two = tmp_path / "four", tmp_path / "two"
+    for output, more in ((four, ()), (two, ("--epochs", 1)), (two, ("--resume",))):
+        result = training.run("pretrain_g.py", "--output", output, *line, *more, tiny=True)
+        assert result.returncode == 0, result.stderr
+    found, wanted = (training.checkpoints(output, "pretrain_g") for output in (two, four))
     training.assert_same(found[max(found)], wanted[max(wanted)])
 
 
