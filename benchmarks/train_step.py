@@ -6,8 +6,9 @@
 For each stage and crop size, on the CPU, the same step from the same weights with
 
 - Paddle as the commands run it: with the settings of `train/run/cpu.py`, batches prefetched by a thread, norms for the
-log; - Paddle with --amp, in bf16, where Paddle and the CPU have it; - Paddle, eager: without the settings of
-`train/run/cpu.py`;
+  log;
+- Paddle with --amp, in bf16, where Paddle and the CPU have it;
+- Paddle, eager: without the settings of `train/run/cpu.py`;
 - PyTorch, in its usual memory format and channels-last, on batches that are in memory already.
 
 A step goes from the next batch to losses as numbers. VGG19 has random weights. Each way runs in its own process, since
