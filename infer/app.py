@@ -39,12 +39,14 @@ from infer.engines import ENGINES
 from infer.labels import labels
 from infer.page_guard import Guard, remove_broken_off
 from infer.size import Size
-from models.weight_files.shipped import FOLDER, NAMES, SHIPPED, weights_path
+from models.weight_files.shipped import DEFAULT, FOLDER, NAMES, PHOTO, SHIPPED, weights_path
 
 PYTHON, GRADIO = (3, 10), 6  # the least: Gradio's own; 6 brought the slider's and the server's settings used here
 WAITING = 16  # requests; whoever comes then is told to try later
 KEPT_SECONDS, LOOK_SECONDS = 3600, 600
 LONGEST = 1800  # seconds for one picture: the others wait
+AUTOMATIC = "auto"  # among the weights: by the photo
+JPEG = b"\xff\xd8\xff"  # what its files begin with
 OUTSCALES = (4, 2)  # to choose from; the first is chosen by itself
 EXAMPLE_SIDE = 256  # pixels: upscaled in a second or two
 BYTES_PER_PIXEL, BYTES_BESIDE = 8, 2**20  # of the largest upload: RGBA of 16 bits, stored as it is; profile and EXIF
@@ -55,6 +57,7 @@ AI_STUDIO, AI_STUDIO_NAMES = "/home/aistudio", [".baidu.com"]
 TITLE = "SRGAN 4×"
 WORDS = f"""# {TITLE} 超分辨率 · super-resolution
 照片的宽和高各放大到 4 倍或 2 倍，逐张处理。 · Photos to 4 times their sides, or twice, one at a time.
+{PHOTO}: JPEG 与有噪点的照片 · JPEGs and noisy photos; {DEFAULT}: 清晰的图片 · sharp pictures; auto: 自动选择 · chooses.
 PNG, JPEG, BMP, WebP, TIFF; ≤ {{megapixels}} MP."""
 
 
@@ -149,14 +152,13 @@ def own_names(host: str) -> list:
 
 def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guard: Guard):
     """The page. weights: as `find_weights` gives them. examples: paths of pictures. guard: knows who still waits."""
+    choices = [AUTOMATIC, *weights] if {DEFAULT, PHOTO} <= set(weights) else list(weights)
 
     def on_click(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         if source is None:
             raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
         # In lists, as what a program sends may be of any type, and not every one can be looked up in a dict.
-        known = (
-            name in list(weights) and blend in ["", *weights] and engine in ["auto", *ENGINES] and outscale in OUTSCALES
-        )
+        known = name in choices and blend in ["", *weights] and engine in ["auto", *ENGINES] and outscale in OUTSCALES
         if not known or not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
             raise gr.Error("页面上没有这个选项。 · The page has no such choice.", print_exception=False)
         begun = time.monotonic()
@@ -170,10 +172,11 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
                 )
             progress(share, desc="放大 · upscaling" if share else "载入网络 · loading the network")
 
+        taken = fitting(source) if name == AUTOMATIC else name
         settings = {
             **flags.engine_settings(arguments),
             "engine": engine,
-            "weights": weights[name],
+            "weights": weights[taken],
             "blend": weights[blend] if blend else "",
             "alpha": alpha,
         }
@@ -188,7 +191,8 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
         except InputError as error:
             message = f"未能放大 · Not upscaled: {html.escape(str(error), quote=False)}"
             raise gr.Error(message, duration=None, print_exception=False) from error
-        return (made.before, made.after), made.report, gr.DownloadButton(value=made.target, interactive=True)
+        report = f"{taken}: {made.report}"
+        return (made.before, made.after), report, gr.DownloadButton(value=made.target, interactive=True)
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEPT_SECONDS)) as page:
         gr.Markdown(WORDS.format(megapixels=arguments.max_megapixels))
@@ -212,7 +216,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
                     elem_id="outscale",
                 )
                 with gr.Row():
-                    name = gr.Dropdown(list(weights), label="权重 · Weights", min_width=120, elem_id="weights")
+                    name = gr.Dropdown(choices, label="权重 · Weights", min_width=120, elem_id="weights")
                     engine = gr.Dropdown(
                         ["auto", *ENGINES],
                         value=arguments.engine,
@@ -250,6 +254,12 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
             api_visibility="private",
         )
     return page
+
+
+def fitting(source) -> str:
+    """The shipped generator that the file `source` is upscaled with unless the visitor chooses: PHOTO for a JPEG."""
+    with open(source, "rb") as file:
+        return PHOTO if file.read(len(JPEG)) == JPEG else DEFAULT
 
 
 def write_examples(folder: Path) -> list:

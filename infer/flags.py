@@ -7,7 +7,7 @@ from common.device import add_device_flag
 from common.errors import InputError
 from infer.engines import ENGINES
 from infer.engines.precision import PRECISIONS
-from models.weight_files.shipped import DEFAULT, NAMES, weights_path
+from models.weight_files.shipped import DEFAULT, NAMES, PURPOSES, weights_path
 
 WEIGHTS = f"{NAMES} (included), a .pdparams file, or a folder of the article's (models/g_models)"
 METAVAR = "NAME|FILE|FOLDER"
@@ -15,8 +15,13 @@ METAVAR = "NAME|FILE|FOLDER"
 
 def add_generator_flags(parser: argparse.ArgumentParser) -> None:
     """Which generator: `--weights`, and `--blend` with `--alpha` for a mixture of two."""
+    purposes = "; ".join(f"{name}: {purpose}" for name, purpose in PURPOSES.items())
     parser.add_argument(
-        "--weights", metavar=METAVAR, type=weights_path, default=DEFAULT, help=f"{WEIGHTS} (default: {DEFAULT})"
+        "--weights",
+        metavar=METAVAR,
+        type=weights_path,
+        default=DEFAULT,
+        help=f"{WEIGHTS} (default: {DEFAULT}). {purposes}",
     )
     parser.add_argument(
         "--blend", metavar=METAVAR, type=weights_path, help="mix these weights in: a GAN's into a PSNR-trained one's"

@@ -29,15 +29,17 @@ from common.errors import InputError
 from common.files import check_apart, remove_leftovers
 from common.scale import SCALE
 from data.pictures.images import not_pictures
-from data.pictures.picture import taken
+from data.pictures.picture import FORMATS, taken
 from data.pictures.reading import read_picture
 from data.pictures.writing import lost, write_picture
 from infer import Upscaler, batch_jobs, flags
 from infer.engines.openvino_cpu import leave_out_converter
 from infer.size import FULL, SIDES, Size
 from infer.whole_picture import upscale_picture
+from models.weight_files.shipped import DEFAULT, PHOTO, SHIPPED
 
 OUTPUT = "upscaled"
+JPEG_ENDINGS = {ending for ending, kind in FORMATS.items() if kind == "JPEG"}
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # all following pictures would fail too
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
 
@@ -78,6 +80,10 @@ def main(arguments: argparse.Namespace) -> None:
     if others:
         print(not_pictures(others), file=sys.stderr)
     print(f"{arguments.weights}: {upscaler.engine} in {upscaler.precision} on {upscaler.device}", file=sys.stderr)
+    if arguments.weights == str(SHIPPED[DEFAULT]) and any(
+        job.source.suffix.lower() in JPEG_ENDINGS for job in found if not job.problem
+    ):
+        print(f"for JPEGs with visible compression there is --weights {PHOTO}", file=sys.stderr)
     start = time.perf_counter()
     done, skipped, pixels = upscale_all(upscaler, found, arguments)
     seconds = time.perf_counter() - start

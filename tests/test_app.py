@@ -55,6 +55,7 @@ class TestWeights:
         assert list(app.find_weights([]).items()) == [
             ("srgan", str(SHIPPED["srgan"])),
             ("srresnet", str(SHIPPED["srresnet"])),
+            ("srgan_photo", str(SHIPPED["srgan_photo"])),
             ("pretrain_g", str(tmp_path / "output" / "pretrain_g.pdparams")),
             ("srgan_g_best", str(tmp_path / "output" / "srgan_g_best.pdparams")),
             ("srgan_g", str(tmp_path / "output" / "srgan_g.pdparams")),
@@ -146,6 +147,14 @@ def test_of_the_results_the_latest_are_kept(tmp_path):
     (tmp_path / "upload").mkdir()
     app.make_room(tmp_path, 250)
     assert {path.name for path in tmp_path.iterdir()} == {"result-0", "result-1", "upload"}
+
+
+def test_a_jpeg_gets_the_generator_for_photographs_whatever_it_is_called(tmp_path):
+    picture = Image.fromarray(np.zeros((8, 8, 3), "uint8"))
+    picture.save(tmp_path / "a.png", "JPEG")
+    picture.save(tmp_path / "b.jpg", "PNG")
+    (tmp_path / "c.jpg").write_bytes(b"")
+    assert [app.fitting(tmp_path / name) for name in ("a.png", "b.jpg", "c.jpg")] == ["srgan_photo", "srgan", "srgan"]
 
 
 def test_the_examples_are_small_photographs(tmp_path):

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage import data as photographs
 from skimage.metrics import peak_signal_noise_ratio
 
 from data import lpips
 from data.imresize import enlarge, imresize
 from data.pictures.images import read_rgb, write_rgb
-from infer import Upscaler, app, evaluate, flags, tables
+from infer import Upscaler, app, evaluate, flags, tables, upscale
 from models.weight_files.shipped import DEFAULT, FOLDER, SHIPPED, weights_path
 from models.weight_files.weights import load_generator
 from tests.helpers.golden import DATA
@@ -71,6 +72,16 @@ def test_a_photograph_is_upscaled_from_another_folder_by_a_command_without_flags
     assert np.array_equal(Upscaler()(imresize(hr, 40, 60)), expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "more", "told"), [("a.jpg", [], True), ("a.png", [], False), ("a.jpg", ["srgan_photo"], False)]
+)
+def test_for_jpegs_the_command_names_the_generator_made_for_them(name, more, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(photographs.chelsea()[:12, :16]).save(name)
+    upscale.main(upscale.parser().parse_args([name, *(["--weights", *more] if more else [])]))
+    assert ("--weights srgan_photo" in capsys.readouterr().err) == told
+
+
 @pytest.fixture(scope="module")
 def enlarged():
     """{name: [(HR, bicubic's, srresnet's, srgan's result) of PHOTOGRAPHS]}; no evaluation code of the project in it."""
@@ -80,7 +91,7 @@ def enlarged():
         hr = getattr(photographs, name)()
         hr = np.ascontiguousarray(hr[: hr.shape[0] // 4 * 4, : hr.shape[1] // 4 * 4])
         lr = imresize(hr, hr.shape[0] // 4, hr.shape[1] // 4)
-        results.append((hr, enlarge(lr), *(upscale(lr) for upscale in generators)))
+        results.append((hr, enlarge(lr), *(generator(lr) for generator in generators)))
     return results
 
 
@@ -94,6 +105,18 @@ def test_colours_and_brightness_are_the_photographs(enlarged, place):
     """The mean of each channel, in grey levels: a cast of 2 is hardly seen."""
     for hr, *results in enlarged:
         assert np.abs(results[place - 1].mean((0, 1)) - hr.mean((0, 1))).max() < 2
+
+
+@pytest.mark.parametrize("quality", [40, 60])
+def test_srgan_photo_is_nearer_to_the_photographs_where_lr_was_compressed(quality, tmp_path):
+    generators = [Upscaler(name, precision="fp32") for name in ("srgan", "srgan_photo")]
+    for name in PHOTOGRAPHS:
+        hr = np.ascontiguousarray(getattr(photographs, name)()[:256, :256])
+        Image.fromarray(imresize(hr, 64, 64)).save(tmp_path / "lr.jpg", quality=quality)
+        srgan, photo = (
+            peak_signal_noise_ratio(hr, generator(read_rgb(tmp_path / "lr.jpg"))) for generator in generators
+        )
+        assert photo > srgan + 0.2
 
 
 def tables() -> list:

@@ -8,8 +8,14 @@ from common.files import AnyPath
 
 FOLDER = Path(__file__).resolve().parents[2] / "weights"
 DEFAULT = "srgan"  # what a photograph is upscaled with where nothing else is asked for
-SHIPPED = {name: FOLDER / f"{name}.pdparams" for name in (DEFAULT, "srresnet")}
-NAMES = " or ".join(SHIPPED)
+PHOTO = "srgan_photo"  # what a compressed or noisy one is better upscaled with
+PURPOSES = {
+    DEFAULT: "for sharp pictures without compression",
+    "srresnet": "the same without invented detail",
+    PHOTO: "for JPEGs and noisy photographs",
+}
+SHIPPED = {name: FOLDER / f"{name}.pdparams" for name in PURPOSES}
+NAMES = f"{', '.join(list(SHIPPED)[:-1])} or {list(SHIPPED)[-1]}"
 
 
 def weights_path(weights: AnyPath) -> str:
