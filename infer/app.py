@@ -57,7 +57,7 @@ AI_STUDIO, AI_STUDIO_NAMES = "/home/aistudio", [".baidu.com"]
 TITLE = "SRGAN 4×"
 WORDS = f"""# {TITLE} 超分辨率 · super-resolution
 照片的宽和高各放大到 4 倍或 2 倍，逐张处理。 · Photos to 4 times their sides, or twice, one at a time.
-{PHOTO}: JPEG 与有噪点的照片 · JPEGs and noisy photos; {DEFAULT}: 清晰的图片 · sharp pictures; auto: 自动选择 · chooses.
+{PHOTO}: JPEG 照片 · JPEG photos; {DEFAULT}: 清晰的图片 · sharp pictures; auto: 自动选择 · chooses.
 PNG, JPEG, BMP, WebP, TIFF; ≤ {{megapixels}} MP."""
 
 

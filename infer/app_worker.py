@@ -138,7 +138,7 @@ def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, size:
     start = time.perf_counter()
     picture = read_picture(source, max_pixels)  # before the network is loaded: what is wrong here is said at once
     (job,), _ = batch_jobs.find_jobs(
-        [source], folder, recursive=False, suffix=size.suffix, ending=batch_jobs.FORMATS["png"]
+        [source], folder, recursive=False, suffix=size.suffix, ending=batch_jobs.RESULT_ENDINGS["png"]
     )
     upscaler = Upscaler(**settings)
     sr = upscale_picture(upscaler, picture, job, advance, size)

@@ -8,7 +8,7 @@ from common.errors import InputError
 from common.files import remove_leftovers
 from data.pictures.images import EXTENSIONS
 
-FORMATS = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}  # endings of results
+RESULT_ENDINGS = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff", "bmp": ".bmp"}  # by --format
 
 
 @dataclass(frozen=True)

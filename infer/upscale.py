@@ -73,7 +73,11 @@ def main(arguments: argparse.Namespace) -> None:
         batch_jobs.check_output(arguments.output)
     suffix = size_of(arguments).suffix if arguments.suffix is None else arguments.suffix
     found, others = batch_jobs.find_jobs(
-        arguments.inputs, arguments.output, arguments.recursive, suffix, batch_jobs.FORMATS.get(arguments.format, "")
+        arguments.inputs,
+        arguments.output,
+        arguments.recursive,
+        suffix,
+        batch_jobs.RESULT_ENDINGS.get(arguments.format, ""),
     )
     for folder in {job.target.parent for job in found if not job.problem}:
         remove_leftovers(folder)
@@ -166,7 +170,7 @@ def parser() -> argparse.ArgumentParser:
     _add_size_flags(result)
     result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")
     result.add_argument(
-        "--format", choices=batch_jobs.FORMATS, help="file format of the results (default: each picture's own)"
+        "--format", choices=batch_jobs.RESULT_ENDINGS, help="file format of the results (default: each picture's own)"
     )
     result.add_argument(
         "--quality",

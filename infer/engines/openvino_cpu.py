@@ -23,8 +23,8 @@ def missing(device: str) -> str:
 def leave_out_converter() -> None:
     """Import OpenVINO without its converter of models from here on, in half the time; nothing here converts one.
 
-    OpenVINO allows for a converter that cannot be imported. A program that uses this package may want it, so only the
-    commands call this.
+    OpenVINO allows for a converter that cannot be imported. A program that uses this package may want it, so only
+    a command calls this.
     """
     sys.modules.setdefault("openvino.tools.ovc", None)
 

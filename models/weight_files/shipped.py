@@ -8,11 +8,11 @@ from common.files import AnyPath
 
 FOLDER = Path(__file__).resolve().parents[2] / "weights"
 DEFAULT = "srgan"  # what a photograph is upscaled with where nothing else is asked for
-PHOTO = "srgan_photo"  # what a compressed or noisy one is better upscaled with
+PHOTO = "srgan_photo"  # what a compressed one is better upscaled with
 PURPOSES = {
     DEFAULT: "for sharp pictures without compression",
     "srresnet": "the same without invented detail",
-    PHOTO: "for JPEGs and noisy photographs",
+    PHOTO: "for photographs with visible JPEG compression",
 }
 SHIPPED = {name: FOLDER / f"{name}.pdparams" for name in PURPOSES}
 NAMES = f"{', '.join(list(SHIPPED)[:-1])} or {list(SHIPPED)[-1]}"
