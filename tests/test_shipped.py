@@ -13,6 +13,7 @@ from PIL import Image
 from skimage import data as photographs
 from skimage.metrics import peak_signal_noise_ratio
 
+from common.errors import InputError
 from data import lpips
 from data.imresize import enlarge, imresize
 from data.pictures.images import read_rgb, write_rgb
@@ -49,6 +50,11 @@ def test_a_missing_one_says_how_to_get_it_back(monkeypatch, tmp_path):
     monkeypatch.setitem(SHIPPED, "srgan", path)
     with pytest.raises(Exception, match="srgan.pdparams: no such file; .*git checkout -- weights"):
         load_generator(path)
+
+
+def test_a_name_that_is_not_there_is_told_those_that_are():
+    with pytest.raises(InputError, match="srgan_foto: no such file, .* srgan, srresnet or srgan_photo"):
+        load_generator("srgan_foto")
 
 
 def test_the_commands_take_them_by_themselves():

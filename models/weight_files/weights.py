@@ -15,7 +15,7 @@ from models.discriminator import Discriminator
 from models.generator import Generator
 from models.weight_files import fluid, pickles
 from models.weight_files.foreign import describe_file, describe_folder
-from models.weight_files.shipped import SHIPPED
+from models.weight_files.shipped import NAMES, SHIPPED
 from models.weight_files.variables import Arrays, is_plausible, select, shapes
 
 # paddle.save notes the parameters' internal names under this key; loading does not need them.
@@ -84,6 +84,8 @@ def load_generator(path: AnyPath) -> Generator:
     if Path(path).is_dir():
         state = _from_folder(path, "generator", fluid.is_generators, fluid.generator_state)
         network = Generator()
+    elif str(path) == Path(path).stem and not Path(path).exists():
+        raise InputError(f"{path}: no such file, and not the name of included weights, which are {NAMES}")
     else:
         variables = read_pdparams(path)
         if _FIRST_OF_D in variables and _FIRST_OF_G not in variables:
