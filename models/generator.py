@@ -44,11 +44,13 @@ class Generator(nn.Layer):
 
     The last convolution is 1×1, as the article has it (the paper's is 9×9, and so is its first).
 
-    features: channels between the layers. blocks: residual blocks. The article's are 64 and 16.
+    features: channels between the layers. blocks: residual blocks. The article's are 64 and 16. The attribute `sizes`
+    has both: `Generator(*other.sizes)` takes the other's weights.
     """
 
     def __init__(self, features: int = FEATURES, blocks: int = RESIDUAL_BLOCKS):
         super().__init__()
+        self.sizes = features, blocks
         self.head_conv = same_conv(3, features, 3)
         self.head_bn = batch_norm(features)
         self.blocks = nn.Sequential(*[ResidualBlock(features) for _ in range(blocks)])

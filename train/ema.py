@@ -23,7 +23,7 @@ class Ema:
     def __init__(self, generator: Generator, decay: float):
         self.decay = decay
         self.updates = 0
-        self.generator = Generator()
+        self.generator = Generator(*generator.sizes)
         self.generator.set_state_dict(generator.state_dict())
         self.generator.eval()
         self._is_statistic = [is_statistic(name) for name, _ in self.generator.named_parameters()]

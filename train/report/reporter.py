@@ -38,8 +38,6 @@ class Reporter:
         self.best_by, self.distance = _measures(stage, options)
         self.valid = validation.pictures(options.valid, bool(self.distance)) if options.valid else []
         log_csv.check(options.output / LOG)
-        self.shown = Generator()  # a copy of what is trained, whose batch norm statistics are estimated anew
-        cpu.speed_up_frozen(self.shown)
 
     def begin(self, progress: Progress, trained: Generator) -> None:
         """Report on `progress` from now on: where a new run is, or a resumed one.
@@ -47,6 +45,9 @@ class Reporter:
         trained: the generator that is shown and saved, the moving average where there is one.
         """
         self.progress, self.trained = progress, trained
+        # A copy, whose batch norm statistics are estimated anew.
+        self.shown = Generator(*trained.sizes)
+        cpu.speed_up_frozen(self.shown)
         self.visualdl = self._open_visualdl()
         self.logged_at, self.log_took = time.monotonic(), 0.0
         # The PSNR of a run's samples is that of these crops.
