@@ -84,8 +84,9 @@ def main(arguments) -> None:
     if not available():
         raise InputError(f"LPIPS is measured here, but {WEIGHTS} is not there; get it with: {COMMAND}")
     paths = labels(arguments.weights or list(SHIPPED.values()))
-    read = [("--hr", arguments.hr), ("--lr", arguments.lr), *[("--weights", path) for path in paths.values()]]
-    check_apart(read, files=[("--figure", arguments.figure)])
+    read = [("--weights", path) for path in paths.values()]
+    folders = [("--hr", arguments.hr), ("--lr", arguments.lr)]
+    check_apart(read, files=[("--figure", arguments.figure)], flat=folders)
     pictures = pairs(arguments.hr, arguments.lr)
     methods = {BICUBIC: enlarge, **{name: Upscaler(path, precision="fp32") for name, path in paths.items()}}
     means = measured(pictures, methods, arguments.quality, Lpips())

@@ -62,7 +62,7 @@ def sheet(shown) -> np.ndarray:
 
 def main(arguments) -> None:
     paths = list_pictures(arguments.data)
-    check_apart([("--data", arguments.data)], files=[("--to", arguments.to)])
+    check_apart([], files=[("--to", arguments.to)], flat=[("--data", arguments.data)])
     pictures = [read_rgb(path) for path in paths[: ROWS * COLUMNS]]
     for path, rgb in zip(paths, pictures):
         if min(rgb.shape[:2]) < HR_SIZE:

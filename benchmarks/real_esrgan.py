@@ -78,7 +78,7 @@ def main(arguments) -> None:
     model_files()
     to = Path(arguments.to)
     files = list_pictures(arguments.lr)
-    check_apart([("--lr", arguments.lr)], folders=[("--to", to)])
+    check_apart([], folders=[("--to", to)], flat=[("--lr", arguments.lr)])
     lrs = [read_rgb(file) for file in files]
     to.mkdir(parents=True, exist_ok=True)
     with workers({OURS: load_ours, THEIRS: load_ncnn}) as running:

@@ -81,29 +81,35 @@ def check_name(path: AnyPath) -> None:
             ) from None
 
 
-def check_apart(read: Named, files: Named = (), folders: Named = ()) -> None:
+def check_apart(read: Named, files: Named = (), folders: Named = (), flat: Named = ()) -> None:
     """Raise InputError where a command would write over what it reads, or put its results into a folder that it reads.
 
     read, files, folders: (the flag that names it, path) of each file or folder read, each file to be written and each
-    folder to put files into; without a path they are skipped. Links are followed.
+    folder to put files into; without a path they are skipped. flat: folders that are read without their sub-folders,
+    as those of pictures are; results may lie in a sub-folder of these. Links are followed.
     """
-    sources = [(flag, path, os.path.realpath(path)) for flag, path in read if path]
-    for flag, path in [(flag, path) for flag, path in files if path]:
-        target = os.path.realpath(path)
-        for source_flag, source, real in sources:
-            if real == target:
-                raise InputError(
-                    f"{flag} {path} would replace {source}, which is read ({source_flag}); give another name"
-                )
-            if real == os.path.dirname(target):
-                where = f"{flag} {path} would lie in {source}, which is read ({source_flag})"
-                raise InputError(f"{where}; give another folder")
-    for flag, path in [(flag, path) for flag, path in folders if path]:
-        for source_flag, source, real in sources:
-            if real == os.path.realpath(path):
-                raise InputError(
-                    f"{flag} {path} is the folder that is read ({source_flag} {source}); give another folder"
-                )
+    sources = [
+        (flag, path, Path(os.path.realpath(path)), named is flat)
+        for named in (read, flat)
+        for flag, path in named
+        if path
+    ]
+    for is_folder, named in ((False, files), (True, folders)):
+        for flag, path in [(flag, path) for flag, path in named if path]:
+            target = Path(os.path.realpath(path))
+            for source_flag, source, real, is_flat in sources:
+                if real == target and is_folder:
+                    raise InputError(
+                        f"{flag} {path} is the folder that is read ({source_flag} {source}); give another folder"
+                    )
+                if real == target:
+                    raise InputError(
+                        f"{flag} {path} would replace {source}, which is read ({source_flag}); give another name"
+                    )
+                into = [target.parent][is_folder:] if is_flat else target.parents
+                if real in into:
+                    where = f"{flag} {path} would lie in {source}, which is read ({source_flag})"
+                    raise InputError(f"{where}; give another folder")
 
 
 def remove_leftovers(folder: AnyPath) -> None:

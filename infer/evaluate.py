@@ -164,11 +164,12 @@ def main(arguments) -> None:
     wanted = for_figure(pictures, arguments.pictures) if arguments.figure else []
     ready = {label: sr_files([hr_path for hr_path, _ in pictures], folder) for label, folder in sr.items()}
     distance_of = lpips_weights(arguments.lpips)
-    read = [("--hr", arguments.hr), ("--lr", arguments.lr), ("--lpips", distance_of), ("--blend", arguments.blend)]
-    read += [("--weights", path) for path in arguments.weights] + [("--sr", path) for path in arguments.sr]
+    folders = [("--hr", arguments.hr), ("--lr", arguments.lr), *(("--sr", path) for path in arguments.sr)]
+    read = [("--lpips", distance_of), ("--blend", arguments.blend)]
+    read += [("--weights", path) for path in arguments.weights]
     read += [(flag, path) for pair in pictures for flag, path in zip(("--hr", "--lr"), pair)]
     read += [("--sr", path) for files in ready.values() for path in files.values()]
-    check_apart(read, files=[(f"--{name}", getattr(arguments, name)) for name in WRITTEN])
+    check_apart(read, files=[(f"--{name}", getattr(arguments, name)) for name in WRITTEN], flat=folders)
     check_sizes(pictures, ready, bool(distance_of))
     with command.exit_status(2):
         chosen = flags.engine_settings(arguments)
