@@ -22,6 +22,10 @@ def folder(tmp_path):
     (tmp_path / "g.pdparams").write_bytes(b"weights")
     (tmp_path / "g_models").mkdir()
     (tmp_path / "g_models" / "conv0.w_0").write_bytes(b"weights")
+    (tmp_path / "gm" / "n64s1" / "b1").mkdir(parents=True)
+    (tmp_path / "gm" / "n64s1" / "b1" / "10.w_2").write_bytes(b"weights")
+    (tmp_path / "data" / "DIV2K" / "DIV2K_train_HR").mkdir(parents=True)  # the default of --data
+    (tmp_path / "VGG19_pretrained" / "vgg19").mkdir(parents=True)  # and of --vgg19
     (tmp_path / "link").symlink_to(tmp_path / "hr")
     (tmp_path / "elsewhere").mkdir()
     return tmp_path
@@ -40,11 +44,23 @@ COMMANDS = {
     "csv among the article's weights": "infer/evaluate.py --hr hr --weights g_models --lpips off --csv g_models/x.csv",
     "figure over a result": "infer/evaluate.py --hr hr --sr hr --lpips off --figure hr/a.png",
     "figure through a link": "infer/evaluate.py --hr hr --weights g.pdparams --lpips off --figure link/new.png",
+    "csv over a variable of the article's": "infer/evaluate.py --hr hr --weights gm --lpips off "
+    "--csv gm/n64s1/b1/10.w_2",
+    "results in a folder of the article's weights": "infer/upscale.py hr/a.png --weights gm -o gm/n64s1",
+    "results in a new folder there": "infer/upscale.py hr/a.png --weights g.pdparams --blend gm -o gm/n64s1/new/one",
     "results among the article's weights": "infer/upscale.py hr/a.png --weights g_models -o g_models",
     "a program among the article's weights": "infer/export.py --weights g_models --to g_models --format paddle",
     "training into its own pictures": "train/pretrain_g.py --data hr --output hr",
     "training into its own pictures, by a link": "train/pretrain_g.py --data hr --output link",
     "training into the pictures of --valid": "train/train_gan.py --data hr --valid elsewhere --output elsewhere",
+    "training into the usual pictures": "train/pretrain_g.py --output data/DIV2K/DIV2K_train_HR",
+    "training into the usual weights of VGG19": "train/train_gan.py --data hr --output VGG19_pretrained/vgg19",
+    "training over the best weights it starts from": "train/pretrain_g.py --data hr --valid hr "
+    "--init elsewhere/pretrain_g_best.pdparams --output elsewhere",
+    "training over the weights it starts from, without a checkpoint": "train/pretrain_g.py --data hr --resume "
+    "--init elsewhere/pretrain_g.pdparams --output elsewhere",
+    "training over the discriminator it starts from": "train/train_gan.py --data hr --no-vgg "
+    "--init-d elsewhere/srgan_d.pdparams --output elsewhere",
     "training over the weights it starts from": "train/pretrain_g.py --data hr --init elsewhere/pretrain_g.pdparams "
     "--output elsewhere",
 }
@@ -55,7 +71,8 @@ COMMANDS = {
     "name", [pytest.param(name, marks=pytest.mark.slow) if "training" in name else name for name in COMMANDS]
 )
 def test_nothing_that_is_read_is_written(folder, name):
-    (folder / "elsewhere" / "pretrain_g.pdparams").write_bytes(b"weights")
+    for result in ("pretrain_g", "pretrain_g_best", "srgan_d"):
+        (folder / "elsewhere" / f"{result}.pdparams").write_bytes(b"weights")
     script, *arguments = COMMANDS[name].split()
     before = state(folder)
     line = [sys.executable, "-W", "ignore", ROOT / script, *arguments]
@@ -76,6 +93,8 @@ def test_a_picture_of_the_folder_that_is_a_link(tmp_path):
 
 
 def test_what_is_apart_is_let_be(folder):
-    read = [("--hr", folder / "hr"), ("--weights", folder / "g.pdparams"), ("--lr", None), ("--lpips", "")]
-    check_apart(read, files=[("--csv", folder / "x.csv"), ("--json", None)], folders=[("--to", folder)])
-    check_apart(read, files=[("--csv", folder / "hr" / "sub" / "x.csv")])
+    read = [("--weights", folder / "g.pdparams"), ("--weights", folder / "gm"), ("--lpips", "")]
+    flat = [("--hr", folder / "hr"), ("--lr", None)]
+    check_apart(read, files=[("--csv", folder / "x.csv"), ("--json", None)], folders=[("--to", folder)], flat=flat)
+    below = folder / "hr" / "sub"
+    check_apart(read, files=[("--csv", below / "x.csv")], folders=[("--output", below)], flat=flat)

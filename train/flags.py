@@ -18,7 +18,7 @@ from data.crops import DEFAULT_WORKERS, Crops
 from data.store import open_pairs, open_store
 from models.weight_files.shipped import NAMES, weights_path
 from train.recipe import RECIPES, Recipe
-from train.run import parallel
+from train.run import checkpoint, parallel
 from train.run.options import Options
 from train.run.resume import SHARE
 from train.stages import STAGES, Stage
@@ -182,23 +182,32 @@ def options_of(arguments: argparse.Namespace) -> Options:
     )
 
 
+def resumes(arguments: argparse.Namespace) -> bool:
+    """Whether there is a checkpoint to resume from, which has all weights and statistics."""
+    folder = checkpoint.folder_of(arguments.output, STAGES[arguments.stage].result)
+    return bool(arguments.resume and checkpoint.listed(folder))
+
+
 def start(arguments: argparse.Namespace, recipe: Recipe, stage: Stage) -> None:
     """Join the other processes of the run, if it has any, and compute on `--device` from the recipe's seed on.
 
     Raises InputError if that device is not there, the batch cannot be divided among the processes, or `--output`
     cannot be used or is read.
     """
-    folders = [
-        ("--data", arguments.data),
+    pictures = [
+        ("--data", arguments.data or _existing(DATA_FOLDERS)),
         ("--lr-data", arguments.lr_data),
         ("--valid", arguments.valid),
-        ("--vgg19", arguments.vgg19),
     ]
-    init = [] if arguments.resume else [("--init", arguments.init)]
+    vgg19 = [] if arguments.no_vgg else [("--vgg19", arguments.vgg19 or _existing(VGG19_PATHS))]
     written = Path(arguments.output)
-    check_apart(folders + init, folders=[("--output", written)])
-    result = ("the result", written / f"{stage.result}.pdparams")
-    check_apart(init, files=[result] if os.path.isfile(arguments.init or "") else [])
+    check_apart(vgg19, folders=[("--output", written)], flat=pictures)
+    if not resumes(arguments):
+        names = [f"{stage.result}.pdparams", *stage.also_saved.values()]
+        names += [f"{stage.result}_best.pdparams"] if arguments.valid else []
+        files = [("the result", written / name) for name in names]
+        init = [("--init", arguments.init), ("--init-d", getattr(arguments, "init_d", None))]
+        check_apart(init, files=files, folders=[("--output", written)])
     try:
         os.makedirs(arguments.output, exist_ok=True)
     except OSError as error:
@@ -251,7 +260,12 @@ def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
 
 def first_existing(paths, what: str, remedy: str) -> str:
     """The first of `paths` that is there. Raises InputError that names them all and the command that brings one."""
-    for path in paths:
-        if Path(path).exists():
-            return path
-    raise InputError(f"{what}: neither {' nor '.join(paths)} is there; get it with: {remedy}")
+    found = _existing(paths)
+    if found is None:
+        raise InputError(f"{what}: neither {' nor '.join(paths)} is there; get it with: {remedy}")
+    return found
+
+
+def _existing(paths):
+    """The first of `paths` that is there, or None."""
+    return next((path for path in paths if Path(path).exists()), None)

@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import command
 from common.errors import InputError
-from common.files import check_apart
 from models.discriminator import Discriminator
 from models.generator import Generator
 from models.weight_files.vgg19_weights import load_vgg19
@@ -25,15 +24,10 @@ from models.weight_files.weights import load_discriminator, load_generator
 from train import flags
 from train.bn_statistics import estimate_discriminators, freeze_statistics
 from train.loop import train
-from train.run import checkpoint, cpu
+from train.run import cpu
 from train.run.mixed_precision import Precision
 from train.stages import GAN, PRETRAIN
 from train.steps import GanStep
-
-
-def resumes(arguments) -> bool:
-    """Whether there is a checkpoint to resume from, which has all weights and statistics."""
-    return bool(arguments.resume and checkpoint.listed(checkpoint.folder_of(arguments.output, GAN.result)))
 
 
 def first_generator(arguments) -> Generator:
@@ -41,7 +35,7 @@ def first_generator(arguments) -> Generator:
 
     Raises InputError that names stage 1's command if the file is not there.
     """
-    if resumes(arguments):
+    if flags.resumes(arguments):
         return Generator()
     path = Path(arguments.init or Path(arguments.output) / f"{PRETRAIN.result}.pdparams")
     if not path.exists():
@@ -54,10 +48,8 @@ def first_generator(arguments) -> Generator:
 
 def first_discriminator(arguments, hr_size: int) -> Discriminator:
     """The discriminator of `--init-d`, else a new one. Raises InputError where the file cannot be used."""
-    if arguments.init_d is None or resumes(arguments):
+    if arguments.init_d is None or flags.resumes(arguments):
         return Discriminator(hr_size)
-    result = Path(arguments.output) / GAN.also_saved["discriminator"]
-    check_apart([("--init-d", arguments.init_d)], files=[("the result", result)])
     return load_discriminator(arguments.init_d, hr_size)
 
 
@@ -92,7 +84,7 @@ def main(arguments) -> None:
     cpu.speed_up(generator, discriminator, *([vgg19] if vgg19 else []), dtype=precision.dtype)
     if recipe.freeze_bn:
         freeze_statistics(generator)
-        if not resumes(arguments) and arguments.init_d is None:
+        if not flags.resumes(arguments) and arguments.init_d is None:
             estimate_discriminators(discriminator, generator, crops, recipe.batch_size)
         freeze_statistics(discriminator)
     step = GanStep(generator, discriminator, vgg19, recipe, precision)
