@@ -151,9 +151,17 @@ def write_readme(folder, reach: int) -> None:
         temporary.write_text("\n".join(text), encoding="utf-8")
 
 
+def check_readme(folder) -> None:
+    """Raise InputError if `folder` has a README.md that is not an earlier export's."""
+    readme = Path(folder) / "README.md"
+    if readme.exists() and not readme.read_bytes().startswith(HEAD.splitlines()[0].encode()):
+        raise InputError(f"{readme} is not of an earlier export and would be replaced; give another folder with --to")
+
+
 def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
         check_apart(flags.weights_read(arguments), folders=[("--to", arguments.to)])
+        check_readme(arguments.to)
         generator = Source(**flags.generator_settings(arguments)).generator()
         check_output(arguments.to)
     difference = write_program(generator, arguments.format, arguments.to)

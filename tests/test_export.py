@@ -216,11 +216,11 @@ def test_a_program_that_differs_is_not_kept(weights_file, tmp_path, command, mon
         programs, "write_paddle", lambda generator, folder, parts: write_paddle(generators.recorded(seed=1), folder)
     )
     (tmp_path / "generator.pdiparams").write_bytes(b"an earlier one")
-    (tmp_path / "README.md").write_bytes(b"mine")
+    (tmp_path / "README.md").write_text(export.HEAD, encoding="utf-8")
     fails(command("--weights", weights_file, "--to", tmp_path, "--format", "paddle"), "differs", "not kept")
     assert files(tmp_path) == ["README.md", "generator.pdiparams"]
     assert (tmp_path / "generator.pdiparams").read_bytes() == b"an earlier one"
-    assert (tmp_path / "README.md").read_bytes() == b"mine"
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == export.HEAD
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
@@ -262,6 +262,13 @@ def test_an_output_that_is_a_file_is_named(weights_file, tmp_path, command):
     result = command("--weights", weights_file, "--to", tmp_path / "file", "--format", "paddle")
     fails(result, str(tmp_path / "file"), "expected a folder", status=2)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_another_readme_is_not_replaced(weights_file, tmp_path, command):
+    (tmp_path / "README.md").write_text("mine")
+    result = command("--weights", weights_file, "--to", tmp_path, "--format", "paddle")
+    fails(result, str(tmp_path / "README.md"), "--to", status=2)
+    assert files(tmp_path) == ["README.md"] and (tmp_path / "README.md").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
