@@ -194,6 +194,11 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
         report = f"{taken}: {made.report}"
         return (made.before, made.after), report, gr.DownloadButton(value=made.target, interactive=True)
 
+    def on_example(index):
+        if index not in range(len(examples)):
+            raise gr.Error("页面上没有这个选项。 · The page has no such choice.", print_exception=False)
+        return examples[int(index)]
+
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEPT_SECONDS)) as page:
         gr.Markdown(WORDS.format(megapixels=arguments.max_megapixels))
         with gr.Row():
@@ -208,7 +213,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
                         type="index",
                         elem_id="examples",
                     )
-                    shown.click(lambda index: examples[index], shown, source, queue=False, api_visibility="private")
+                    shown.click(on_example, shown, source, queue=False, api_visibility="private")
                 outscale = gr.Radio(
                     [(f"{factor}×", factor) for factor in OUTSCALES],
                     value=OUTSCALES[0],
@@ -283,6 +288,7 @@ def serve(gradio, page, arguments: argparse.Namespace, guard: Guard) -> None:
     from starlette.middleware import Middleware  # Gradio's own server
 
     # Not open: a direct POST would pass by the queue, and as many pictures be computed at once as come.
+    guard.functions = {number: len(function.inputs) for number, function in page.fns.items()}
     page.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
     try:
         page.launch(
@@ -299,7 +305,7 @@ def serve(gradio, page, arguments: argparse.Namespace, guard: Guard) -> None:
             mcp_server=False,
             ssr_mode=False,
             pwa=False,
-            app_kwargs={"middleware": [Middleware(guard.before)]},
+            app_kwargs={"middleware": [Middleware(guard.before)], "openapi_url": None},
             theme=gradio.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")),
         )
     except OSError as error:

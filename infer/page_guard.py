@@ -15,6 +15,7 @@ import asyncio
 import collections
 import contextlib
 import ipaddress
+import json
 import math
 import time
 from pathlib import Path
@@ -25,8 +26,8 @@ from infer.page_paths import Paths
 OPENING = 10  # seconds that a visitor may take from asking for a picture to listening for it
 UPLOAD_SECONDS = 1800  # that one may take
 _API = "/gradio_api/"
-# What the page itself sends to, and run/… for what needs no queue.
-_WAYS_IN = ("upload", "queue/join", "cancel", "reset")
+_CALLS = ("queue/join", "run/predict")  # of the page's functions: in the queue, and of those that need none
+_WAYS_IN = ("upload", "cancel", "reset", *_CALLS)  # what the page itself sends to
 # What it asks for beside files; others of Gradio's tell of the server, or fetch what a request names from elsewhere.
 _WAYS_OUT = ("queue/data", "upload_progress", "heartbeat/", "startup-events")
 _NO_WAY = "网页没有这个入口。\nThis page has no such endpoint."
@@ -46,6 +47,7 @@ class Guard:
     own: further names of this machine. Addresses and localhost need no name: no site can have them for its own.
     files: the folder where Gradio puts uploads. largest: bytes of one picture. most: bytes of all that are kept.
     seconds: how long they are kept.
+    functions: {number: how many values it takes} of the page's functions; set it before the page is served.
     """
 
     def __init__(self, files, largest: int, most: int, seconds: float, names=(), own=()):
@@ -53,6 +55,7 @@ class Guard:
         self._hosts = (*self._names, *(name.lower() for name in own))
         self._files, self._largest, self._most, self._seconds = Path(files), largest, most, seconds
         self._paths = Paths(files)
+        self.functions = {}
         self._app = None
         self._coming = []  # bytes of the uploads in progress
         self._stored = []  # (when it ended, bytes, whether it came whole) of the others
@@ -99,7 +102,7 @@ class Guard:
         """Let what is sent through, if it is of use and within the limits."""
         headers = dict(scope["headers"])
         length = b"" if b"transfer-encoding" in headers else headers.get(b"content-length", b"")
-        if route not in _WAYS_IN and not route.startswith("run/"):
+        if route not in _WAYS_IN:
             return await answer(send, 404, _NO_WAY)
         if not length.isdigit():
             return await answer(send, 411, "请求没有说明长度。\nThe request does not say how long it is.")
@@ -110,10 +113,20 @@ class Guard:
         content = await _received(receive)
         try:
             content = self._paths.incoming(content)
+            is_pages = route not in _CALLS or self._is_call(json.loads(content))
         except ValueError:
+            is_pages = False
+        if not is_pages:
             return await answer(send, 400, "网页不会这样请求。\nThe page does not send such requests.")
         headers[b"content-length"] = str(len(content)).encode()
         await self._app({**scope, "headers": list(headers.items())}, _again(content, receive), send)
+
+    def _is_call(self, message) -> bool:
+        """Whether a message calls a function of the page's, with as many values as it takes."""
+        if not isinstance(message, dict):
+            return False
+        number, values = message.get("fn_index"), message.get("data")
+        return isinstance(number, int) and isinstance(values, list) and self.functions.get(number) == len(values)
 
     async def _upload(self, length: int, scope, receive, send) -> None:
         if length > self._largest + _AROUND:

@@ -498,6 +498,18 @@ class TestRefused:
             assert "Traceback" not in said and "TypeError" not in said and "KeyError" not in said
         assert not server.computing()
 
+    def test_an_example_that_is_not_there_gets_the_pages_own_message(self, server):
+        sent, before = {"Content-Type": "application/json"}, server.errors.read_text()
+        for odd in (99, -1, None, "a", [0], {"a": 1}):
+            body = json.dumps({"fn_index": 0, "data": [odd], "session_hash": "odd"})
+            said = server.request("POST", "/gradio_api/run/predict", body, sent)[1]
+            assert "The page has no such choice" in said
+        assert server.errors.read_text() == before
+
+    def test_gradios_description_of_the_server_is_not_there(self, server):
+        for path in ("/openapi.json", "/docs", "/redoc", "/gradio_api/openapi.json"):
+            assert server.request("GET", path)[0] == 404
+
     def test_files_of_the_machine_are_not_served(self, visit, weights_file, server):
         tab = visit()
         for path in (ROOT / "README.md", weights_file, Path("/etc/hosts"), server.url):

@@ -10,10 +10,11 @@ from infer import page_guard
 
 
 class Guard(page_guard.Guard):
-    """One that keeps uploads for 100 seconds."""
+    """One that keeps uploads for 100 seconds, before a page of two functions."""
 
     def __init__(self, names=(), own=(), files="nowhere", largest=10**6, most=10**7):
         super().__init__(files, largest, most, 100, names, own)
+        self.functions = {0: 1, 1: 2}
 
 
 def headers(host="127.0.0.1:7860", origin=None) -> list:
@@ -21,7 +22,9 @@ def headers(host="127.0.0.1:7860", origin=None) -> list:
     return found + ([(b"origin", origin.encode())] if origin is not None else [])
 
 
-def call(guard, path, method="GET", query="", content=b"{}", more=(), leaves=False, **given) -> tuple:
+def call(
+    guard, path, method="GET", query="", content=b'{"fn_index": 0, "data": [3]}', more=(), leaves=False, **given
+) -> tuple:
     """The status and the text that the guard answers with, (0, "") for none.
 
     more: headers, instead of that of the content's length. leaves: whether the visitor goes at once.
@@ -158,7 +161,12 @@ class TestWaysIn:
     @pytest.mark.parametrize(
         "path",
         ["/gradio_api/process_recording", "/gradio_api/stream/1", "/gradio_api/component_server", "/login"]
-        + ["/gradio_api/process_recording/gradio_api/upload", "/", "/gradio_api/call/upscale"],
+        + [
+            "/gradio_api/process_recording/gradio_api/upload",
+            "/",
+            "/gradio_api/call/upscale",
+            "/gradio_api/run/lambda",
+        ],
     )
     def test_others_are_closed(self, path, method):
         assert call(Guard().before(lets_in), path, method)[0] == 404
@@ -203,6 +211,16 @@ class TestWaysIn:
     )
     def test_what_is_no_message_or_names_other_files_is_refused(self, content):
         assert call(Guard().before(lets_in), "/gradio_api/queue/join", "POST", content=content)[0] == 400
+
+    @pytest.mark.parametrize("route", ["queue/join", "run/predict"])
+    @pytest.mark.parametrize(
+        "content",
+        [b"[]", b"{}", b'{"fn_index": 2, "data": [1]}', b'{"fn_index": -1, "data": [1]}', b'{"data": [1]}']
+        + [b'{"fn_index": 0, "data": []}', b'{"fn_index": 0, "data": {"a": 1}}', b'{"fn_index": [0], "data": [1]}']
+        + [b'{"fn_index": null, "data": [1]}'],
+    )
+    def test_calls_of_functions_that_the_page_has_not_are_refused(self, content, route):
+        assert call(Guard().before(lets_in), f"/gradio_api/{route}", "POST", content=content)[0] == 400
 
 
 class TestUploads:
