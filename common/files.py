@@ -7,6 +7,8 @@ import errno
 import hashlib
 import os
 import re
+import shutil
+import tempfile
 import zlib
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Sequence, Tuple, Union
@@ -124,10 +126,28 @@ def remove_leftovers(folder: AnyPath) -> None:
                 path.unlink()
 
 
+def temporary_folder(prefix: str, place: AnyPath | None = None) -> Path:
+    """Make a folder PREFIX… in `place`, by itself where the system has its temporary files; the caller removes it.
+
+    What killed processes left under the same prefix is removed.
+    """
+    place = Path(place or tempfile.gettempdir())
+    for path in place.glob(f"{prefix}*"):
+        found = re.fullmatch(rf"{re.escape(prefix)}(\d{{1,7}})-\w{{8}}", path.name)
+        with contextlib.suppress(OSError):
+            if found and not _has_run_since(int(found.group(1)), path.lstat().st_mtime):
+                shutil.rmtree(path, ignore_errors=True)  # another user's stays
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=place))
+
+
 def is_writer(pid: int, modified: float) -> bool:
     """Whether another process with this ID has been running since before the file was written (IDs are reused)."""
+    return pid != os.getpid() and _has_run_since(pid, modified)
+
+
+def _has_run_since(pid: int, modified: float) -> bool:
     try:
-        return pid != os.getpid() and psutil.Process(pid).create_time() <= modified
+        return psutil.Process(pid).create_time() <= modified
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:

@@ -22,7 +22,6 @@ import multiprocessing
 import os
 import shutil
 import socket
-import tempfile
 import threading
 import time
 import uuid
@@ -32,6 +31,7 @@ from PIL import Image
 
 from common import command
 from common.errors import InputError
+from common.files import temporary_folder
 from data.pictures.images import EXTENSIONS, read_rgb, write_rgb
 from data.prepare import sample_sources
 from infer import app_worker, flags
@@ -64,7 +64,7 @@ PNG, JPEG, BMP, WebP, TIFF; ≤ {{megapixels}} MP."""
 def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
         weights = find_weights(arguments.weights)
-        folder = Path(tempfile.mkdtemp(prefix="srgan-page-")).resolve()
+        folder = temporary_folder("srgan-page-").resolve()
         try:
             (folder / "files").mkdir()
             gradio = load_gradio(folder / "files")

@@ -16,13 +16,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import argparse
 import contextlib
 import os
-import tempfile
+import shutil
 
 import numpy as np
 
 from common import command
 from common.errors import InputError
-from common.files import check_apart, replacing
+from common.files import check_apart, replacing, temporary_folder
 from infer import flags, tiles
 from infer.batch_jobs import check_output
 from infer.blending import Source
@@ -122,15 +122,18 @@ def write_program(generator, kind: str, folder) -> float:
 
     Raises InputError, and puts nothing there, where that is more than TOLERANCE.
     """
-    with tempfile.TemporaryDirectory(prefix=".exporting-", dir=folder) as temporary:
+    temporary = temporary_folder(".exporting-", folder)
+    try:
         programs.write(kind, generator, temporary)
         compute = paddle_inference.load(temporary, "fp32", "cpu") if kind == "paddle" else onnx_runtime(temporary)
         difference = largest_difference(compute, eager.load(generator, "fp32", "cpu"))
         if not difference <= TOLERANCE:
             raise InputError(f"the exported program differs by {difference:.2g}, more than {TOLERANCE}: not kept")
-        files = sorted(Path(temporary).iterdir())
+        files = sorted(temporary.iterdir())
         for path in files:
             os.replace(path, Path(folder) / path.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     if kind == "paddle":  # 2.6 and 3.x write programs of two names, and the weights beside them are now this one's
         for name in {f"{programs.WHOLE}.pdmodel", f"{programs.WHOLE}.json"} - {path.name for path in files}:
             with contextlib.suppress(FileNotFoundError):

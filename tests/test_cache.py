@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from infer.engines import cache
+from tests.helpers.programs import ended_process
 
 ROOT = Path(__file__).resolve().parents[1]
 FACTS = {"reach": 36, "text": "é"}
@@ -354,6 +356,14 @@ def test_a_cache_that_cannot_be_made_is_said_and_does_without(place, tmp_path):
     assert len(set(places)) == 2 and all(place.startswith(str(tmp_path / "tmp")) for place in places)
     assert names(tmp_path / "tmp") == [], "nothing is left when the process has ended"
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_without_a_cache_what_a_killed_process_left_is_removed(tmp_path, monkeypatch):
+    (tmp_path / "tmp" / f"srgan-paddle-{ended_process()}-abcdefgh").mkdir(parents=True)
+    (tmp_path / "cache").write_text("mine")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    place, _ = cache.entry("a", Builder())
+    assert names(tmp_path / "tmp") == [place.name]
 
 
 def test_a_cache_that_can_only_be_read_is_used(home, monkeypatch):

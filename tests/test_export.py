@@ -13,10 +13,12 @@ import paddle
 import pytest
 from PIL import Image
 
+from common.errors import InputError
 from infer import Upscaler, export
 from infer.engines import programs
 from models.weight_files import weights
 from tests.helpers import generators
+from tests.helpers.programs import ended_process
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -222,6 +224,18 @@ def test_a_program_that_differs_is_not_kept(weights_file, tmp_path, command, mon
     assert (tmp_path / "generator.pdiparams").read_bytes() == b"an earlier one"
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == export.HEAD
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_a_killed_export_left_is_removed(tmp_path, monkeypatch):
+    def fails(kind, generator, folder):
+        assert list(tmp_path.iterdir()) == [Path(folder)]
+        raise InputError("reason")
+
+    monkeypatch.setattr(programs, "write", fails)
+    (tmp_path / f".exporting-{ended_process()}-abcdefgh").mkdir()
+    with pytest.raises(InputError, match="reason"):
+        export.write_program(None, "paddle", tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @needs_onnx

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from common.files import check_name, remove_leftovers, replacing
+from common.files import check_name, remove_leftovers, replacing, temporary_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 FULL_DISK = """
@@ -155,3 +155,21 @@ def test_a_name_that_is_too_long_is_said_before_it_is_written_to(tmp_path):
     with pytest.raises(InputError, match="its name, of 264 bytes, is too long; shorten it"):
         check_name(tmp_path / ("ü" * 130 + ".png"))
     check_name(tmp_path / ("ü" * 100 + ".png"))
+
+
+def test_the_folders_of_killed_processes_are_removed(tmp_path):
+    """Those of a running one stay, its own and others', and so does what only looks like one."""
+    made = "import sys; from common.files import temporary_folder; print(temporary_folder('work-', sys.argv[1]).name)"
+    line = [sys.executable, "-c", made, str(tmp_path)]
+    left = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    (tmp_path / left / "file").write_text("half")
+    own = temporary_folder("work-", tmp_path)
+    assert own.is_dir() and names(tmp_path) == [own.name]
+    (tmp_path / f"work-{os.getppid()}-abcdefgh").mkdir()
+    (tmp_path / "work-2024").mkdir()
+    before = names(tmp_path)
+    old = tmp_path / f"work-{os.getpid()}-abcdefgh"  # its ID is this process's now
+    old.mkdir()
+    os.utime(old, (10**9, 10**9))
+    second = temporary_folder("work-", tmp_path)
+    assert names(tmp_path) == sorted([*before, second.name])

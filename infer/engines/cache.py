@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from common.files import temporary_folder
+
 KEPT = 16  # programs, of 6 MB each; the ones not used for longest go
 CONTENTS = "contents.json"
 
@@ -46,7 +48,7 @@ def entry(key: str, build) -> tuple:
     except (OSError, NotWrittenError) as error:
         reason = getattr(error, "strerror", None) or error
         print(f"{folder()} cannot be written ({reason}): programs are exported anew each time", file=sys.stderr)
-    temporary = Path(tempfile.mkdtemp(prefix="srgan-paddle-"))
+    temporary = temporary_folder("srgan-paddle-")
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     return temporary, build(temporary)
 
