@@ -40,10 +40,14 @@ def _open_missing_streams() -> None:
 
 
 class _Stream:
-    """A standard stream whose reader may exit early, as `head` does: later output is lost, the work continues."""
+    """A standard stream whose reader may exit early, as `head` does: later output is lost, the work continues.
 
-    def __init__(self, stream: TextIO):
-        self._stream = stream
+    name: where another error, such as a full disk, is one of the command's: what the message calls the stream. Without
+    it nobody is left to be told, and that output is lost too.
+    """
+
+    def __init__(self, stream: TextIO, name: str = ""):
+        self._stream, self._name = stream, name
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -61,16 +65,20 @@ class _Stream:
     def _without_reader(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:
+        except OSError as error:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
+            if self._name and not isinstance(error, BrokenPipeError):
+                raise InputError(
+                    f"{self._name} cannot be written ({error.strerror}); redirect it to another place"
+                ) from error
 
 
 @contextlib.contextmanager
 def _streams_without_readers() -> Iterator[None]:
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = map(_Stream, before)
+    sys.stdout, sys.stderr = _Stream(sys.stdout, "standard output"), _Stream(sys.stderr)
     try:
         yield
     finally:
@@ -163,6 +171,7 @@ def _run(arguments: argparse.Namespace, main: Callable[[argparse.Namespace], Non
             signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         main(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         if arguments.debug:
             raise

@@ -190,22 +190,24 @@ def main(arguments) -> None:
 
     settings = settings_of(arguments, weights, sr, next(iter(upscalers.values()), None), distance_of)
     paper = paper_figures(arguments.hr, bool(distance))
-    ensemble = ", self-ensemble" if arguments.self_ensemble else ""
-    engine = "engine {engine}, precision {precision}, device {device}{0}; " if upscalers else ""
-    print((engine + "LR {lr}\n").format(ensemble, **settings))
-    print(report(results, paper))
-    for path in filter(None, (getattr(arguments, name) for name in WRITTEN)):
-        remove_leftovers(Path(path).parent)
-    if arguments.csv:
-        write_csv(arguments.csv, results)
-    if arguments.json:
-        write_json(arguments.json, results, settings, paper)
-    if arguments.figure:
-        write_figure(arguments.figure, [shown[name] for name in wanted])
-    if arguments.tradeoff:
-        rows = means(results)
-        blends = {share: rows.pop(label) for label, share in mixtures.items()}
-        write_tradeoff(arguments.tradeoff, blends, {**rows, **paper}, list(weights)[1])
+    try:  # what cannot be written is no reason not to print it, nor the other way round
+        for path in filter(None, (getattr(arguments, name) for name in WRITTEN)):
+            remove_leftovers(Path(path).parent)
+        if arguments.csv:
+            write_csv(arguments.csv, results)
+        if arguments.json:
+            write_json(arguments.json, results, settings, paper)
+        if arguments.figure:
+            write_figure(arguments.figure, [shown[name] for name in wanted])
+        if arguments.tradeoff:
+            rows = means(results)
+            blends = {share: rows.pop(label) for label, share in mixtures.items()}
+            write_tradeoff(arguments.tradeoff, blends, {**rows, **paper}, list(weights)[1])
+    finally:
+        ensemble = ", self-ensemble" if arguments.self_ensemble else ""
+        engine = "engine {engine}, precision {precision}, device {device}{0}; " if upscalers else ""
+        print((engine + "LR {lr}\n").format(ensemble, **settings))
+        print(report(results, paper))
 
 
 def parser():

@@ -1,6 +1,7 @@
 """What every command shares: one line for what a user can put right, and the exit status."""
 
 import argparse
+import functools
 import signal
 import subprocess
 import sys
@@ -60,6 +61,25 @@ def test_a_signal_ends_it_with_its_status_and_removes_what_is_half_written(name,
     result = subprocess.run(line, cwd=ROOT, check=False, capture_output=True, encoding="utf-8", timeout=100)
     assert (result.returncode, result.stderr) == (status, "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("text", ["short", "long " * 10_000])
+def test_a_full_disk_at_standard_output_is_named_and_at_standard_error_ignored(text, tmp_path):
+    code = (
+        "import argparse, sys; from common import command\n"
+        "def main(arguments):\n"
+        f"    print({text!r}, file=getattr(sys, sys.argv[1]))\n"
+        "    open(sys.argv[2], 'w').close()\n"
+        "command.run(argparse.Namespace(debug=False), main)"
+    )
+    with open("/dev/full", "w") as full:
+        line, done = [sys.executable, "-c", code], tmp_path / "done"
+        call = functools.partial(subprocess.run, cwd=ROOT, check=False, encoding="utf-8", timeout=100)
+        result = call([*line, "stdout", tmp_path / "-"], stdout=full, stderr=subprocess.PIPE)
+        assert result.returncode == 1 and result.stderr.count("\n") == 1
+        assert result.stderr.startswith("error: standard output cannot be written (No space left on device)")
+        assert call([*line, "stderr", done], stderr=full).returncode == 0 and done.exists()
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
