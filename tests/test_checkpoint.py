@@ -341,6 +341,13 @@ def test_damaged_ones_are_passed_over_by_name_and_set_aside(tmp_path, capsys):
     assert len(list(tmp_path.glob("*.damaged"))) == 2
 
 
+def test_a_folder_of_a_checkpoints_name_is_passed_over(tmp_path):
+    save_at(tmp_path, (1, 0))
+    checkpoint.path_of(tmp_path, 2, 0).mkdir()
+    assert checkpoint.newest(tmp_path)[0] == checkpoint.path_of(tmp_path, 1, 0)
+    assert [path.is_dir() for path in tmp_path.glob("*.damaged")] == [True]
+
+
 def test_where_all_are_damaged_they_stay_and_it_is_an_error(tmp_path):
     save_at(tmp_path, (1, 0))
     checkpoint.path_of(tmp_path, 1, 0).write_bytes(b"")

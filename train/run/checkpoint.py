@@ -160,8 +160,9 @@ def load(path) -> tuple:
     except MemoryError:
         raise InputError(f"{path}: there is not enough memory to read it") from None
     except Exception as error:  # noqa: BLE001  a damaged archive can raise anything
-        # A damaged archive sends the reader to places that no file has; any other error is the disk's.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        # A damaged archive sends the reader to places that no file has, and a folder is none; any other error is the
+        # disk's.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, errno.EISDIR):
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
         raise Damaged(f"{path}: damaged, or not a checkpoint ({type(error).__name__}: {error})") from None
     if found != FORMAT:
