@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterator, TextIO
 
 from tqdm import tqdm
 
-from common.errors import InputError
+from common.errors import InputError, without_controls
 
 INTERRUPTED = 128 + signal.SIGINT  # the shell's convention for a command stopped by Ctrl-C
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -44,6 +44,8 @@ class _Stream:
 
     name: where another error, such as a full disk, is one of the command's: what the message calls the stream. Without
     it nobody is left to be told, and that output is lost too.
+
+    Control characters are escaped, so that no file's name can steer the terminal.
     """
 
     def __init__(self, stream: TextIO, name: str = ""):
@@ -54,7 +56,7 @@ class _Stream:
 
     def write(self, text: str) -> int:
         with self._without_reader():
-            return self._stream.write(text)
+            self._stream.write(without_controls(text))
         return len(text)
 
     def flush(self) -> None:
@@ -92,7 +94,7 @@ def words(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         details = f" ({error})" if str(error) else ""
         return f"there is not enough memory{details}; end other programs, or give smaller pictures"
-    return str(error)
+    return str(error).replace("\r", "\\r")  # a file's name may hold one
 
 
 @dataclasses.dataclass(frozen=True)

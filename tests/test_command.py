@@ -30,6 +30,18 @@ def test_an_error_is_one_line_and_exit_status_1(error, capsys):
     assert capsys.readouterr().err == f"error: {error}\n"
 
 
+def test_no_files_name_steers_the_terminal(capsys):
+    def main(arguments):
+        print("skipped: \x1b[2J\x9b1m\u202egpj.é 照片\t\n", file=sys.stderr, end="")
+        raise InputError("a\x1b]0;title\x07\rb.png: no such file")
+
+    with pytest.raises(SystemExit):
+        command.run(argparse.Namespace(debug=False), main)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == r"skipped: \x1b[2J\x9b1m\u202egpj.é 照片" + "\t"
+    assert second == r"error: a\x1b]0;title\x07\rb.png: no such file"
+
+
 def test_ctrl_c_exits_with_130(capsys):
     with pytest.raises(SystemExit) as stopped:
         command.run(argparse.Namespace(debug=False), failing(KeyboardInterrupt()))
