@@ -25,6 +25,7 @@ from common.errors import InputError
 from infer import app, page_guard
 from infer.page_guard import Guard
 from models.weight_files.shipped import SHIPPED
+from tests.helpers.programs import ended_process
 
 ROOT = Path(__file__).resolve().parents[1]
 APP = ROOT / "infer" / "app.py"
@@ -175,7 +176,7 @@ class Server:
             port = probe.getsockname()[1]
         self.folder = folder
         self.errors = folder.with_name(f"{folder.name}.txt")
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         with open(self.errors, "w") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, APP, *arguments, "--port", str(port), "--device", "cpu"],
@@ -645,7 +646,11 @@ class TestEnd:
         assert not list(server.folder.iterdir())
 
     def test_a_closed_terminal_ends_it_and_leaves_nothing(self, weights_file, tmp_path):
+        """Nor what a page left that was killed."""
+        left = tmp_path / "temporary" / f"srgan-page-{ended_process()}-abcdefgh"
+        (left / "files").mkdir(parents=True)
         server = Server(tmp_path / "temporary", "--weights", weights_file)
+        assert not left.exists()
         assert list(server.folder.iterdir())
         assert server.stop(signal.SIGHUP) == ""
         assert server.process.returncode == 129
