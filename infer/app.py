@@ -34,10 +34,11 @@ from common.errors import InputError
 from common.files import temporary_folder
 from data.pictures.images import EXTENSIONS, read_rgb, write_rgb
 from data.prepare import sample_sources
-from infer import app_worker, flags
+from infer import flags
 from infer.engines import ENGINES
 from infer.labels import labels
-from infer.page_guard import Guard, remove_broken_off
+from infer.page import worker
+from infer.page.guard import Guard, remove_broken_off
 from infer.size import Size
 from models.weight_files.shipped import DEFAULT, FOLDER, NAMES, PHOTO, SHIPPED, weights_path
 
@@ -153,52 +154,7 @@ def own_names(host: str) -> list:
 def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guard: Guard):
     """The page. weights: as `find_weights` gives them. examples: paths of pictures. guard: knows who still waits."""
     choices = [AUTOMATIC, *weights] if {DEFAULT, PHOTO} <= set(weights) else list(weights)
-
-    def on_click(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
-        if source is None:
-            raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
-        # In lists, as what a program sends may be of any type, and not every one can be looked up in a dict.
-        known = name in choices and blend in ["", *weights] and engine in ["auto", *ENGINES] and outscale in OUTSCALES
-        if not known or not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
-            raise gr.Error("页面上没有这个选项。 · The page has no such choice.", print_exception=False)
-        begun = time.monotonic()
-
-        def show(share):
-            if not guard.waits(request.session_hash, begun):
-                raise InputError("the visitor has left")
-            if time.monotonic() > begun + LONGEST:
-                raise InputError(
-                    f"it took over {LONGEST // 60} minutes; give a smaller picture or choose another engine"
-                )
-            progress(share, desc="放大 · upscaling" if share else "载入网络 · loading the network")
-
-        taken = fitting(source) if name == AUTOMATIC else name
-        settings = {
-            **flags.engine_settings(arguments),
-            "engine": engine,
-            "weights": weights[taken],
-            "blend": weights[blend] if blend else "",
-            "alpha": alpha,
-        }
-        files = Path(os.environ["GRADIO_TEMP_DIR"])
-        make_room(files, KEPT_PICTURES * largest_upload(arguments))
-        results = files / f"result-{uuid.uuid4().hex}"  # a name that nobody guesses
-        try:
-            size = Size("outscale", outscale)
-            made = app_worker.upscale_in_process(
-                source, results, settings, arguments.max_megapixels * 10**6, show, size
-            )
-        except InputError as error:
-            message = f"未能放大 · Not upscaled: {html.escape(str(error), quote=False)}"
-            raise gr.Error(message, duration=None, print_exception=False) from error
-        report = f"{taken}: {made.report}"
-        return (made.before, made.after), report, gr.DownloadButton(value=made.target, interactive=True)
-
-    def on_example(index):
-        if index not in range(len(examples)):
-            raise gr.Error("页面上没有这个选项。 · The page has no such choice.", print_exception=False)
-        return examples[int(index)]
-
+    upscale, take_example = actions(gr, arguments, weights, choices, examples, guard)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEPT_SECONDS)) as page:
         gr.Markdown(WORDS.format(megapixels=arguments.max_megapixels))
         with gr.Row():
@@ -213,7 +169,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
                         type="index",
                         elem_id="examples",
                     )
-                    shown.click(on_example, shown, source, queue=False, api_visibility="private")
+                    shown.click(take_example, shown, source, queue=False, api_visibility="private")
                 outscale = gr.Radio(
                     [(f"{factor}×", factor) for factor in OUTSCALES],
                     value=OUTSCALES[0],
@@ -250,7 +206,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
                 report = gr.Markdown(elem_id="report")
                 download = gr.DownloadButton("下载 PNG · Download the PNG", interactive=False, elem_id="download")
         go.click(
-            on_click,
+            upscale,
             [source, outscale, name, blend, alpha, engine],
             [compare, report, download],
             show_progress_on=compare,
@@ -259,6 +215,55 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
             api_visibility="private",
         )
     return page
+
+
+def actions(gr, arguments: argparse.Namespace, weights: dict, choices: list, examples: list, guard: Guard) -> tuple:
+    """What a click on the button does, and one on an example. choices: of the weights, by the names shown."""
+
+    def upscale(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
+        if source is None:
+            raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
+        # In lists, as what a program sends may be of any type, and not every one can be looked up in a dict.
+        known = name in choices and blend in ["", *weights] and engine in ["auto", *ENGINES] and outscale in OUTSCALES
+        if not known or not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
+            raise gr.Error("页面上没有这个选项。 · The page has no such choice.", print_exception=False)
+        begun = time.monotonic()
+
+        def show(share):
+            if not guard.waits(request.session_hash, begun):
+                raise InputError("the visitor has left")
+            if time.monotonic() > begun + LONGEST:
+                raise InputError(
+                    f"it took over {LONGEST // 60} minutes; give a smaller picture or choose another engine"
+                )
+            progress(share, desc="放大 · upscaling" if share else "载入网络 · loading the network")
+
+        taken = fitting(source) if name == AUTOMATIC else name
+        settings = {
+            **flags.engine_settings(arguments),
+            "engine": engine,
+            "weights": weights[taken],
+            "blend": weights[blend] if blend else "",
+            "alpha": alpha,
+        }
+        files = Path(os.environ["GRADIO_TEMP_DIR"])
+        make_room(files, KEPT_PICTURES * largest_upload(arguments))
+        results = files / f"result-{uuid.uuid4().hex}"  # a name that nobody guesses
+        try:
+            size = Size("outscale", outscale)
+            made = worker.upscale_in_process(source, results, settings, arguments.max_megapixels * 10**6, show, size)
+        except InputError as error:
+            message = f"未能放大 · Not upscaled: {html.escape(str(error), quote=False)}"
+            raise gr.Error(message, duration=None, print_exception=False) from error
+        report = f"{taken}: {made.report}"
+        return (made.before, made.after), report, gr.DownloadButton(value=made.target, interactive=True)
+
+    def take_example(index):
+        if index not in range(len(examples)):
+            raise gr.Error("页面上没有这个选项。 · The page has no such choice.", print_exception=False)
+        return examples[int(index)]
+
+    return upscale, take_example
 
 
 def fitting(source) -> str:

@@ -22,8 +22,9 @@ import pytest
 from PIL import Image
 
 from common.errors import InputError
-from infer import app, page_guard
-from infer.page_guard import Guard
+from infer import app
+from infer.page import guard as page_guard
+from infer.page.guard import Guard
 from models.weight_files.shipped import SHIPPED
 from tests.helpers.programs import ended_process
 

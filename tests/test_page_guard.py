@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from infer import page_guard
+from infer.page import guard as page_guard
 
 
 class Guard(page_guard.Guard):

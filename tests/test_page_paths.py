@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from infer.page_paths import Paths
+from infer.page.paths import Paths
 
 FOLDER = "/tmp/页 1/files"
 JSON = (b"content-type", b"application/json")

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from infer.page_paths import Paths
+from infer.page.paths import Paths
 
 OPENING = 10  # seconds that a visitor may take from asking for a picture to listening for it
 UPLOAD_SECONDS = 1800  # that one may take

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from common.errors import InputError
 from data.pictures.picture import Picture
-from infer import app_worker
+from infer.page import worker
 from infer.size import Size
 
 pytestmark = pytest.mark.slow
@@ -57,13 +57,13 @@ def commands(pictures, weights_file, tmp_path_factory):
 class TestResult:
     @pytest.mark.parametrize("kind", KINDS)
     def test_it_is_the_file_that_the_command_writes(self, kind, pictures, commands, weights_file, tmp_path):
-        made = app_worker.upscale_in_process(pictures / kind, tmp_path / "results", settings(weights_file), LIMIT)
+        made = worker.upscale_in_process(pictures / kind, tmp_path / "results", settings(weights_file), LIMIT)
         expected = commands / f"{Path(kind).stem}_x4.png"
         assert made.target.name == expected.name
         assert made.target.read_bytes() == expected.read_bytes()
 
     def test_a_smaller_one_is_called_by_its_size_and_has_views_of_it(self, pictures, weights_file, tmp_path):
-        half = app_worker.upscale_in_process(
+        half = worker.upscale_in_process(
             pictures / "照片.png", tmp_path / "results", settings(weights_file), LIMIT, size=Size("outscale", 2)
         )
         assert half.target.name == "照片_x2.png" and "15×12 → 30×24" in half.report
@@ -74,7 +74,7 @@ class TestResult:
     def test_the_report_says_what_was_done_and_what_a_png_cannot_hold(self, weights_file, tmp_path):
         pages = [Image.new("RGB", (6, 4), colour) for colour in ("red", "blue")]
         pages[0].save(tmp_path / "pages.tiff", save_all=True, append_images=pages[1:])
-        report = app_worker.upscale_in_process(
+        report = worker.upscale_in_process(
             tmp_path / "pages.tiff", tmp_path / "results", settings(weights_file), LIMIT
         ).report
         assert "6×4 → 24×16" in report and "eager, fp32, cpu" in report
@@ -84,7 +84,7 @@ class TestResult:
 class TestViews:
     def views(self, picture, sr, folder):
         """The two files as float arrays."""
-        return [np.asarray(Image.open(path), "float64") for path in app_worker._views(picture, sr, folder)]
+        return [np.asarray(Image.open(path), "float64") for path in worker._views(picture, sr, folder)]
 
     def test_they_are_the_enlargement_and_the_result(self, tmp_path):
         ramp = np.repeat(np.arange(0, 240, 20, "uint8")[None, :, None], 8, axis=0)
@@ -102,7 +102,7 @@ class TestViews:
         assert [view.min() for view in self.views(lr, sr, tmp_path)] == [255, 255]
 
     def test_large_ones_are_shrunk_to_what_a_browser_bears(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(app_worker, "LONGEST_VIEW", 40)
+        monkeypatch.setattr(worker, "LONGEST_VIEW", 40)
         lr = Picture(np.full((20, 30, 1), 90, "uint8"), alpha=np.full((20, 30), 255, "uint8"))
         sr = Picture(np.full((80, 120, 1), 90, "uint8"), alpha=np.full((80, 120), 255, "uint8"))
         for view in self.views(lr, sr, tmp_path):
@@ -113,11 +113,11 @@ class TestViews:
 class TestProgress:
     def test_it_rises_with_the_tiles_from_0_to_1(self, pictures, weights_file, tmp_path, monkeypatch):
         shares = []
-        monkeypatch.setattr(app_worker, "LOOK_EVERY", 60)  # only what the process sends
+        monkeypatch.setattr(worker, "LOOK_EVERY", 60)  # only what the process sends
         # Windows of 20 + 2 · 36 pixels, one at a time: three of them in 120.
         Image.new("RGB", (120, 40)).save(tmp_path / "dark.png")
         tiles = settings(weights_file, tile=20)
-        app_worker.upscale_in_process(tmp_path / "dark.png", tmp_path / "results", tiles, LIMIT, shares.append)
+        worker.upscale_in_process(tmp_path / "dark.png", tmp_path / "results", tiles, LIMIT, shares.append)
         assert shares == pytest.approx([0, 1 / 3, 2 / 3, 1])
 
 
@@ -128,7 +128,7 @@ class TestFailure:
 
         def call(source, progress=lambda share: None, **more):
             with pytest.raises(InputError) as raised:
-                app_worker.upscale_in_process(
+                worker.upscale_in_process(
                     source, tmp_path / "results", {**settings(weights_file), **more}, LIMIT, progress
                 )
             assert not (tmp_path / "results").exists()
@@ -170,8 +170,6 @@ class TestFailure:
             raise ConnectionAbortedError("gone")
 
         with pytest.raises(ConnectionAbortedError, match="gone"):
-            app_worker.upscale_in_process(
-                pictures / "照片.png", tmp_path / "results", settings(weights_file), LIMIT, leave
-            )
+            worker.upscale_in_process(pictures / "照片.png", tmp_path / "results", settings(weights_file), LIMIT, leave)
         assert not multiprocessing.active_children()
         assert not (tmp_path / "results").exists()
