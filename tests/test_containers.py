@@ -210,11 +210,59 @@ class TestTiff:
         assert pages(io.BytesIO(tiff([], following=8))) == 1  # itself again
 
 
-def test_run_lengths_of_a_bmp(tmp_path):
-    data = b"\1\0\0\0" * 4000 + b"\0\1"  # a pixel and the end of the row, 4,000 times
-    header = struct.pack("<IiiHHIIiiII", 40, 5000, 4000, 1, 8, 1, len(data), 0, 0, 256, 256)
-    content = b"BM" + struct.pack("<IHHI", 1078 + len(data), 0, 0, 1078) + header + bytes(1024) + data
-    assert "run lengths with 5000x4000 pixels" in refusal(written(tmp_path, content))
+class TestBmp:
+    def bmp(self, width: int, height: int, bits: int, data: bytes, size: int = 40) -> bytes:
+        """A BMP of run lengths; a negative height is one whose rows come from the top down."""
+        begin = 14 + size + 4 * 2**bits
+        header = struct.pack("<IiiHHIIiiII", size, width, height, 1, bits, {8: 1, 4: 2}[bits], len(data), 0, 0, 0, 0)
+        palette = bytes((255 * level // 2**bits + shade) % 256 for level in range(2**bits) for shade in (0, 9, 90, 0))
+        return b"BM" + struct.pack("<IHHI", begin + len(data), 0, 0, begin) + header.ljust(size, b"\0") + palette + data
+
+    def test_of_too_many_pixels(self, tmp_path):
+        data = b"\1\0\0\0" * 4000 + b"\0\1"  # a pixel and the end of the row, 4,000 times
+        assert "run lengths with 5000x4000 pixels" in refusal(written(tmp_path, self.bmp(5000, 4000, 8, data)))
+
+    @pytest.mark.parametrize("bits, single", [(8, b"\0\3\7\5\3\0"), (4, b"\0\4\x12\x34")])
+    @pytest.mark.parametrize("size", [40, 64, 108, 124])
+    @pytest.mark.parametrize("turned", [1, -1])
+    def test_rows_of_every_kind_are_what_pillow_makes_of_them(self, tmp_path, bits, single, size, turned):
+        rows = b"\7\x21\0\0" + b"\2\x43" + single + b"\0\0" + b"\1\5\0\2\2\1\4\x33\0\0" + b"\3\x65\0\0" + b"\7\1"
+        path = written(tmp_path, self.bmp(7, turned * 6, bits, rows + b"\0\1", size))
+        colour = read_picture(path).colour
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(colour, np.asarray(image.convert("RGB")))
+        assert colour.shape == (6, 7, 3) and len(np.unique(colour)) > 9
+
+    def test_a_byte_of_two_pixels_may_be_half_too_much(self, tmp_path):
+        path = written(tmp_path, self.bmp(3, 1, 4, b"\4\x21\0\1"))
+        np.testing.assert_array_equal(read_rgb(path)[0, :, 2], [31, 15, 31])
+
+    @pytest.mark.parametrize("turned", [1, -1])
+    @pytest.mark.parametrize("bits", [8, 4])
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"\0\2\0\xff",  # rows
+            b"\0\2\xff\0" * 1000,  # columns
+            b"\0\2\0\0" * 1000 + b"\7\1",  # nowhere
+            b"\7\1\2\1",  # a run
+            b"\5\1\0\4\1\1\1\1",  # single pixels
+            b"\0\0" * 1000,  # rows left out, which Pillow would not
+        ],
+    )
+    def test_run_lengths_that_leave_the_picture(self, tmp_path, turned, bits, data):
+        path = written(tmp_path, self.bmp(7, turned * 6, bits, data + b"\0\1"))
+        assert "its run lengths leave its 7x6 pixels" in refusal(path)
+
+    def test_a_jump_of_255_long_rows(self, tmp_path):
+        path = written(tmp_path, self.bmp(10_000_000, 1, 8, b"\0\2\0\xff\0\1"))  # of 2.5 GB
+        assert "its run lengths leave its 10000000x1 pixels" in refusal(path)
+
+    def test_what_pillow_misreads(self, tmp_path):
+        odd = self.bmp(7, 1, 4, b"\0\5\x12\x34\x50\0\2\1")
+        assert "Pillow misreads" in refusal(written(tmp_path, odd))
+        other = self.bmp(7, 1, 8, b"\7\1").replace(b"\1\0\x08\0\1", b"\1\0\x04\0\1")
+        assert "of run lengths of 8 bits, but of 4 bits a pixel" in refusal(written(tmp_path, other))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted as Linux does")

@@ -54,7 +54,8 @@ _STANDALONE = (0x01, 0xD8)
 _EOI, _SOS = 0xD9, 0xDA
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
-_MOST_RUN_LENGTH_PIXELS = 10_000_000  # Pillow decodes BMP's run lengths in Python
+_RUN_LENGTHS = {1: 8, 2: 4}  # bits a pixel by a BMP's compression
+_MOST_RUN_LENGTH_PIXELS = 10_000_000  # Pillow decodes them in Python
 
 # TIFF 6.0: tags, and the bytes of a value by its type.
 WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES = 256, 257, 258, 259, 273, 277
@@ -87,8 +88,8 @@ def check_layout(file, max_pixels: int | None = None) -> None:
         _check_png(file, size, max_pixels)
     elif head.startswith(b"\xff\xd8"):
         _check_jpeg(file)
-    elif head.startswith(b"BM") and len(head) == 30:
-        _check_bmp(file)
+    elif head.startswith(b"BM"):
+        _check_bmp(file, max_pixels)
     elif directories_begin(head):
         _check_tiff(file, size, max_pixels)
     file.seek(0)
@@ -239,15 +240,20 @@ class _PackedByLzma(_Packed):
             raise ValueError("its compressed data is truncated")
 
 
+def _content_of(file):
+    """All bytes of a file, without reading them where it is one of the disk."""
+    file.seek(0)
+    try:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError:
+        return file.read()
+
+
 # --------------------------------------------------------------------------------------------------------------- JPEG
 
 
 def _check_jpeg(file) -> None:
-    file.seek(0)
-    try:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError:  # not a file of the disk
-        content = file.read()
+    content = _content_of(file)
     scans, pixels, place, exif, mpf = 0, 0, 2, b"", b""
     while found := _MARKER.search(content, place):
         marker, place = found.group(1)[0], found.end()
@@ -275,17 +281,61 @@ def _check_jpeg(file) -> None:
 # ---------------------------------------------------------------------------------------------------------------- BMP
 
 
-def _check_bmp(file) -> None:
-    file.seek(14)
-    header = file.read(20)
-    if struct.unpack("<I", header[:4])[0] < 40 or len(header) < 20:
+def _check_bmp(file, max_pixels: int | None) -> None:
+    file.seek(0)
+    head = file.read(54)
+    if len(head) < 54:
+        return  # of OS/2's short headers, which have no run lengths; or Pillow says that it is none
+    start, size, width, height, _, bits, compression, colours = struct.unpack("<10xIIiiHHI12xI4x", head)
+    if size < 40 or compression not in _RUN_LENGTHS:
         return
-    width, height, _, _, compression = struct.unpack("<iiHHI", header[4:])
-    if compression in (1, 2) and abs(width * height) > _MOST_RUN_LENGTH_PIXELS:
+    width, height = abs(width), abs(height)  # rows from the top down have a negative height
+    if width * height > _MOST_RUN_LENGTH_PIXELS:
         raise ValueError(
-            f"it is a BMP of run lengths with {abs(width)}x{abs(height)} pixels, more than"
+            f"it is a BMP of run lengths with {width}x{height} pixels, more than"
             f" {_MOST_RUN_LENGTH_PIXELS / 1e6:g} megapixels; save it as PNG"
         )
+    if max_pixels is not None and width * height > max_pixels:
+        return
+    if bits != _RUN_LENGTHS[compression]:
+        raise ValueError(f"it is a BMP of run lengths of {_RUN_LENGTHS[compression]} bits, but of {bits} bits a pixel")
+    # Where Pillow looks for them, which believes that offset only where there is room for the palette.
+    behind = 14 + size + 4 * (colours or 2**bits)
+    _check_run_lengths(_content_of(file), behind if start in (0, 14 + size) else start, width, height, bits)
+
+
+def _check_run_lengths(content, place: int, width: int, height: int, bits: int) -> None:
+    """Raise ValueError where the run lengths from `place` on leave the picture, or are misread by Pillow.
+
+    What its decoder makes is not held to the picture: a jump of 255 rows, in four bytes, is as many bytes as pixels.
+    """
+    x, y, first = 0, 0, place
+    while (x, y) != (0, height) and (x, y) != (width, height - 1):
+        pair = content[place : place + 2]
+        if len(pair) < 2 or pair == b"\0\1":
+            return  # the end; Pillow says that pixels are missing
+        place += 2
+        count, value = pair
+        absolute = not count and value > 2
+        if count or absolute:
+            count = count or value
+            # The last half of a byte of two pixels may be too much.
+            fits = x < width and x + count <= width + (bits == 4 and not absolute)
+            x = min(width, x + count)
+        elif value == 2:
+            right, up = content[place : place + 2].ljust(2, b"\0")
+            place += 2
+            x, y = x + right, y + up
+            fits = (right or up) and x <= width and y < height
+        else:  # the end of a row
+            fits = x > 0  # Pillow would not leave out a row
+            x, y = 0, y + 1
+        if not fits:
+            raise ValueError(f"its run lengths leave its {width}x{height} pixels, or leave out rows; save it as PNG")
+        if absolute:
+            if first % 2 or bits == 4 and value % 2:  # Pillow goes on at another byte
+                raise ValueError("its run lengths hold single pixels in a way that Pillow misreads; save it as PNG")
+            place += (value * bits // 8 + 1) // 2 * 2
 
 
 # --------------------------------------------------------------------------------------------------------------- TIFF
