@@ -52,12 +52,19 @@ def flipped(content: bytes, place: int, bit: int = 0) -> bytes:
     return bytes(changed)
 
 
-def tiff(entries: list, rest: bytes = b"", following: int = 0) -> bytes:
-    """A TIFF by hand of (tag, type, count, value), little-endian; `rest` is at 14 + 12 × entries."""
-    content = b"II*\0" + struct.pack("<IH", 8, len(entries))
-    for entry in sorted(entries):
-        content += struct.pack("<HHII", *entry)
-    return content + struct.pack("<I", following) + rest
+def tiff(entries: list, rest: bytes = b"", following: int = 0, order: str = "<", big: bool = False) -> bytes:
+    """A TIFF by hand of (tag, type, count, value or place); `rest` is at `rest_of(entries)`."""
+    offset, size = ("Q", 8) if big else ("I", 4)
+    content = (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42)
+    content += struct.pack(order + ("HHQQ" if big else "IH"), *((8, 0, 16) if big else (8,)), len(entries))
+    for tag, kind, count, value in sorted(entries):
+        field = struct.pack(order + ({3: "H", 4: "I", 9: "i"}[kind] if count == 1 else offset), value)
+        content += struct.pack(order + "HH" + offset, tag, kind, count) + field.ljust(size, b"\0")
+    return content + struct.pack(order + offset, following) + rest
+
+
+def rest_of(entries: list, big: bool = False) -> int:
+    return 32 + 20 * len(entries) if big else 14 + 12 * len(entries)
 
 
 def packed_tiff(rgb, packed: bytes, compression: int) -> bytes:
@@ -146,6 +153,53 @@ class TestTiff:
         entries = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 1, 8), (259, 3, 1, compression), (262, 3, 1, 1)]
         entries += [(322, 4, 1, 16000), (323, 4, 1, 32000), (324, 4, 1, 8), (325, 4, 1, 100)]
         assert "tile of 16000x32000" in refusal(written(tmp_path, tiff(entries, bytes(200))))
+
+    def pieces(self, entries: list, places: tuple, count: int, order: str = "<", big: bool = False) -> bytes:
+        """A TIFF of `count` strips or tiles that are the same 100 bytes; places: tags of their offsets and sizes."""
+        start = rest_of([*entries, 0, 0], big)
+        found = [(tag, 4, count, start + 4 * count * i) for i, tag in enumerate(places)]
+        rest = struct.pack(f"{order}{2 * count}I", *[start + 8 * count] * count, *[100] * count) + bytes(100)
+        return tiff([*entries, *found], rest, order=order, big=big)
+
+    @pytest.mark.parametrize("order", ["<", ">"])
+    @pytest.mark.parametrize("big", [False, True])
+    @pytest.mark.parametrize("compression", [1, 4, 5, 8, 32773, 34925, 50000])
+    @pytest.mark.parametrize("planes", [1, 3])
+    def test_many_tiles_that_are_the_same(self, tmp_path, order, big, compression, planes):
+        entries = [(256, 4, 1, 480), (257, 4, 1, 16), (258, 3, 1, 8), (259, 3, 1, compression)]
+        entries += [(262, 3, 1, planes // 2 + 1), (277, 3, 1, planes), (284, 3, 1, planes // 2 + 1)]
+        entries += [(322, 4, 1, 16), (323, 4, 1, 1_000_000)]
+        path = written(tmp_path, self.pieces(entries, (324, 325), 30 * planes, order, big))
+        assert f"{30 * planes} tiles of 16x1000000 in 480x16 pixels; save it again" in refusal(path)
+
+    @pytest.mark.parametrize("compression", [1, 5, 8])
+    def test_more_strips_than_the_picture_has(self, tmp_path, compression):
+        entries = [(256, 4, 1, 700), (257, 4, 1, 701), (258, 3, 1, 8), (259, 3, 1, compression), (262, 3, 1, 1)]
+        path = written(tmp_path, self.pieces([*entries, (278, 4, 1, 700)], (273, 279), 50_000))
+        assert "50000 strips of 700x700 in 700x701 pixels" in refusal(path)
+
+    @pytest.mark.parametrize("settings", [{}, {"byteorder": ">"}, {"bigtiff": True}, {"planarconfig": "separate"}])
+    @pytest.mark.parametrize("compression", [None, "zlib"])
+    def test_tiles_may_stick_out_of_a_narrow_picture(self, tmp_path, settings, compression):
+        rgb = np.random.default_rng(4).integers(0, 256, (9, 3000, 3), dtype=np.uint8)
+        stored = rgb.transpose(2, 0, 1) if "planarconfig" in settings else rgb
+        settings = {**settings, "photometric": "rgb", "tile": (256, 256), "compression": compression}
+        tifffile.imwrite(tmp_path / "a.tif", stored, **settings)
+        np.testing.assert_array_equal(read_rgb(tmp_path / "a.tif"), rgb)
+        with Image.open(tmp_path / "a.tif") as image:
+            np.testing.assert_array_equal(np.asarray(image), rgb)
+
+    @pytest.mark.parametrize("rows", [[(323, 9, 1, 32000)], [(323, 4, 1, 32000), (323, 4, 1, 16)]])
+    def test_what_libtiff_would_understand_otherwise(self, tmp_path, rows):
+        """The tile's height as a number with a sign, and once more."""
+        entries = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1)]
+        entries += [(322, 4, 1, 16000), *rows, (324, 4, 1, 8), (325, 4, 1, 100)]
+        assert "TIFF tag 323 is there twice, or is no whole number" in refusal(written(tmp_path, tiff(entries)))
+
+    def test_of_many_planes_none_is_unpacked(self, tmp_path):
+        entries = [(256, 4, 1, 7000), (257, 4, 1, 7000), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1)]
+        entries += [(277, 3, 1, 100), (278, 4, 1, 7000), (284, 3, 1, 2)]
+        assert "100 bands" in refusal(written(tmp_path, self.pieces(entries, (273, 279), 100)))
 
     def test_a_tile_may_be_larger_than_its_picture(self, tmp_path):
         tifffile.imwrite(tmp_path / "a.tif", NOISE, tile=(512, 512), photometric="rgb", compression="zlib")
@@ -316,6 +370,7 @@ def test_other_files_are_told_what_they_are(tmp_path, content, said):
         (np.zeros((8, 8, 3), np.float32), "floating-point"),
         (np.zeros((8, 8, 7), np.uint8), "7 bands"),
         (np.zeros((8, 8), np.uint32), "32 bits"),
+        (np.zeros((8, 8, 2), np.uint8), "a TIFF of 8-bit grey with a band that is not said to be alpha, which is not"),
     ],
 )
 def test_other_tiffs_are_told_what_they_are(tmp_path, samples, said):
@@ -323,3 +378,13 @@ def test_other_tiffs_are_told_what_they_are(tmp_path, samples, said):
     photometric = "rgb" if samples.shape[-1] == 3 else "minisblack"
     tifffile.imwrite(tmp_path / "a.tif", samples, photometric=photometric, **settings)
     assert said in refusal(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_colour_with_further_bands_is_told_what_it_is(tmp_path, order, planar):
+    bands = np.zeros((8, 8, 5) if planar == "contig" else (5, 8, 8), np.uint8)
+    settings = {"byteorder": order, "photometric": "rgb", "planarconfig": planar}
+    tifffile.imwrite(tmp_path / "a.tif", bands, **settings, extrasamples=[0, 0])
+    said = "it is a TIFF of 5 bands, expected 1 to 4: grey or RGB, with or without alpha, or CMYK; save it as those"
+    assert refusal(tmp_path / "a.tif").endswith(said)

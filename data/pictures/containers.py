@@ -60,13 +60,20 @@ _MOST_RUN_LENGTH_PIXELS = 10_000_000  # Pillow decodes them in Python
 # TIFF 6.0: tags, and the bytes of a value by its type.
 WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES = 256, 257, 258, 259, 273, 277
 ROWS_A_STRIP, COUNTS, PLANAR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 278, 279, 284, 322, 323, 324, 325
-SAMPLE_FORMAT = 339
+PHOTOMETRIC, EXTRA_SAMPLES, SAMPLE_FORMAT = 262, 338, 339
+_LAYOUT = {WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES, ROWS_A_STRIP, COUNTS, PLANAR, TILE_WIDTH, TILE_HEIGHT}
+_LAYOUT |= {TILE_OFFSETS, TILE_COUNTS}
+# By photometric interpretation, what it is and its bands; by kind of extra sample, what that is.
+_COLOURS = {0: ("grey", 1), 1: ("grey", 1), 2: ("RGB", 3), 3: ("a palette", 1), 4: ("a mask", 1), 5: ("CMYK", 4)}
+_COLOURS |= {6: ("YCbCr", 3), 8: ("CIE Lab", 3), 9: ("ICC Lab", 3), 32803: ("a camera's raw data", 1)}
+_EXTRA = {0: "a band that is not said to be alpha", 1: "alpha multiplied into it", 2: "alpha"}
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 _DEFLATE, _LZMA = (8, 32946), 34925
 _LZMA_MEMORY = 2**27  # bytes: those of the highest level, twice
 _MOST_PIECES = 100_000  # strips or tiles: Pillow makes an object of each
 _LARGE_PIECE = 2**24  # bytes: a tile may be larger than its picture, within reason
+_SPARE_PIXELS = 2**25  # tiles stick out of their picture, by many times its own pixels where that is narrow
 _SLACK = 2**16
 _ORIENTATION = 0x0112
 MOST_PAGES = 10_000  # that are counted
@@ -114,13 +121,24 @@ def _describe_tiff(file) -> str:
         directory = Directory(file)
     except ValueError:
         return ""
+    if _odd_samples(directory) or not {WIDTH, HEIGHT} <= directory.entries.keys():
+        return _odd_samples(directory)
+    colours, bands = _COLOURS.get(directory.number(PHOTOMETRIC, 0), ("unknown colours", 1))
+    extra = directory.numbers(EXTRA_SAMPLES) or (0,) * (directory.number(SAMPLES, 1) - bands)
+    names = " and ".join(_EXTRA.get(kind, _EXTRA[0]) for kind in extra[:4])
+    return (
+        f"it is a TIFF of {max(directory.numbers(BITS, (1,)))}-bit {colours}{' with ' * bool(names)}{names},"
+        " which is not read; save it as grey or RGB of 8 or 16 bits, with or without alpha"
+    )
+
+
+def _odd_samples(directory) -> str:
     samples = directory.number(SAMPLES, 1)
     if samples > 4:
-        return f"it is a TIFF of {samples} bands, expected 1 to 4: grey or RGB, with or without alpha"
-    return _odd_numbers(directory)
-
-
-def _odd_numbers(directory) -> str:
+        return (
+            f"it is a TIFF of {samples} bands, expected 1 to 4: grey or RGB, with or without alpha, or CMYK;"
+            " save it as those"
+        )
     bits, kind = max(directory.numbers(BITS, (1,))), directory.number(SAMPLE_FORMAT, 1)
     if kind not in (2, 3) and bits <= 16:
         return ""
@@ -348,7 +366,7 @@ def directories_begin(head: bytes) -> bool:
 
 class Directory:
     """A directory of a TIFF or of EXIF data: {tag: (type, count, where the value is, its bytes
-    where it does not lie in the directory)}.
+    where it does not lie in the directory)}, of those that are `repeated` the last.
 
     file: open for reading bytes; start: where its TIFF header lies in it; place: where the directory is, from there on,
     the first without. ValueError where there is none.
@@ -369,7 +387,7 @@ class Directory:
         self.place = self.place if place is None else place
         count_bytes, entry_bytes, offset = self._sizes = (8, 20, "Q") if self.big else (2, 12, "I")
         content = file.read(self._count(self.place) * entry_bytes)
-        self.entries = {}
+        self.entries, self.repeated = {}, set()
         for i in range(len(content) // entry_bytes):
             at = i * entry_bytes
             tag, kind, values = struct.unpack_from(f"{self.order}HH{offset}", content, at)
@@ -380,6 +398,8 @@ class Directory:
                 (place,) = struct.unpack_from(
                     f"{self.order}{offset}", content, at + entry_bytes - struct.calcsize(offset)
                 )
+            if tag in self.entries:
+                self.repeated.add(tag)
             self.entries[tag] = (kind, values, place, 0 if inline else length)
 
     def _count(self, place: int) -> int:
@@ -501,13 +521,17 @@ def _check_tiff(file, size: int, max_pixels: int | None) -> None:
     directory = Directory(file)
     if directory.outside > 2 * size + _SLACK:
         raise ValueError(f"its tags claim to hold {directory.outside} bytes in a file of {size}")
-    odd = _odd_numbers(directory)
+    odd = _odd_samples(directory)
     if odd:
         raise ValueError(odd)
     width, height = directory.number(WIDTH, 0), directory.number(HEIGHT, 0)
     pieces = max(directory.entries.get(tag, (0, 0))[1] for tag in (OFFSETS, TILE_OFFSETS, COUNTS, TILE_COUNTS))
     if pieces > _MOST_PIECES:
         raise ValueError(f"it is cut into {pieces} strips or tiles, at most {_MOST_PIECES} are read; save it again")
+    for tag in _LAYOUT & directory.entries.keys():
+        # libtiff would take the first of two and other types of number, and so have a layout other than this one.
+        if tag in directory.repeated or not directory.numbers(tag):
+            raise ValueError(f"its TIFF tag {tag} is there twice, or is no whole number in the file; save it again")
     if not width or not height or (max_pixels is not None and width * height > max_pixels):
         return
     bits, samples = directory.numbers(BITS, (1,)), max(1, directory.number(SAMPLES, 1))
@@ -518,11 +542,17 @@ def _check_tiff(file, size: int, max_pixels: int | None) -> None:
     rows = directory.number(TILE_HEIGHT, height) if tiled else min(height, directory.number(ROWS_A_STRIP, height))
     whole = height * -(-width * pixel_bits * planes // 8)
     piece = rows * -(-columns * pixel_bits // 8)
-    if piece > max(_LARGE_PIECE, 2 * whole):
-        raise ValueError(f"it claims a {'tile' if tiled else 'strip'} of {columns}x{rows} in {width}x{height} pixels")
+    name = "tile" if tiled else "strip"
+    if not piece or piece > max(_LARGE_PIECE, 2 * whole):
+        raise ValueError(f"it claims a {name} of {columns}x{rows} in {width}x{height} pixels")
+    needed = -(-height // rows) * -(-width // columns) * planes
+    # All of them may be the same few bytes of the file.
+    if max(pieces, needed) * columns * rows > planes * (2 * width * height + _SPARE_PIXELS):
+        raise ValueError(
+            f"it claims {max(pieces, needed)} {name}s of {columns}x{rows} in {width}x{height} pixels; save it again"
+        )
     compression = directory.number(COMPRESSION, 1)
-    if compression in (*_DEFLATE, _LZMA) and rows and columns:
-        needed = -(-height // rows) * -(-width // columns) * planes
+    if compression in (*_DEFLATE, _LZMA):
         # Too little is found by libtiff, which knows the last strip's rows and how far colour is subsampled.
         begin = (lambda: _PackedByLzma(piece)) if compression == _LZMA else (lambda: _Packed(piece, least=0))
         _check_packed(file, directory, tiled, needed, begin)
@@ -532,7 +562,7 @@ def _check_packed(file, directory: Directory, tiled: bool, needed: int, begin) -
     """ValueError or zlib.error where a strip or tile that is needed has another checksum, or more than its pixels."""
     offsets = directory.numbers(TILE_OFFSETS if tiled else OFFSETS)
     counts = directory.numbers(TILE_COUNTS if tiled else COUNTS)
-    for offset, count in list(zip(offsets, counts))[:needed]:
+    for offset, count in dict.fromkeys(list(zip(offsets, counts))[:needed]):
         packed = begin()
         _seek(file, offset)
         while count:
