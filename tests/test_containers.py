@@ -196,6 +196,11 @@ class TestTiff:
         entries += [(322, 4, 1, 16000), *rows, (324, 4, 1, 8), (325, 4, 1, 100)]
         assert "TIFF tag 323 is there twice, or is no whole number" in refusal(written(tmp_path, tiff(entries)))
 
+    def test_of_another_compression_that_is_said(self, tmp_path):
+        entries = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 1, 8), (259, 3, 1, 34712), (262, 3, 1, 1)]
+        path = written(tmp_path, self.pieces(entries, (273, 279), 1))
+        assert refusal(path).endswith("compression (34712) is not read; save it with deflate (zip) or LZW")
+
     def test_of_many_planes_none_is_unpacked(self, tmp_path):
         entries = [(256, 4, 1, 7000), (257, 4, 1, 7000), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1)]
         entries += [(277, 3, 1, 100), (278, 4, 1, 7000), (284, 3, 1, 2)]

@@ -63,6 +63,7 @@ ROWS_A_STRIP, COUNTS, PLANAR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS
 PHOTOMETRIC, EXTRA_SAMPLES, SAMPLE_FORMAT = 262, 338, 339
 _LAYOUT = {WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES, ROWS_A_STRIP, COUNTS, PLANAR, TILE_WIDTH, TILE_HEIGHT}
 _LAYOUT |= {TILE_OFFSETS, TILE_COUNTS}
+_COMPRESSIONS = {*range(1, 9), 32771, 32773, 32809, 32946, 34676, 34677, 34925, 50000, 50001}  # that Pillow knows
 # By photometric interpretation, what it is and its bands; by kind of extra sample, what that is.
 _COLOURS = {0: ("grey", 1), 1: ("grey", 1), 2: ("RGB", 3), 3: ("a palette", 1), 4: ("a mask", 1), 5: ("CMYK", 4)}
 _COLOURS |= {6: ("YCbCr", 3), 8: ("CIE Lab", 3), 9: ("ICC Lab", 3), 32803: ("a camera's raw data", 1)}
@@ -123,6 +124,9 @@ def _describe_tiff(file) -> str:
         return ""
     if _odd_samples(directory) or not {WIDTH, HEIGHT} <= directory.entries.keys():
         return _odd_samples(directory)
+    compression = directory.number(COMPRESSION, 1)
+    if compression not in _COMPRESSIONS:
+        return f"it is a TIFF whose compression ({compression}) is not read; save it with deflate (zip) or LZW"
     colours, bands = _COLOURS.get(directory.number(PHOTOMETRIC, 0), ("unknown colours", 1))
     extra = directory.numbers(EXTRA_SAMPLES) or (0,) * (directory.number(SAMPLES, 1) - bands)
     names = " and ".join(_EXTRA.get(kind, _EXTRA[0]) for kind in extra[:4])
