@@ -6,7 +6,8 @@ import time
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+import tifffile
+from PIL import Image, ImageCms, PngImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
 from data.pictures import reading, tiff_exif
@@ -189,3 +190,90 @@ def test_a_cmyk_profile_is_applied(tmp_path, monkeypatch):
     picture = read_picture(tmp_path / "a.jpg")
     assert used == [("CMYK", "RGB")] and picture.icc_profile is None and lost("b.png", picture) == []
     assert (abs(picture.colour.astype(int) - (1, 2, 3)) <= 1).all()
+
+
+NO_PROFILE = "ICC profile (damaged, above 1 MB or for other colours)"
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def test_a_profile_that_is_left_out_is_said(tmp_path):
+    image = Image.fromarray(RGB)
+    image.save(tmp_path / "large.png", icc_profile=SRGB + bytes(2_000_000))
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    content = stream.getvalue()
+    (tmp_path / "damaged.png").write_bytes(content[:33] + chunk(b"iCCP", b"a\0\0damaged") + content[33:])
+    image.convert("L").save(tmp_path / "grey.jpg", icc_profile=SRGB)
+    image.save(tmp_path / "odd.tif", icc_profile=b"odd")
+    for path in tmp_path.iterdir():
+        picture = read_picture(path)
+        assert picture.icc_profile is None and lost("b.png", picture) == [NO_PROFILE]
+        assert picture.colour.shape[:2] == RGB.shape[:2]
+    image.save(tmp_path / "whole.png", icc_profile=SRGB)
+    assert lost("b.png", read_picture(tmp_path / "whole.png")) == []
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_depth_of_cmyk_is_said(tmp_path, order):
+    for dtype, said in ((np.uint16, ["16-bit depth (of CMYK)"]), (np.uint8, [])):
+        stored = np.zeros((8, 8, 4), dtype)
+        tifffile.imwrite(tmp_path / "a.tif", stored, photometric="separated", byteorder=order)
+        picture = read_picture(tmp_path / "a.tif")
+        assert lost("b.tif", picture) == said and (picture.colour == 255).all()
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_pngs_texts_are_said(tmp_path, is_packed):
+    for name, said in (("Title", ["text (PNG's chunks)"]), ("Software", []), ("date:create", [])):
+        texts = PngImagePlugin.PngInfo()
+        texts.add_text(name, "a text", zip=is_packed)
+        Image.fromarray(RGB).save(tmp_path / "a.png", pnginfo=texts)
+        assert lost("b.png", read_picture(tmp_path / "a.png")) == said
+        texts = PngImagePlugin.PngInfo()
+        texts.add_itxt(name, "a text", zip=is_packed)
+        Image.fromarray(RGB).save(tmp_path / "a.png", pnginfo=texts)
+        assert lost("b.png", read_picture(tmp_path / "a.png")) == said
+
+
+def test_comments_and_iptc_data_are_said(tmp_path):
+    iptc = b"\x1c\2\5\0\5title"
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", comment=b"a comment")
+    assert lost("b.jpg", read_picture(tmp_path / "a.jpg")) == ["comment"]
+    Image.fromarray(RGB).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    for resource, said in ((0x0404, ["IPTC data"]), (0x03F3, [])):
+        block = b"Photoshop 3.0\0" + b"8BIM" + struct.pack(">HHI", resource, 0, len(iptc)) + iptc
+        segment = b"\xff\xed" + struct.pack(">H", len(block) + 2) + block
+        (tmp_path / "a.jpg").write_bytes(content[:2] + segment + content[2:])
+        assert lost("b.jpg", read_picture(tmp_path / "a.jpg")) == said
+    extratags = [(33723, 7, len(iptc), iptc, True)]
+    tifffile.imwrite(tmp_path / "a.tif", RGB, photometric="rgb", extratags=extratags)
+    assert lost("b.tif", read_picture(tmp_path / "a.tif")) == ["IPTC data"]
+
+
+def test_a_band_that_may_be_anything_is_said(tmp_path):
+    bands = np.dstack([RGB, RGB[:, :, 0]])
+    for kind, said in ((0, ["a band that is not said to be alpha"]), (2, [])):
+        tifffile.imwrite(tmp_path / "a.tif", bands, photometric="rgb", extrasamples=[kind])
+        picture = read_picture(tmp_path / "a.tif")
+        assert lost("b.tif", picture) == said
+        np.testing.assert_array_equal(picture.colour, RGB)
+
+
+def test_who_made_a_tiff_is_carried_without_further_exif(tmp_path):
+    extratags = [(315, 2, 0, "an artist", True), (33432, 2, 0, "a copyright", True)]
+    tifffile.imwrite(tmp_path / "a.tif", RGB, photometric="rgb", extratags=extratags)
+    picture = read_picture(tmp_path / "a.tif")
+    for name in ("b.tif", "b.jpg", "b.png"):
+        write_picture(tmp_path / name, picture)
+        with Image.open(tmp_path / name) as image:
+            assert (image.getexif()[315], image.getexif()[33432]) == ("an artist", "a copyright")
+    assert lost("b.bmp", picture) == ["EXIF"]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
+def test_the_frames_of_a_turned_animation_are_counted(tmp_path, name):
+    first, second = Image.fromarray(RGB), Image.fromarray(RGB[::-1])
+    first.save(tmp_path / name, save_all=True, append_images=[second], exif=exif().tobytes(), lossless=True)
+    picture = read_picture(tmp_path / name)
+    assert picture.colour.shape == (30, 20, 3) and picture.pages == 2

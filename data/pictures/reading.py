@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import os
 import re
@@ -53,6 +54,13 @@ _BITS_TAG = 258
 _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 262, 0
 _PLANAR_TAG, _PLANE_BY_PLANE = 284, 2
 _SAMPLE_FORMAT_TAG, _UNSIGNED = 339, 1
+_EXTRA_SAMPLES_TAG, _UNSPECIFIED = 338, 0
+_IPTC_TAG = 33723
+_IPTC_OF_PHOTOSHOP = 0x0404  # Adobe Photoshop File Formats: among the image resources that a JPEG has
+
+# Texts of a PNG that are carried elsewhere, or say no more than which program wrote the file, and when.
+_OTHER_TEXTS = re.compile("XML:com.adobe.xmp|Raw profile type exif|Software|date:.*", re.IGNORECASE)
+_NO_PROFILE = "ICC profile (damaged, above 1 MB or for other colours)"
 
 _ORIENTATION_IN_XMP = re.compile(rb"(tiff:Orientation(?:=[\"']|>))([1-8])\b")
 
@@ -66,7 +74,7 @@ def read_picture(path, max_pixels: int | None = MAX_PIXELS, limit_flag: str = " 
     Grey of 1 to 16 bits stays grey, 16-bit samples stay uint16, all others become uint8. Palette, CMYK (of 16 bits
     too) and YCbCr become RGB. Transparency, as a plane, in a palette or as one colour, becomes the alpha plane. The
     ICC profile is kept where it describes the result: a CMYK picture's is not. EXIF orientation is applied; of several
-    frames or pages the first is read.
+    frames or pages the first is read. What else is not kept is named in the picture's `unkept`.
 
     max_pixels: a picture of more is refused by its header, before it is decoded; None leaves it to Pillow's own limit.
     limit_flag: where a user may change that, for the message.
@@ -138,7 +146,8 @@ def _decode_despite_profile(path: Path, max_pixels: int | None) -> Picture:
         without_profile = _png_without_profile(path)
         if without_profile is None:
             raise
-        return _decode(without_profile, max_pixels)
+        picture = _decode(without_profile, max_pixels)
+        return dataclasses.replace(picture, unkept=(*picture.unkept, _NO_PROFILE))
 
 
 def _png_without_profile(path: Path) -> io.BytesIO | None:
@@ -161,13 +170,13 @@ def _png_without_profile(path: Path) -> io.BytesIO | None:
 
 
 def _decode(source, max_pixels: int | None) -> Picture:
-    image, raw_mode, white_is_zero = _load(source, max_pixels)
-    info, frames = image.info, _pages(image, source)
-    exif, unkept = containers.upright(_exif(image)), ()
+    image, raw_mode, white_is_zero, frames, unkept = _load(source, max_pixels)
+    info, exif = image.info, containers.upright(_exif(image))
     if image.format == "TIFF":
         exif, is_cut = tiff_exif.exif_of_tiff(source)
-        unkept = ("parts of EXIF (a maker's notes, or damaged)",) if is_cut else ()
-    if image.mode == "CMYK" and info.get("icc_profile"):
+        unkept += ("parts of EXIF (a maker's notes, or damaged)",) if is_cut else ()
+    by_profile = image.mode == "CMYK" and info.get("icc_profile")
+    if by_profile:
         image, unkept = _by_profile(image, info["icc_profile"], unkept)
     samples = _samples(image, raw_mode)
     del image  # before another is decoded
@@ -193,6 +202,8 @@ def _decode(source, max_pixels: int | None) -> Picture:
     profile = info.get("icc_profile")
     # ICC.1, 7.2: bytes 16 to 19 are the colour space of the data.
     fits = isinstance(profile, bytes) and profile[16:20] == (b"RGB " if planes >= 3 else b"GRAY")
+    if "icc_profile" in info and not fits and not by_profile:
+        unkept += (_NO_PROFILE,)
     return Picture(
         colour,
         alpha,
@@ -257,7 +268,8 @@ def _divided(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def _load(source, max_pixels: int | None, low_bytes: bool = False):
-    """The decoded, upright image, the raw mode it was stored in and whether its 16-bit zero means white.
+    """The decoded, upright image, the raw mode it was stored in and whether its 16-bit zero means white; the pages of
+    its file, and what of that is not kept.
 
     With `low_bytes` 16-bit colour is decoded to its low bytes instead of its high ones.
     """
@@ -273,7 +285,7 @@ def _load(source, max_pixels: int | None, low_bytes: bool = False):
         if decoded_as != stored:
             image.tile = [_with_raw_mode(tile, decoded_as) for tile in image.tile]
         image.load()
-        return _upright(image), stored, white_is_zero
+        return _upright(image), stored, white_is_zero, _pages(image, source), _unkept(image, stored)
 
 
 def _pages(image, source) -> int:
@@ -281,6 +293,21 @@ def _pages(image, source) -> int:
         return pages(source)  # where Pillow would read every page's tags
     # Not JPEG: the further frames of those are previews and depth maps that cameras add.
     return getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1
+
+
+def _unkept(image, stored: str) -> tuple:
+    """What an open file holds and a Picture does not, but for profiles and EXIF, in words for a user."""
+    info, tags = image.info, getattr(image, "tag_v2", {})
+    photoshop = info.get("photoshop")
+    texts = [name for name, value in info.items() if isinstance(value, str)] if image.format == "PNG" else []
+    found = {
+        "16-bit depth (of CMYK)": stored.startswith("CMYK;16"),
+        "a band that is not said to be alpha": _UNSPECIFIED in tags.get(_EXTRA_SAMPLES_TAG, ()),
+        "text (PNG's chunks)": not all(_OTHER_TEXTS.fullmatch(name) for name in texts),
+        "comment": isinstance(info.get("comment"), bytes),
+        "IPTC data": _IPTC_TAG in tags or isinstance(photoshop, dict) and _IPTC_OF_PHOTOSHOP in photoshop,
+    }
+    return tuple(words for words, is_there in found.items() if is_there)
 
 
 def _refuse_misread(tags) -> None:

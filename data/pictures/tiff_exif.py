@@ -18,6 +18,7 @@ EXIF, GPS, _INTEROPERABILITY = 34665, 34853, 40965
 _ORIENTATION, _MAKERS_NOTES = 274, 37500
 # ImageDescription, Make, Model, Software, DateTime, Artist, Copyright, and Windows' XPTitle to XPSubject.
 _DESCRIBING = (270, 271, 272, 305, 306, 315, 33432, *range(40091, 40096))
+_BY_PROGRAMS = (270, 305, 306)  # of which some write into every file: by themselves they are no EXIF data
 _BELOW = {EXIF: (_INTEROPERABILITY,), GPS: (), _INTEROPERABILITY: ()}
 _SAMPLE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # of a value; 5, 10 are two
 _MOST_BYTES = 2**20  # of all values: a file may have them point to the same bytes over and over
@@ -27,12 +28,12 @@ _SHORT, _LONG = 3, 4
 def exif_of_tiff(file) -> tuple:
     """The EXIF data of a TIFF, from a TIFF header of its own on, and whether something of it is left out.
 
-    b"" where it has none: a description and the program that wrote it are none. file: open for reading bytes.
+    b"" where it has none: a description, the program that wrote it and the time are none. file: open for reading bytes.
     """
     file.seek(0)
     try:
         directory = Directory(file)
-        if not {EXIF, GPS} & directory.entries.keys():
+        if not {EXIF, GPS, *_DESCRIBING}.difference(_BY_PROGRAMS) & directory.entries.keys():
             return b"", False
         tree, left_out = _tree(directory, (EXIF, GPS), _DESCRIBING)
     except ValueError:
