@@ -52,7 +52,7 @@ def upscale_file(upscaler, job: batch_jobs.Job, arguments: argparse.Namespace, p
     job.target.parent.mkdir(parents=True, exist_ok=True)
     missing = lost(job.target, picture)
     if missing:
-        tqdm.write(f"{job.target}: the format cannot hold {', '.join(missing)}", file=sys.stderr)
+        tqdm.write(f"{job.target}: the result lacks {', '.join(missing)}", file=sys.stderr)
     if taken(picture):
         tqdm.write(f"{job.source}: {taken(picture)}", file=sys.stderr)
     sr = upscale_picture(upscaler, picture, job, progress, size_of(arguments))

@@ -151,7 +151,7 @@ def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, size:
     )
     missing = lost(job.target, picture)
     if missing:
-        report += f"\nPNG cannot hold {', '.join(missing)}"
+        report += f"\nthe result lacks {', '.join(missing)}"
     if taken(picture):
         report += f"\nthe file {taken(picture)}"
     return Upscaled(job.target, *_views(picture, sr, folder), report)
