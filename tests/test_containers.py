@@ -161,8 +161,7 @@ class TestTiff:
         rest = struct.pack(f"{order}{2 * count}I", *[start + 8 * count] * count, *[100] * count) + bytes(100)
         return tiff([*entries, *found], rest, order=order, big=big)
 
-    @pytest.mark.parametrize("order", ["<", ">"])
-    @pytest.mark.parametrize("big", [False, True])
+    @pytest.mark.parametrize("order, big", [("<", False), (">", False), ("<", True)])
     @pytest.mark.parametrize("compression", [1, 4, 5, 8, 32773, 34925, 50000])
     @pytest.mark.parametrize("planes", [1, 3])
     def test_many_tiles_that_are_the_same(self, tmp_path, order, big, compression, planes):
@@ -259,6 +258,43 @@ class TestTiff:
     def test_tags_that_a_reader_would_copy_over_and_over(self, tmp_path):
         entries = [(256, 3, 1, 16), (257, 3, 1, 16), *((1000 + i, 7, 700_000, 8) for i in range(60_000))]
         assert "its tags claim" in refusal(written(tmp_path, tiff(entries)))
+
+    @pytest.mark.parametrize("order, big", [("<", False), (">", False), ("<", True)])
+    @pytest.mark.parametrize("tags", [(34665,), (34853,), (34665, 40965)])
+    def test_directories_below_that_a_reader_would_copy_over_and_over(self, tmp_path, order, big, tags):
+        """100,000 bytes, 1,000 times each; in the last case two directories below."""
+        entries = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (279, 4, 1, 256)]
+        entries += [(273, 4, 1, 8), *((tag, 4, 1, 0) for tag in tags)]
+        begin = rest_of(entries, big)
+        entry, count = ("HHQQ", "Q") if big else ("HHII", "H")
+        directory = struct.pack(order + count, 1000)
+        directory += b"".join(struct.pack(order + entry, 1000 + i, 7, 100_000, 8) for i in range(1000)) + bytes(8)
+        above = b""
+        if len(tags) == 2:
+            length = struct.calcsize("<" + count) + struct.calcsize("<" + entry) + 8
+            number = struct.pack(order + "I", begin + length).ljust(8 if big else 4, b"\0")
+            above = struct.pack(order + count + "HH" + entry[2:3], 1, 40965, 4, 1) + number + bytes(8)
+        entries = [(tag, kind, 1, begin if tag in tags else value) for tag, kind, _, value in entries]
+        path = written(tmp_path, tiff(entries, above + directory + bytes(100_000), order=order, big=big))
+        assert "its EXIF data claims to hold" in refusal(path)
+        path.write_bytes(path.read_bytes().replace(directory, bytes(len(directory))))
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(read_picture(path).colour[..., 0], np.asarray(image))
+
+    @pytest.mark.parametrize("order", ["<", ">"])
+    def test_what_pillow_takes_for_a_tiff_is_checked(self, tmp_path, order):
+        """A header whose 42 is in the other byte order."""
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, NOISE, photometric="rgb", byteorder=order)
+        content = stream.getvalue()
+        np.testing.assert_array_equal(read_rgb(written(tmp_path, content[:2] + content[3:1:-1] + content[4:])), NOISE)
+        content = tiff([(256, 3, 1, 16), (257, 3, 1, 16), (1000, 7, 700_000, 8)], bytes(100), order=order)
+        assert "its tags claim" in refusal(written(tmp_path, content[:2] + content[3:1:-1] + content[4:]))
+
+    def test_a_bigtiff_that_pillow_misreads(self, tmp_path):
+        """It looks for the directory where a TIFF of 32 bits would have it: at 0x80000."""
+        tifffile.imwrite(tmp_path / "a.tif", NOISE, photometric="rgb", byteorder=">", bigtiff=True)
+        assert "it is a BigTIFF in the byte order MM, which is not read; save it" in refusal(tmp_path / "a.tif")
 
     def test_pages_are_counted_and_no_more_than_some(self, tmp_path):
         grey = Image.fromarray(NOISE[..., 0])

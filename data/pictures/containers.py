@@ -63,6 +63,7 @@ ROWS_A_STRIP, COUNTS, PLANAR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS
 PHOTOMETRIC, EXTRA_SAMPLES, SAMPLE_FORMAT = 262, 338, 339
 _LAYOUT = {WIDTH, HEIGHT, BITS, COMPRESSION, OFFSETS, SAMPLES, ROWS_A_STRIP, COUNTS, PLANAR, TILE_WIDTH, TILE_HEIGHT}
 _LAYOUT |= {TILE_OFFSETS, TILE_COUNTS}
+EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965  # the directories of EXIF data
 _COMPRESSIONS = {*range(1, 9), 32771, 32773, 32809, 32946, 34676, 34677, 34925, 50000, 50001}  # that Pillow knows
 # By photometric interpretation, what it is and its bands; by kind of extra sample, what that is.
 _COLOURS = {0: ("grey", 1), 1: ("grey", 1), 2: ("RGB", 3), 3: ("a palette", 1), 4: ("a mask", 1), 5: ("CMYK", 4)}
@@ -364,8 +365,8 @@ def _check_run_lengths(content, place: int, width: int, height: int, bits: int) 
 
 
 def directories_begin(head: bytes) -> bool:
-    """Whether a file that begins so is a TIFF, or a BigTIFF."""
-    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    """Whether a file that begins so is a TIFF, or a BigTIFF; to Pillow it is one with its number turned round, too."""
+    return head[:4] in (b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+")
 
 
 class Directory:
@@ -523,8 +524,11 @@ def is_lossless_webp(file) -> bool:
 
 def _check_tiff(file, size: int, max_pixels: int | None) -> None:
     directory = Directory(file)
+    if directory.big and directory.order == ">":  # Pillow looks for its directory elsewhere
+        raise ValueError("it is a BigTIFF in the byte order MM, which is not read; save it in the order II")
     if directory.outside > 2 * size + _SLACK:
         raise ValueError(f"its tags claim to hold {directory.outside} bytes in a file of {size}")
+    _check_below(directory, size, (EXIF, GPS))
     odd = _odd_samples(directory)
     if odd:
         raise ValueError(odd)
@@ -560,6 +564,23 @@ def _check_tiff(file, size: int, max_pixels: int | None) -> None:
         # Too little is found by libtiff, which knows the last strip's rows and how far colour is subsampled.
         begin = (lambda: _PackedByLzma(piece)) if compression == _LZMA else (lambda: _Packed(piece, least=0))
         _check_packed(file, directory, tiled, needed, begin)
+
+
+def _check_below(directory: Directory, size: int, tags: tuple) -> None:
+    """The same of the directories that Pillow reads besides; one that points out of the file costs nothing."""
+    for tag in directory.entries.keys() & set(tags):
+        if not directory.numbers(tag):
+            raise ValueError(f"its TIFF tag {tag} is no whole number in the file; save it again")
+        try:
+            below = Directory(directory.file, place=directory.number(tag, 0))
+        except ValueError:
+            continue
+        held = sum(min(length, max(0, size - place)) for *_, place, length in below.entries.values())
+        if held > 2 * size + _SLACK:
+            raise ValueError(
+                f"its EXIF data claims to hold {held} bytes in a file of {size}; remove it, or save it again"
+            )
+        _check_below(below, size, (INTEROPERABILITY,) if tag == EXIF else ())
 
 
 def _check_packed(file, directory: Directory, tiled: bool, needed: int, begin) -> None:

@@ -12,14 +12,13 @@ from __future__ import annotations
 import io
 import struct
 
-from data.pictures.containers import Directory
+from data.pictures.containers import EXIF, GPS, INTEROPERABILITY, Directory
 
-EXIF, GPS, _INTEROPERABILITY = 34665, 34853, 40965
 _ORIENTATION, _MAKERS_NOTES = 274, 37500
 # ImageDescription, Make, Model, Software, DateTime, Artist, Copyright, and Windows' XPTitle to XPSubject.
 _DESCRIBING = (270, 271, 272, 305, 306, 315, 33432, *range(40091, 40096))
 _BY_PROGRAMS = (270, 305, 306)  # of which some write into every file: by themselves they are no EXIF data
-_BELOW = {EXIF: (_INTEROPERABILITY,), GPS: (), _INTEROPERABILITY: ()}
+_BELOW = {EXIF: (INTEROPERABILITY,), GPS: (), INTEROPERABILITY: ()}
 _SAMPLE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # of a value; 5, 10 are two
 _MOST_BYTES = 2**20  # of all values: a file may have them point to the same bytes over and over
 _SHORT, _LONG = 3, 4
