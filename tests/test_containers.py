@@ -177,6 +177,29 @@ class TestTiff:
         path = written(tmp_path, self.pieces([*entries, (278, 4, 1, 700)], (273, 279), 50_000))
         assert "50000 strips of 700x700 in 700x701 pixels" in refusal(path)
 
+    @pytest.mark.parametrize("compression", [5, 8, 34925])
+    def test_strips_that_hold_the_same_bytes_over_and_over(self, tmp_path, compression):
+        """Each has its row at its beginning, and then all the others, which a reader takes from the file with it."""
+        row = {5: b"\x80\x00\x40", 8: zlib.compress(bytes(16)), 34925: lzma.compress(bytes(16))}[compression]
+        entries = [(256, 4, 1, 16), (257, 4, 1, 10_000), (258, 3, 1, 8), (259, 3, 1, compression), (262, 3, 1, 1)]
+        entries += [(278, 3, 1, 1)]
+        start = rest_of([*entries, 0, 0])
+        found = [(273, 4, 10_000, start), (279, 4, 10_000, start + 40_000)]
+        where, counts = [start + 80_000] * 10_000, range(10_000, 20_000)
+        rest = struct.pack("<20000I", *where, *counts) + row + bytes(20_000)
+        path = written(tmp_path, tiff([*entries, *found], rest))
+        assert "its strips claim to hold 149995000 bytes in a file of" in refusal(path)
+
+    def test_strips_may_be_the_same(self, tmp_path):
+        """As those of a blank picture that some programs write once."""
+        entries = [(256, 4, 1, 16), (257, 4, 1, 10_000), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1)]
+        entries += [(278, 3, 1, 1)]
+        start, row = rest_of([*entries, 0, 0]), zlib.compress(bytes(range(16)))
+        found = [(273, 4, 10_000, start), (279, 4, 10_000, start + 40_000)]
+        rest = struct.pack("<20000I", *[start + 80_000] * 10_000, *[len(row)] * 10_000) + row
+        colour = read_picture(written(tmp_path, tiff([*entries, *found], rest))).colour
+        np.testing.assert_array_equal(colour[..., 0], np.tile(np.arange(16, dtype=np.uint8), (10_000, 1)))
+
     @pytest.mark.parametrize("settings", [{}, {"byteorder": ">"}, {"bigtiff": True}, {"planarconfig": "separate"}])
     @pytest.mark.parametrize("compression", [None, "zlib"])
     def test_tiles_may_stick_out_of_a_narrow_picture(self, tmp_path, settings, compression):

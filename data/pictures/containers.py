@@ -559,11 +559,15 @@ def _check_tiff(file, size: int, max_pixels: int | None) -> None:
         raise ValueError(
             f"it claims {max(pieces, needed)} {name}s of {columns}x{rows} in {width}x{height} pixels; save it again"
         )
+    packed = _packed_pieces(directory, tiled)[:needed]
+    held = sum(min(count, max(0, size - offset)) for offset, count in packed)
     compression = directory.number(COMPRESSION, 1)
+    if compression != 1 and held > 2 * (size + needed * piece) + _SLACK:  # plain ones are as long as their pixels
+        raise ValueError(f"its {name}s claim to hold {held} bytes in a file of {size}; save it again")
     if compression in (*_DEFLATE, _LZMA):
         # Too little is found by libtiff, which knows the last strip's rows and how far colour is subsampled.
         begin = (lambda: _PackedByLzma(piece)) if compression == _LZMA else (lambda: _Packed(piece, least=0))
-        _check_packed(file, directory, tiled, needed, begin)
+        _check_packed(file, packed, begin)
 
 
 def _check_below(directory: Directory, size: int, tags: tuple) -> None:
@@ -583,11 +587,16 @@ def _check_below(directory: Directory, size: int, tags: tuple) -> None:
         _check_below(below, size, (INTEROPERABILITY,) if tag == EXIF else ())
 
 
-def _check_packed(file, directory: Directory, tiled: bool, needed: int, begin) -> None:
-    """ValueError or zlib.error where a strip or tile that is needed has another checksum, or more than its pixels."""
+def _packed_pieces(directory: Directory, tiled: bool) -> list:
+    """Where each strip or tile is in the file, and its bytes there."""
     offsets = directory.numbers(TILE_OFFSETS if tiled else OFFSETS)
     counts = directory.numbers(TILE_COUNTS if tiled else COUNTS)
-    for offset, count in dict.fromkeys(list(zip(offsets, counts))[:needed]):
+    return list(zip(offsets, counts))
+
+
+def _check_packed(file, pieces: list, begin) -> None:
+    """ValueError or zlib.error where a strip or tile of these has another checksum, or more than its pixels."""
+    for offset, count in dict.fromkeys(pieces):
         packed = begin()
         _seek(file, offset)
         while count:
