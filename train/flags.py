@@ -194,20 +194,7 @@ def start(arguments: argparse.Namespace, recipe: Recipe, stage: Stage) -> None:
     Raises InputError if that device is not there, the batch cannot be divided among the processes, or `--output`
     cannot be used or is read.
     """
-    pictures = [
-        ("--data", arguments.data or _existing(DATA_FOLDERS)),
-        ("--lr-data", arguments.lr_data),
-        ("--valid", arguments.valid),
-    ]
-    vgg19 = [] if arguments.no_vgg else [("--vgg19", arguments.vgg19 or _existing(VGG19_PATHS))]
-    written = Path(arguments.output)
-    check_apart(vgg19, folders=[("--output", written)], flat=pictures)
-    if not resumes(arguments):
-        names = [f"{stage.result}.pdparams", *stage.also_saved.values()]
-        names += [f"{stage.result}_best.pdparams"] if arguments.valid else []
-        files = [("the result", written / name) for name in names]
-        init = [("--init", arguments.init), ("--init-d", getattr(arguments, "init_d", None))]
-        check_apart(init, files=files, folders=[("--output", written)])
+    _check_apart(arguments, stage)
     try:
         os.makedirs(arguments.output, exist_ok=True)
     except OSError as error:
@@ -224,6 +211,24 @@ def start(arguments: argparse.Namespace, recipe: Recipe, stage: Stage) -> None:
             f"{recipe.grad_accumulate} micro-batches (--grad-accumulate): give a multiple of {parts}"
         )
     paddle.seed(recipe.seed)
+
+
+def _check_apart(arguments: argparse.Namespace, stage: Stage) -> None:
+    """Raise InputError if the run would write over what it reads."""
+    pictures = [
+        ("--data", arguments.data or _existing(DATA_FOLDERS)),
+        ("--lr-data", arguments.lr_data),
+        ("--valid", arguments.valid),
+    ]
+    vgg19 = [] if arguments.no_vgg else [("--vgg19", arguments.vgg19 or _existing(VGG19_PATHS))]
+    written = Path(arguments.output)
+    check_apart(vgg19, folders=[("--output", written)], flat=pictures)
+    if not resumes(arguments):
+        names = [f"{stage.result}.pdparams", *stage.also_saved.values()]
+        names += [f"{stage.result}_best.pdparams"] if arguments.valid else []
+        files = [("the result", written / name) for name in names]
+        init = [("--init", arguments.init), ("--init-d", getattr(arguments, "init_d", None))]
+        check_apart(init, files=files, folders=[("--output", written)])
 
 
 def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
