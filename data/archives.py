@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import errno
 import gzip
@@ -21,11 +20,15 @@ from pathlib import Path
 from common.command import bytes_bar
 from common.errors import InputError, reason
 from common.files import is_writer, sync
+from data.tars import Tar
 
 # PNG files hardly shrink in an archive (about 1:1); deflate itself reaches 1000:1.
 MAX_UNPACKED_RATIO = 20
 CHUNK = 1 << 20  # bytes
-TAR_HEADERS = 1 << 20  # bytes that a tar archive's headers may take whatever the ratio; and one of them by itself
+LONGEST_NAME = 1000  # bytes of a member's path; with the folder it is unpacked to a file system takes 4,096, or 1,024
+LONGEST_PART = 255  # bytes, of what is between slashes: what most file systems take
+DEEPEST = 32  # folders within folders
+SHOWN = 100  # characters, of a name in a message
 FETCH_ANEW = "Remove it and run the command again to fetch it again"
 MAKE_ROOM = "Make room, or give another folder with --to, and run the command again"
 _UNPACKING = re.compile(r"\.(\d+)-[0-9a-f]{8}\.unpacking")
@@ -94,10 +97,17 @@ def members(archive, remedy=FETCH_ANEW) -> list:
 
 @contextlib.contextmanager
 def _opened(archive, remedy):
-    """The archive as a zipfile.ZipFile or a _Tar; what is raised inside because of damage becomes an InputError."""
-    is_zip = archive.suffix.lower() == ".zip"
+    """The archive as a zipfile.ZipFile or a Tar; what is raised inside because of damage becomes an InputError."""
+    if archive.exists() and not archive.is_file():  # to open a pipe is to wait for somebody to write to it
+        raise InputError(f"{archive} is not a file; expected a zip or tar archive")
+    packed = archive.stat().st_size
+
+    def check(unpacked):
+        _check_ratio(unpacked, packed, archive, remedy)
+
     try:
-        with zipfile.ZipFile(archive) if is_zip else _Tar(archive, remedy) as opened:
+        is_zip = archive.suffix.lower() == ".zip"
+        with zipfile.ZipFile(archive) if is_zip else Tar(archive, check) as opened:
             yield opened
     except InputError:
         raise
@@ -110,116 +120,49 @@ def _opened(archive, remedy):
         raise
 
 
-class _ShortReads:
-    """A file whose reads are of CHUNK bytes at most: tarfile takes a long name or a comment in one read."""
-
-    def __init__(self, file):
-        self._file = file
-        self.seek, self.tell, self.close = file.seek, file.tell, file.close
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def read(self, count):
-        if count > TAR_HEADERS:
-            raise tarfile.ReadError(f"a name or a comment of {count:,} bytes")
-        return self._file.read(count)
-
-
-def _decompressed(archive) -> _ShortReads:
-    """The tar archive's own bytes, however it is packed: told by its first bytes, as tarfile does."""
-    with open(archive, "rb") as file:
-        head = file.read(6)
-    openers = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open, b"\x5d\0\0": lzma.open}
-    opener = next((opener for beginning, opener in openers.items() if head.startswith(beginning)), open)
-    return _ShortReads(opener(archive, "rb"))
-
-
-class _Tar:
-    """A tar archive, packed or not, with its members described as a zip's are: one set of checks is for both.
-
-    tarfile's own filters would not do: they judge a member when it is about to be written, when others already are,
-    let links through, know neither sizes nor names that differ in case alone, and came with Python 3.8.17.
-    """
-
-    def __init__(self, archive, remedy):
-        self._archive, self._remedy = archive, remedy
-        self._stack = contextlib.ExitStack()
-        with contextlib.ExitStack() as stack:
-            self._file = stack.enter_context(_decompressed(archive))
-            self._tar = stack.enter_context(tarfile.open(fileobj=self._file, mode="r:"))
-            self._stack = stack.pop_all()
-        self._members = {}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._stack.close()
-
-    def infolist(self) -> list:
-        found, unpacked, packed = [], 0, self._archive.stat().st_size
-        for member in self._tar:
-            if member.size < 0:
-                raise tarfile.ReadError("a member of negative size")
-            unpacked += member.size
-            # Before the bytes are gone through. The second counts the headers, with long names and comments.
-            _check_ratio(unpacked, packed, self._archive, self._remedy)
-            _check_ratio(self._tar.offset - TAR_HEADERS, packed, self._archive, self._remedy)
-            info = _described(member)
-            self._members[info.filename] = member
-            if info.filename != "./":
-                found.append(info)
-        # tarfile takes whatever is no header for the archive's end; the format ends it with blocks of zeros.
-        self._tar.fileobj.seek(self._tar.offset)
-        end = self._tar.fileobj.read(tarfile.BLOCKSIZE)
-        if len(end) < tarfile.BLOCKSIZE or end.strip(b"\0"):
-            raise tarfile.ReadError("it is truncated")
-        unpacked -= tarfile.RECORDSIZE  # which the zeros fill up
-        for block in iter(lambda: self._tar.fileobj.read(CHUNK), b""):  # gzip's checksum is behind them
-            unpacked += len(block)
-            _check_ratio(unpacked, packed, self._archive, self._remedy)
-        return found
-
-    def open(self, member):
-        return self._tar.extractfile(self._members[member.filename])
-
-
-def _described(member: tarfile.TarInfo) -> zipfile.ZipInfo:
-    name = member.name
-    if name.startswith("./"):  # as `tar -c .` writes them
-        name = name[2:]
-    info = zipfile.ZipInfo(name + "/" * member.isdir())
-    kind = stat.S_IFREG if member.isreg() else stat.S_IFDIR if member.isdir() else stat.S_IFLNK
-    info.external_attr = kind << 16
-    info.file_size = member.size
-    return info
-
-
 def _check_members(members, archive, top, remedy):
     names = set()
     spellings = {}  # as a file system that ignores case sees a path -> the path, and whether it is a folder
     for member in members:
-        fault = _fault_of_kind(member) or _fault_of_name(member, top)
-        parts = member.filename.rstrip("/").split("/")
-        if "/".join(parts) in names:
-            fault = fault or "is there twice"
-        names.add("/".join(parts))
-        for depth in range(1, len(parts) + 1):
-            here = "/".join(parts[:depth])
-            entry = (here, depth < len(parts) or _is_folder(member))
-            known = spellings.setdefault(unicodedata.normalize("NFC", here.casefold()), entry)
-            if known != entry:
-                fault = fault or f"has the same place as {known[0]!r}"
+        fault = (
+            _fault_of_length(member)
+            or _fault_of_kind(member)
+            or _fault_of_name(member, top)
+            or _fault_of_place(member, names, spellings)
+        )
         if fault:
-            raise InputError(
-                f"{archive}: member {member.orig_filename!r} {fault}; nothing has been unpacked. {remedy}."
-            )
+            name = member.orig_filename
+            shown = f"{name[:SHOWN]}…" if len(name) > SHOWN else name
+            raise InputError(f"{archive}: member {shown!r} {fault}; nothing has been unpacked. {remedy}.")
     if all(_is_folder(member) for member in members):
         raise InputError(f"{archive} holds no files, expected {f'the folder {top}' if top else 'some'}. {remedy}.")
+
+
+def _fault_of_length(member):
+    # First, as what the others cost grows with the length times the depth.
+    name = member.orig_filename.encode("utf-8", "surrogateescape")
+    if len(name) > LONGEST_NAME:
+        return f"has a name of more than {LONGEST_NAME:,} bytes"
+    if name.count(b"/") > DEEPEST:
+        return f"lies more than {DEEPEST} folders deep"
+    if max(map(len, name.split(b"/"))) > LONGEST_PART:
+        return f"has more than {LONGEST_PART} bytes in a part of its name"
+    return None
+
+
+def _fault_of_place(member, names, spellings):
+    """What is wrong with its place beside the members before it, which `names` and `spellings` note."""
+    parts = member.filename.rstrip("/").split("/")
+    if "/".join(parts) in names:
+        return "is there twice"
+    names.add("/".join(parts))
+    for depth in range(1, len(parts) + 1):
+        here = "/".join(parts[:depth])
+        entry = (here, depth < len(parts) or _is_folder(member))
+        known = spellings.setdefault(unicodedata.normalize("NFC", here.casefold()), entry)
+        if known != entry:
+            return f"has the same place as {known[0]!r}"
+    return None
 
 
 def _is_folder(member):

@@ -1,5 +1,7 @@
 """Zip and tar archives: what is unpacked, and what is refused before anything is written."""
 
+import bz2
+import gzip
 import io
 import itertools
 import lzma
@@ -40,14 +42,16 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
-def tarred(mode: str, count: int = 1, pax=None, name="a.png", header_format=tarfile.GNU_FORMAT) -> bytes:
+def tarred(
+    mode: str, count: int = 1, pax=None, name="a.png", header_format=tarfile.GNU_FORMAT, content=b"pixels"
+) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode=mode, format=header_format, pax_headers=pax) as archive:
         for i in range(count):
             archive.addfile(tarfile.TarInfo(f"{i}{name}"))
         member = tarfile.TarInfo("last.png")
-        member.size = 6
-        archive.addfile(member, io.BytesIO(b"pixels"))
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
     return stream.getvalue()
 
 
@@ -73,6 +77,29 @@ HOSTILE = {
         "times its size",
     ),
     "many headers.tar.gz": (lambda: tarred("w:gz", 50_000), "times its size"),
+}
+
+
+def pax(records: bytes, kind=tarfile.XHDTYPE) -> bytes:
+    """A PAX header with these records."""
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = kind, len(records)
+    return header.tobuf() + records + bytes(-len(records) % tarfile.BLOCKSIZE)
+
+
+def record(keyword: str, value: str) -> bytes:
+    body = f" {keyword}={value}\n".encode()
+    length = len(body) + len(str(len(body)))
+    length += len(str(length)) - len(str(len(body)))  # its own digits count
+    return str(length).encode() + body
+
+
+# What comes before the members, in an archive that is sound but for its cost.
+COSTLY = {
+    "a header for all": pax(b"".join(record(f"key{i}", "value") for i in range(30_000)), tarfile.XGLTYPE),
+    "digits": pax(record("comment", "1" * 300_000)),
+    "headers that follow one another": pax(record("comment", "x")) * 1000,
+    "headers for all that follow one another": pax(record("comment", "x"), tarfile.XGLTYPE) * 1000,
 }
 
 
@@ -257,6 +284,29 @@ def test_just_the_free_space_is_enough(archive, tmp_path, monkeypatch):
     assert contents(tmp_path / "top") == PICTURES
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("top/" + "a/" * 30_000 + "x.png", "has a name of more than 1,000 bytes"),
+        ("top/" + "é" * 499 + "/x.png", "has a name of more than 1,000 bytes"),
+        ("top/" + "a/" * 32 + "x.png", "lies more than 32 folders deep"),
+        ("top/" + "é" * 128, "has more than 255 bytes in a part of its name"),
+    ],
+)
+def test_a_name_of_any_length_or_depth_is_refused(refused, name, words):
+    message = refused(packed([*PICTURES.items(), (name, b"")]))
+    assert f"member {name[:100]!r}"[:100] in message and words in message and len(message) < 600
+
+
+@pytest.mark.parametrize(
+    "name", ["top/" + "a/" * 31 + "x.png", "top/" + "é" * 127, "top/" + ("a" * 200 + "/") * 4 + "b"]
+)
+def test_a_long_name_is_unpacked(archive, tmp_path, name):
+    archive.write_bytes(packed([(name, b"x")]))
+    archives.unpack(archive, tmp_path / "top")
+    assert (tmp_path / name).read_bytes() == b"x"
+
+
 def test_an_archive_without_files_is_refused(refused):
     assert "holds no files" in refused(packed([("top/", b"")]))
     assert "holds no files" in refused(packed([]))
@@ -407,6 +457,70 @@ def test_names_and_comments_count_as_what_is_unpacked(tmp_path, name):
     assert words in listed and words in unpacked and str(tmp_path / name) in listed
     assert memory < 100
     assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".bz2", ".xz"])
+@pytest.mark.parametrize("kind", COSTLY)
+def test_a_header_is_gone_through_once(tmp_path, kind, ending):
+    packers = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+    # Pixels that do not shrink, for the headers to be in proportion to them.
+    content = COSTLY[kind] + tarred("w", 3000, content=random.Random(0).getrandbits(1_000_000).to_bytes(125_000, "big"))
+    (tmp_path / f"a.tar{ending}").write_bytes(packers[ending](content))
+    assert len(archives.members(tmp_path / f"a.tar{ending}")) == 3001
+
+
+@pytest.mark.parametrize("kind", [tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK, tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_headers_of_each_kind_count_as_what_is_unpacked(tmp_path, kind, mode):
+    headers = pax(record("comment", "x" * 900_000), kind) * 3
+    content = {"w": bytes, "w:gz": gzip.compress, "w:bz2": bz2.compress, "w:xz": lzma.compress}[mode](headers)
+    (tmp_path / "a.tar").write_bytes(content)
+    for read in (archives.members, lambda path: archives.unpack(path, tmp_path / "folder", one_folder=False)):
+        with pytest.raises(InputError, match="times its size" if mode != "w" else "truncated") as error:
+            read(tmp_path / "a.tar")
+        assert str(tmp_path / "a.tar") in str(error.value)
+    assert names(tmp_path) == ["a.tar"]
+
+
+@pytest.mark.parametrize(
+    "header, words",
+    [
+        (b"99 path=x\n" + bytes(500), "a damaged PAX header"),
+        (b"path=x\n", "a damaged PAX header"),
+        (b"0 path=x\n", "a damaged PAX header"),
+        (record("size", "-512"), "a damaged PAX header"),
+        (record("size", "9" * 300), "a damaged PAX header"),
+        (record("size", "9" * 19), "times its size"),
+    ],
+)
+def test_a_damaged_header_is_an_error(tmp_path, header, words):
+    (tmp_path / "a.tar").write_bytes(pax(header) + tarred("w"))
+    with pytest.raises(InputError, match=words):
+        archives.members(tmp_path / "a.tar")
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_sparse_file_is_refused(tmp_path, old):
+    """Its parts may come in any order, and any number of times."""
+    sparse = tarfile.TarInfo("sparse.png")
+    sparse.type = tarfile.GNUTYPE_SPARSE if old else tarfile.REGTYPE
+    buffer = bytearray(sparse.tobuf(tarfile.GNU_FORMAT))
+    buffer[482] = old  # a block of its map follows
+    buffer[148:156] = b"%06o\0 " % (sum(buffer[:148]) + 256 + sum(buffer[156:]))
+    before = b"" if old else pax(record("GNU.sparse.major", "1") + record("GNU.sparse.minor", "0"))
+    (tmp_path / "a.tar").write_bytes(before + bytes(buffer) + bytes(512 * old) + tarred("w"))
+    assert archives.members(tmp_path / "a.tar") == ["sparse.png", "0a.png", "last.png"]
+    with pytest.raises(InputError, match=r"a\.tar: member 'sparse\.png' is not a plain file"):
+        archives.unpack(tmp_path / "a.tar", tmp_path / "folder", one_folder=False)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+def test_a_pipe_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    for read in (archives.members, lambda path: archives.unpack(path, tmp_path / "folder")):
+        with pytest.raises(InputError, match=f"{name} is not a file; expected a zip or tar archive"):
+            read(tmp_path / name)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted as Linux does")

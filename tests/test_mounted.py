@@ -397,8 +397,8 @@ def test_an_archive_in_an_archive_that_another_process_has_unpacked_and_removed_
 
 def test_a_packed_tar_is_gone_through_once_and_not_at_all_once_it_is_unpacked(mount, to, monkeypatch):
     opened = []
-    tar = mounted.archives._Tar
-    monkeypatch.setattr(mounted.archives, "_Tar", lambda path, *rest: opened.append(path) or tar(path, *rest))
+    tar = mounted.archives.Tar
+    monkeypatch.setattr(mounted.archives, "Tar", lambda path, *rest: opened.append(path) or tar(path, *rest))
     archive = mount / "data1" / "a.tar.gz"
     archive.write_bytes(tarred(DIV2K, "w:gz"))
     for _ in range(2):
