@@ -98,7 +98,7 @@ def fetch_lpips(folder):
 
     path = Path(folder) / lpips.FILE
     if path.exists():
-        lpips.read(path)
+        lpips.read(path, "Move it away and run the command again")
         print(f"{path} is already there and complete: not fetched again")
         return
     package = path.with_name(LPIPS_PACKAGE)

@@ -4,9 +4,12 @@ Zhang et al., "The unreasonable effectiveness of deep features as a perceptual m
 authors' package computes it: `lpips.LPIPS(net="alex")`, version 0.1. Lower is more alike; equal pictures have 0.
 """
 
+import io
+import math
+import re
+import struct
 import threading
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ import numpy as np
 from common.errors import InputError
 from common.files import replacing
 from data.metrics import check_pair
+from models.weight_files.foreign import NPZ, ZIP, recognise_file
 from models.weight_files.variables import select
 
 FILE = "lpips_alex.npz"
@@ -37,8 +41,12 @@ SHAPES = {
 # The authors' ScalingLayer, for pictures in [-1,1].
 SHIFT, INPUT_SCALE = np.float32([-0.030, -0.088, -0.188]), np.float32([0.458, 0.448, 0.450])
 EPSILON = 1e-10
-# What np.load raises on bytes that are no archive of arrays; TypeError: they are one array.
-DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError, TypeError)
+# Bytes of a file that `write` wrote, and of its directory, at most.
+LARGEST, LARGEST_DIRECTORY = 4 * sum(map(math.prod, SHAPES.values())) + 2**16, 2**14
+# The format .npy, version 1.0 (NumPy's NEP 1), as `write` has it: NumPy's reader makes room for whatever a header says.
+_NPY = re.compile(
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '<f4', 'fortran_order': False, 'shape': \(([\d, ]{1,99})\), \} *\n", re.DOTALL
+)
 SMALLEST = 31  # side of a picture of which the second pooling leaves a pixel
 
 
@@ -109,23 +117,75 @@ def check_size(hr: np.ndarray, path=None, remedy: str = "") -> None:
         )
 
 
-def read(path) -> dict:
-    """{name of SHAPES: array} of a file that `write` wrote. Raises InputError, naming it, if that cannot be had."""
-    remedy = f"get it with: {COMMAND}"
+def read(path, remedy: str = "") -> dict:
+    """{name of SHAPES: read-only array} of a file that `write` wrote.
+
+    remedy: what a user may do about another file, an error's last sentence; by itself it depends on whether the file is
+    the project's or the user's own.
+    The file is untrusted: time and memory are in proportion to its size, and to LARGEST. Raises InputError, naming it
+    and what it is instead, if it is of no use.
+    """
+    path = Path(path)
+    if not remedy and path == Path(WEIGHTS):
+        remedy = f"Remove it and get it with: {COMMAND}"
+    remedy = remedy or f"Give the file that this makes: {COMMAND}"
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: not a file; expected LPIPS's weights. {remedy}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            variables = {name: archive[name] for name in SHAPES if name in archive.files}
+        with open(path, "rb") as file:
+            content = file.read(LARGEST + 1)
+        what = recognise_file(path)[0]
     except FileNotFoundError:
-        raise InputError(f"{path}: LPIPS's weights are not there; {remedy}") from None
-    except DAMAGED as error:
-        raise InputError(f"{path}: not LPIPS's weights, or damaged ({error}). Remove it and {remedy}") from None
-    return select(variables, {name: (name, shape) for name, shape in SHAPES.items()}, f"{path}, as LPIPS's weights")
+        raise InputError(f"{path}: LPIPS's weights are not there; get it with: {COMMAND}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if what not in ("", NPZ, ZIP):
+        raise InputError(f"{path}: not LPIPS's weights but {what}. {remedy}")
+    try:
+        variables = _arrays(content)
+    except Exception as error:  # noqa: BLE001  a damaged archive can raise anything
+        raise InputError(f"{path}: not LPIPS's weights, or damaged ({error}). {remedy}") from None
+    try:
+        return select(variables, {name: (name, shape) for name, shape in SHAPES.items()}, f"{path}, as LPIPS's weights")
+    except InputError as error:
+        raise InputError(f"{error}. {remedy}") from None
+
+
+def _arrays(content: bytes) -> dict:
+    """{name: read-only array} of those of SHAPES that the archive has. Raises ValueError, or what zipfile does."""
+    if len(content) > LARGEST:
+        raise ValueError(f"more than {LARGEST:,} bytes")
+    # APPNOTE 4.3.16 and 4.3.15: the archive's end, without a comment, and the mark of a larger archive before it.
+    # zipfile makes an object of each entry of the directory, however many a file has.
+    end, before = content[-22:], content[-42:-22]
+    if end[:4] != b"PK\5\6" or end[20:] != b"\0\0" or before.startswith(b"PK\6\7"):
+        raise ValueError("its directory is missing")
+    if int.from_bytes(end[12:16], "little") > LARGEST_DIRECTORY:
+        raise ValueError("its directory is too large")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        wanted = {f"{name}.npy": name for name in SHAPES}
+        found = {wanted[info.filename]: info for info in archive.infolist() if info.filename in wanted}
+        if any(info.compress_type != zipfile.ZIP_STORED for info in found.values()):
+            raise ValueError("its arrays are compressed")
+        if sum(info.file_size for info in found.values()) > len(content):
+            raise ValueError("its arrays are larger than the file")
+        return {name: _array(name, archive.read(info)) for name, info in found.items()}
+
+
+def _array(name: str, content: bytes) -> np.ndarray:
+    header = _NPY.match(content)
+    if not header or struct.unpack("<H", header[1])[0] != header.end() - 10:
+        raise ValueError(f"{name} is not an array of float32")
+    shape = [int(dim) for dim in re.findall(rb"\d+", header[2])]
+    if 4 * math.prod(shape) != len(content) - header.end():
+        raise ValueError(f"{name} has other bytes than its shape needs")
+    return np.ndarray(shape, "<f4", content, header.end())
 
 
 def write(path, arrays: dict) -> None:
     """Write {name of SHAPES: array} to `path`, whole or not at all."""
     with replacing(path) as temporary:
-        np.savez(temporary, **{name: np.asarray(arrays[name], "float32") for name in SHAPES})
+        np.savez(temporary, **{name: np.ascontiguousarray(arrays[name], "float32") for name in SHAPES})
 
 
 def available(path=WEIGHTS) -> bool:

@@ -1,5 +1,10 @@
 """LPIPS: the authors' own figures of their example pictures, and the formula once more by SciPy."""
 
+import gzip
+import io
+import os
+import struct
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,6 +43,21 @@ def by_scipy(arrays, sr, hr):
         np.tensordot(arrays[f"linear{i}.weight"].astype(float), (ours - theirs) ** 2, 1).mean()
         for i, (ours, theirs) in enumerate(zip(features(sr), features(hr)))
     )
+
+
+def archived(members: dict, method=zipfile.ZIP_STORED) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return content.getvalue()
+
+
+def npy(shape=(1,), descr="<f4") -> bytes:
+    """The beginning of a .npy file of that shape."""
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": descr, "fortran_order": False, "shape": shape})
+    return content.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +137,7 @@ class TestFile:
         with pytest.raises(InputError, match=r"w\.npz: LPIPS's weights are not there; get it with: python data/dow"):
             Lpips(tmp_path / "w.npz")
 
-    @pytest.mark.parametrize("length", [0, 10, 5000, 9_000_000])
+    @pytest.mark.parametrize("length", [10, 5000, 9_000_000])
     def test_a_cut_off_file_is_named(self, arrays, tmp_path, length):
         path = tmp_path / "w.npz"
         lpips.write(path, arrays)
@@ -135,3 +155,73 @@ class TestFile:
         (tmp_path / "a.npy").rename(tmp_path / "a.npz")
         with pytest.raises(InputError, match=r"a\.npz: not LPIPS's weights"):
             lpips.read(tmp_path / "a.npz")
+
+    @pytest.mark.parametrize(
+        "content, what",
+        [
+            (b"", "an empty file"),
+            (b"<!DOCTYPE html><html>", r"a web page \(HTML\)"),
+            (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, not the file"),
+            (b"\x89PNG\r\n\x1a\n", r"a picture \(PNG\)"),
+            (archived({"archive/data.pkl": b"x"}), r"a file of PyTorch's \(\.pth, \.pt\)"),
+            (archived({"note.npy": b"x"}), "a checkpoint of a training run"),
+            (gzip.compress(b"x"), "an archive packed with gzip"),
+        ],
+    )
+    def test_a_foreign_file_is_called_what_it_is(self, tmp_path, content, what):
+        (tmp_path / "w.npz").write_bytes(content)
+        with pytest.raises(InputError, match=rf"w\.npz: not LPIPS's weights but {what}\. Give .*download\.py lpips$"):
+            lpips.read(tmp_path / "w.npz")
+
+    @pytest.mark.parametrize(
+        "content, words",
+        [
+            (archived({"conv0.weight.npy": npy() + bytes(10**7)}, zipfile.ZIP_DEFLATED), "its arrays are compressed"),
+            (archived({"conv0.weight.npy": npy((1 << 38,))}), "conv0.weight has other bytes than its shape needs"),
+            (archived({"conv0.weight.npy": npy(descr="|O")}), "conv0.weight is not an array of float32"),
+            (archived({"conv0.weight.npy": npy(descr="<f8") + bytes(8)}), "conv0.weight is not an array of float32"),
+            (archived({f"{i:05}": b"" for i in range(70_000)}), "its directory is missing"),
+            (archived({f"{i:05}": b"" for i in range(1000)}), "its directory is too large"),
+            (archived({"x": bytes(10_000_000)}), "more than 9,9..,... bytes"),
+            (archived({"conv0.weight.npy": bytes(500)}).replace(bytes(400), b""), "damaged"),
+            (archived({"weights": b"x"}), "as LPIPS's weights: conv0.weight: expected shape .*, not found"),
+        ],
+    )
+    def test_a_hostile_file_is_refused(self, tmp_path, content, words):
+        (tmp_path / "w.npz").write_bytes(content)
+        with pytest.raises(InputError, match=rf"w\.npz.*{words}.*\. Give the file that this makes: .* lpips$"):
+            lpips.read(tmp_path / "w.npz")
+
+    def test_entries_that_lie_on_each_other_are_refused(self, tmp_path):
+        content = archived({f"{name}.npy": bytes(4_000) for name in lpips.SHAPES})
+        first = content.index(b"PK\1\2")
+        for _ in lpips.SHAPES:  # each claims as much as the file has
+            place = content.index(b"PK\1\2", first) + 20
+            content = content[:place] + struct.pack("<LL", 50_000, 50_000) + content[place + 8 :]
+            first = place
+        (tmp_path / "w.npz").write_bytes(content)
+        with pytest.raises(InputError, match="its arrays are larger than the file"):
+            lpips.read(tmp_path / "w.npz")
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+    @pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", None)])
+    def test_what_is_no_file_is_named(self, tmp_path, monkeypatch, make):
+        monkeypatch.chdir(tmp_path)
+        os.mkdir("weights")
+        make(lpips.WEIGHTS)
+        with pytest.raises(InputError, match="lpips_alex.npz: not a file; .* Remove it and get it with: python data/d"):
+            lpips.read(lpips.WEIGHTS)
+        make("w.npz")
+        with pytest.raises(InputError, match="w.npz: not a file; .* Give the file that this makes: python data/d"):
+            lpips.read("w.npz")
+
+    def test_only_the_projects_own_file_is_to_be_removed(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        os.mkdir("weights")
+        for path, removed in ((lpips.WEIGHTS, True), ("mine.npz", False), ("mine/lpips_alex.npz", False)):
+            Path(path).parent.mkdir(exist_ok=True)
+            for content in (b"", b"PK\3\4", archived({"x.npy": b""})):
+                Path(path).write_bytes(content)
+                with pytest.raises(InputError) as error:
+                    lpips.read(path)
+                assert ("Remove it" in str(error.value)) == removed and lpips.COMMAND in str(error.value)

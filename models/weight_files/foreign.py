@@ -10,29 +10,38 @@ from common.files import AnyPath
 
 HEAD = 512  # bytes, at either end, by which a file is told
 _NOT_PADDLES = (
-    "its variables have other names and shapes. Give a .pdparams file of this project, or a folder of the article's"
+    "; its variables have other names and shapes. Give a .pdparams file of this project, or a folder of the article's"
 )
-_UNPACK = "unpack it and give the .pdparams file or the folder that is in it"
-_PYTORCH = f"a file of PyTorch's (.pth, .pt); {_NOT_PADDLES}"
-# {how a file begins: what it is and the way out}. Formats' own marks, as `file` knows them.
+_UNPACK = ": unpack it and give the .pdparams file or the folder that is in it"
+_GIVE = ". Give a .pdparams file"
+_NOT_WEIGHTS = f", not weights{_GIVE}"
+_IN_OUTPUT = ": continue it with --resume. Weights are in that run's --output: srgan_g.pdparams or pretrain_g.pdparams"
+_PYTORCH = ("a file of PyTorch's (.pth, .pt)", _NOT_PADDLES)
+ZIP, NPZ = "a zip archive", "a NumPy archive (.npz)"
+# {how a file begins: what it is, and the way out}. Formats' own marks, as `file` knows them.
 _BEGINNINGS = {
-    b"version https://git-lfs.github.com/spec/": "a Git LFS pointer, not the file: fetch that with `git lfs pull`",
+    b"version https://git-lfs.github.com/spec/": (
+        "a Git LFS pointer, not the file",
+        ": fetch that with `git lfs pull`",
+    ),
     # A long, PyTorch's magic number 0x1950a86a20f9469cfc6c, before anything else.
     b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": _PYTORCH,
-    b"\x93NUMPY": "a single NumPy array (.npy), not the weights of a network. Give a .pdparams file",
-    b"\x89HDF\r\n\x1a\n": f"an HDF5 file, as Keras writes; {_NOT_PADDLES}",
-    b"GGUF": f"a GGUF file; {_NOT_PADDLES}",
-    b"\x1f\x8b": f"an archive packed with gzip: {_UNPACK}",
-    b"BZh": f"an archive packed with bzip2: {_UNPACK}",
-    b"\xfd7zXZ\0": f"an archive packed with xz: {_UNPACK}",
-    b"7z\xbc\xaf\x27\x1c": f"a 7z archive: {_UNPACK}",
-    b"Rar!": f"a RAR archive: {_UNPACK}",
-    b"\x89PNG": "a picture (PNG), not weights. Give a .pdparams file",
-    b"\xff\xd8\xff": "a picture (JPEG), not weights. Give a .pdparams file",
-    b"%PDF-": "a PDF document, not weights. Give a .pdparams file",
+    b"\x93NUMPY": ("a single NumPy array (.npy)", f", not the weights of a network{_GIVE}"),
+    b"\x89HDF\r\n\x1a\n": ("an HDF5 file, as Keras writes", _NOT_PADDLES),
+    b"GGUF": ("a GGUF file", _NOT_PADDLES),
+    b"\x1f\x8b": ("an archive packed with gzip", _UNPACK),
+    b"BZh": ("an archive packed with bzip2", _UNPACK),
+    b"\xfd7zXZ\0": ("an archive packed with xz", _UNPACK),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", _UNPACK),
+    b"Rar!": ("a RAR archive", _UNPACK),
+    b"\x89PNG": ("a picture (PNG)", _NOT_WEIGHTS),
+    b"\xff\xd8\xff": ("a picture (JPEG)", _NOT_WEIGHTS),
+    b"%PDF-": ("a PDF document", _NOT_WEIGHTS),
     # A version and the number of LoD levels, both 0, as fluid writes each variable.
-    bytes(16): "variables in fluid's format, one or all of an exported program (.pdiparams). Give the whole folder of "
-    "fluid.io.save_persistables (models/g_models), or a .pdparams file",
+    bytes(16): (
+        "variables in fluid's format, one or all of an exported program (.pdiparams)",
+        ". Give the whole folder of fluid.io.save_persistables (models/g_models), or a .pdparams file",
+    ),
 }
 _PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<body")
 _CONTROLS = {*range(32), 127} - set(b"\t\n\r\f\x1b")  # those that texts don't have
@@ -45,46 +54,51 @@ def describe_file(path: AnyPath) -> str:
 
     Only its first and last bytes are read. Raises OSError if it cannot be read.
     """
+    return "".join(recognise_file(path))
+
+
+def recognise_file(path: AnyPath) -> tuple[str, str]:
+    """What the file is, and what makes it `describe_file`'s sentence. Raises as that does."""
     size = os.path.getsize(path)
     with open(path, "rb") as file:
         head = file.read(HEAD)
         file.seek(max(0, size - HEAD))
         tail = file.read(HEAD)
     if not head:
-        return "an empty file: the download or the copy was broken off. Fetch it again"
+        return "an empty file", ": the download or the copy was broken off. Fetch it again"
     for beginning, what in _BEGINNINGS.items():
         if head.startswith(beginning):
             return what
     if head.startswith(b"PK\3\4"):
-        return _describe_zip(head + tail)
+        return _recognise_zip(head + tail)
     if head[257:262] == b"ustar":
-        return f"a tar archive: {_UNPACK}"
+        return "a tar archive", _UNPACK
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_PAGES):
-        return "a web page (HTML), not weights: the link leads to a page about the file. Download the file itself"
+        return (
+            "a web page (HTML)",
+            ", not weights: the link leads to a page about the file. Download the file itself",
+        )
     if len(head) > 8 and struct.unpack("<Q", head[:8])[0] <= size - 8 and head[8:9] == b"{":
-        return f"a safetensors file; {_NOT_PADDLES}"
+        return "a safetensors file", _NOT_PADDLES
     # ir_version is 1 to 13 by now.
     if len(head) > 2 and head[0] == 0x08 and 0 < head[1] < 32 and head[2] in _ONNX_SECOND:
-        return f"an ONNX program; {_NOT_PADDLES}"
+        return "an ONNX program", _NOT_PADDLES
     # A pickle begins with 0x80, which no text does, in UTF-8 either; one of the first, obsolete protocols is a text
     # that ends with its last operation, a full stop, and is told what it asks for by its reader.
     if head[0] != 0x80 and not tail.endswith(b".") and not set(head) & _CONTROLS:
-        return "a text file, not weights. Give a .pdparams file"
-    return ""
+        return "a text file", _NOT_WEIGHTS
+    return "", ""
 
 
-def _describe_zip(content: bytes) -> str:
+def _recognise_zip(content: bytes) -> tuple[str, str]:
     """content: a zip archive's first and last bytes. Its directory may be of any size and is not read for a message."""
     if b"data.pkl" in content:
         return _PYTORCH
     if b"note.npy" in content:
-        return (
-            "a checkpoint of a training run: continue it with --resume. Weights are in that run's --output: "
-            "srgan_g.pdparams or pretrain_g.pdparams"
-        )
+        return "a checkpoint of a training run", _IN_OUTPUT
     if b".npy" in content:
-        return f"a NumPy archive (.npz); {_NOT_PADDLES}"
-    return f"a zip archive: {_UNPACK}"
+        return NPZ, _NOT_PADDLES
+    return ZIP, _UNPACK
 
 
 def describe_folder(folder: AnyPath, wanted: str) -> str:
@@ -102,10 +116,7 @@ def describe_folder(folder: AnyPath, wanted: str) -> str:
         )
         return f"{kind}: give the file in it, {folder / best}"
     if (folder / "checkpoints").is_dir() or any(folder.glob("epoch_*_step_*.npz")):
-        return (
-            "it holds the checkpoints of a training run: continue it with --resume. Weights are in that run's "
-            "--output: srgan_g.pdparams or pretrain_g.pdparams"
-        )
+        return f"it holds the checkpoints of a training run{_IN_OUTPUT}"
     if any(True for ending in ("pdmodel", "pdiparams", "onnx") for _ in folder.glob(f"*.{ending}")):
         return "it holds an exported program; its README.md says how to run it. Give the weights it was exported from"
     return ""
