@@ -269,6 +269,8 @@ def _remove_left_over(place: Path, expected: set) -> None:
 
 def _shape(file: Path):
     """[h,w,3] of a decoded file, or None where it is not there or not whole."""
+    if not file.is_file():  # to open a pipe is to wait for somebody to write to it
+        return None
     try:
         with open(file, "rb") as opened:
             header = _HEADER.fullmatch(opened.read(_START))

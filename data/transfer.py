@@ -96,6 +96,8 @@ def _check_present(path, url, size, md5, check):
 
 def _verify(path, size, md5, check):
     """Raises InputError with what is wrong with the file, worded to follow its name."""
+    if not path.is_file():
+        raise InputError("is not a file")
     found = path.stat().st_size
     if size is not None and found != size:
         raise InputError(f"has {found:,} bytes, expected {size:,}")

@@ -262,6 +262,8 @@ def _fingerprint(archive: Path) -> str:
 
     Not its time of modification: in a new session AI Studio mounts the same file with another one.
     """
+    if not archive.is_file():  # to open a pipe is to wait for somebody to write to it
+        raise InputError(f"{archive} is not a file; expected a zip or tar archive")
     size = archive.stat().st_size
     digest = hashlib.blake2b(str(size).encode(), digest_size=6)
     with open(archive, "rb") as file:

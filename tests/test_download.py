@@ -1,6 +1,7 @@
 """data/download.py against a web server on this machine: the oracles are the bytes it serves, and hashlib."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from common import command
 from common.errors import InputError
 from data import download
+from tests.helpers.alarm import within
 from tests.helpers.file_server import CONTENT, names
 from tests.helpers.zips import GOOD, contents, packed
 
@@ -118,6 +120,16 @@ def test_div2k_takes_an_archive_put_there_by_hand(div2k, server, tmp_path):
     run("div2k")
     assert names(folder) == ["DIV2K_train_HR", "DIV2K_valid_HR"]
     assert [path for path, _, _ in server.requests] == ["/DIV2K_valid_HR.zip"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_in_the_place_of_an_archive_is_not_waited_for(div2k, tmp_path, capsys):
+    (tmp_path / "to").mkdir()
+    os.mkfifo(tmp_path / "to" / "DIV2K_valid_HR.zip")
+    with within(), pytest.raises(SystemExit):
+        run("div2k", "--to", "to")
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "DIV2K_valid_HR.zip is there but is not the file of" in error and "it is not a file. Move it away" in error
 
 
 def test_div2k_does_not_take_a_half_folder_for_whole(div2k, tmp_path, capsys):

@@ -20,6 +20,7 @@ from common.errors import InputError
 from models.weight_files.weights import load_generator
 from notebooks import mounted
 from tests.helpers import golden
+from tests.helpers.alarm import within
 
 ROOT = Path(__file__).resolve().parents[1]
 PNG = cv2.imencode(".png", np.random.RandomState(0).randint(0, 256, (12, 12, 3)).astype("uint8"))[1].tobytes()
@@ -411,6 +412,15 @@ def test_a_packed_tar_is_gone_through_once_and_not_at_all_once_it_is_unpacked(mo
     assert not opened
     archive.write_bytes(tarred({"vgg19.pdparams": b"w"}, "w:gz"))
     assert mounted.vgg19(mount=mount, to=to).read_bytes() == b"w"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_no_archive_and_the_others_are_searched(mount, to, capsys):
+    os.mkfifo(mount / "data1" / "a.zip")
+    write(mount / "data1", {"b.zip": zipped(DIV2K)})
+    with within():
+        assert contents(mounted.training_pictures(mount=mount, to=to).parent) == DIV2K
+    assert f"skipped: {mount / 'data1' / 'a.zip'} is not a file; expected a zip or tar" in capsys.readouterr().out
 
 
 def test_without_room_the_notebooks_user_is_told_of_what_the_notebook_has(tmp_path, to, monkeypatch):

@@ -15,7 +15,9 @@ import pytest
 
 from common.errors import InputError
 from data import store
+from data.pictures.reading import pixels_of
 from data.store import open_pairs, open_store
+from tests.helpers.alarm import within
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNT = 40
@@ -179,6 +181,35 @@ def test_skip_bad_goes_on_without_them_and_says_so(photographs, capsys):
 def test_skip_bad_with_none_left_is_an_error(photographs):
     with pytest.raises(InputError, match="none is left"):
         open_store(folder_of(photographs), 1000, skip_bad=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_pipes_and_devices_are_not_opened(photographs):
+    folder, paths = folder_of(photographs), list(photographs)
+    for path in paths[3:5]:
+        path.unlink()
+    os.mkfifo(paths[3])
+    paths[4].symlink_to("/dev/zero")
+    assert pixels_of(paths[0]) == 20 * 30
+    with within():  # here, as in the threads of the store nothing could end it
+        assert pixels_of(paths[3]) == 0
+    with pytest.raises(InputError) as raised:
+        open_store(folder, 20)
+    assert all(f"{path} is not a file; expected a picture" in str(raised.value) for path in paths[3:5])
+    assert "2 of 40 pictures" in str(raised.value) and "--skip-bad" in str(raised.value)
+    assert len(open_store(folder, 20, skip_bad=True)) == 38
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_in_the_place_of_a_decoded_file_is_replaced(tmp_path):
+    photographs = make_photographs(tmp_path / "photos", 1)
+    folder = folder_of(photographs)
+    open_store(folder, 20)
+    (name,) = decoded(folder)
+    (folder / ".decoded" / name).unlink()
+    os.mkfifo(folder / ".decoded" / name)
+    with within():
+        np.testing.assert_array_equal(open_store(folder, 20)[0], *photographs.values())
 
 
 @pytest.fixture

@@ -106,6 +106,8 @@ def read_picture(path, max_pixels: int | None = MAX_PIXELS, limit_flag: str = " 
 
 def pixels_of(path) -> int:
     """The pixels that a picture's header says it has; 0 where it cannot be read."""
+    if not os.path.isfile(path):  # to open a pipe is to wait for somebody to write to it
+        return 0
     with contextlib.suppress(Exception), open(path, "rb") as file:
         check_layout(file, max_pixels=0)
         with Image.open(file, formats=sorted(set(FORMATS.values()))) as image:
