@@ -1,13 +1,14 @@
-"""Read damaged and hostile weight files, checkpoints and pictures, and print what the readers made of them (Linux).
+"""Read damaged and hostile weights, checkpoints, archives and pictures, and say what the readers made of them (Linux).
 
     python benchmarks/fuzz.py                          # 2,000 cases of each kind, in minutes
     python benchmarks/fuzz.py --cases 100000 --seed 7 --kinds weights --keep failures
 
 Every case follows from the seed and its number, so a run can be repeated. A case has failed if the reader returns
-anything but arrays or raises anything but the project's own error, returns other arrays than the checkpoint held, or
-takes more than 5 seconds of the processor or 64 MB + 8 × the file's size of memory (a picture: 300 MB + 24 bytes a
-pixel). Its file is kept. The exit status is 1 if any case failed or a process died; one of which a case takes a minute
-by the clock is ended. The gate reads 2,000 cases of each kind.
+anything but arrays or raises anything but the project's own error, returns other arrays than the checkpoint held,
+unpacks an archive to another place or to more than is allowed, or takes more than 5 seconds of the processor or 64 MB +
+8 × the file's size of memory (a picture: 300 MB + 24 bytes a pixel). Its file is kept. The exit status is 1 if any case
+failed or a process died; one of which a case takes a minute by the clock is ended. The gate reads 2,000 cases of each
+kind.
 """
 
 import sys
@@ -15,21 +16,29 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import bz2
+import contextlib
 import faulthandler
 import functools
+import gzip
 import io
 import json
+import lzma
 import multiprocessing
 import os
 import pickle
 import pickletools
 import random
 import re
+import shutil
 import signal
+import tarfile
 import tempfile
 import time
 import traceback
+import zipfile
 import zlib
+from unittest import mock
 
 import numpy as np
 import tifffile
@@ -37,6 +46,7 @@ from PIL import Image
 
 from common import command
 from common.errors import InputError
+from data import archives, lpips
 from data.pictures.images import read_rgb
 from data.pictures.picture import MAX_PIXELS
 from data.pictures.reading import pixels_of, read_picture
@@ -159,6 +169,136 @@ def read_checkpoint(path) -> None:
         assert arrays[name].dtype == array.dtype and np.array_equal(arrays[name], array), f"another {name}"
 
 
+# Those of the network would take 10 MB a case.
+SMALL_LPIPS = {name: shape[:1] if len(shape) == 1 else (2, 3, 1, 1) for name, shape in lpips.SHAPES.items()}
+
+
+@functools.lru_cache(maxsize=None)
+def whole_lpips() -> dict:
+    """{member: its bytes} of a file of LPIPS's weights, of fewer numbers."""
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(lpips, "SHAPES", SMALL_LPIPS):
+        path = Path(folder) / lpips.FILE
+        lpips.write(path, {name: np.ones(shape, "float32") for name, shape in SMALL_LPIPS.items()})
+        with zipfile.ZipFile(path) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+
+
+def lpips_case(luck: random.Random) -> bytes:
+    """LPIPS's weights of which an array was damaged, or its header claims more, or all of the archive was damaged."""
+    members = dict(whole_lpips())
+    name = luck.choice(list(members))
+    way = luck.randrange(5)
+    if way == 0:
+        members[name] = damaged(members[name][:200], luck) + members[name][200:]
+    elif way == 1:
+        claimed = b", ".join(str(luck.choice(NUMBERS)).encode() for _ in range(luck.choice((1, 1, 2, 4, 40))))
+        header = re.sub(rb"\([\d, ]*\)", b"(" + claimed + b",)", members[name][:128], count=1)
+        members[name] = header + members[name][128:]
+    elif way == 2:
+        members[name] += bytes(luck.choice((1, 1000, 10**6)))
+    elif way == 3:
+        members.update({f"{i}.npy": b"" for i in range(luck.choice((1, 1, 400)))})
+    content = zipped(members, luck.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
+    places = (0, content.index(b"PK\1\2"), len(content) - 22)
+    return content if luck.random() < 0.4 else damaged(content, luck, luck.choice(places))
+
+
+def zipped(members: dict, method: int) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content, method)
+    return stream.getvalue()
+
+
+def read_lpips(path) -> None:
+    with mock.patch.object(lpips, "SHAPES", SMALL_LPIPS):
+        found = lpips.read(path)
+    assert {name: array.shape for name, array in found.items()} == SMALL_LPIPS
+
+
+NAMES = ("a.png", "folder/b.png", "ü" * 90 + "/" + "x" * 100 + ".png", "a/" * 4 + "c.png", "d.png")
+# Those that no archive should have, and one that a file system might not.
+ODD_NAMES = ("../x", "/x", "a/../../x", "C:x", "A.PNG", "a.png/x", "a" * 300, "b/" * 2000, "\\x", "x\0y", "", ".", "//")
+
+
+def odd_names(luck: random.Random) -> list:
+    """The names of an archive's members: some of NAMES, seldom with odd ones or very many."""
+    names = list(NAMES[: luck.randrange(1, 6)])
+    if luck.random() < 0.3:
+        names.insert(luck.randrange(len(names) + 1), luck.choice(ODD_NAMES))
+    if luck.random() < 0.01:
+        names += [f"{i}.png" for i in range(100)]
+    return names
+
+
+def zip_case(luck: random.Random) -> bytes:
+    """A zip archive that was damaged: anywhere, in its directory or at its end; or one with odd names."""
+    content = luck.choice((b"", bytes(200), bytes(10**5), luck.getrandbits(8000).to_bytes(1000, "big")))
+    method = luck.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    whole = zipped({name: b"" if name.endswith("/") else content for name in odd_names(luck)}, method)
+    place = luck.choice((0, whole.index(b"PK\1\2"), len(whole) - 22))
+    return whole if luck.random() < 0.3 else damaged(whole, luck, place)
+
+
+def tar_case(luck: random.Random) -> bytes:
+    """A tar archive that was damaged, within or once it was packed; half of the time its sums are put right."""
+    stream = io.BytesIO()
+    form = luck.choice((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.PAX_FORMAT))
+    for_all = {f"key{i}": "x" * luck.choice((1, 100)) for i in range(luck.choice((0, 0, 1, 100)))}
+    content = luck.getrandbits(8000).to_bytes(1000, "big")
+    with tarfile.open(fileobj=stream, mode="w", format=form, pax_headers=for_all) as archive:
+        for name in odd_names(luck):
+            member = tarfile.TarInfo(name)
+            if luck.random() < 0.2:
+                member.type = luck.choice((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE))
+                member.linkname = luck.choice(("x", "y" * 200))
+            else:
+                member.size = luck.choice((0, 10, 1000))
+            if luck.random() < 0.1:
+                values = {"size": str(luck.choice(NUMBERS)), "GNU.sparse.major": "1", "comment": "1" * 10**5}
+                key = luck.choice(list(values))
+                member.pax_headers = {key: values[key]}
+            archive.addfile(member, io.BytesIO(content))
+    whole = stream.getvalue()
+    # The other two take longer than all the rest.
+    packer = luck.choice((bytes, gzip.compress) if luck.random() < 0.9 else (bz2.compress, lzma.compress))
+    if luck.random() < 0.3:
+        return packer(whole)
+    if luck.random() < 0.3:
+        return damaged(packer(whole), luck)
+    place = 512 * luck.randrange(len(whole) // 512)
+    whole = whole[:place] + damaged(whole[place : place + 512], luck) + whole[place + 512 :]
+    return packer(with_tar_sums(whole) if luck.random() < 0.5 else whole)
+
+
+def with_tar_sums(tar: bytes) -> bytes:
+    """A tar archive with the right sum in each header."""
+    result = bytearray(tar)
+    for place in range(0, len(tar) - 511, 512):
+        if tar[place + 257 : place + 262] == b"ustar":
+            total = sum(tar[place : place + 148]) + 8 * 32 + sum(tar[place + 156 : place + 512])
+            result[place + 148 : place + 156] = b"%06o\0 " % total
+    return bytes(result)
+
+
+def read_archive(path) -> None:
+    """List and unpack it. Raises InputError as that does."""
+    folder = path.parent / "unpacked"
+    listed = archives.members(path)
+    try:
+        # Without the bar, and the files need not last.
+        with contextlib.redirect_stderr(io.StringIO()), mock.patch.object(os, "fsync"):
+            archives.unpack(path, folder, one_folder=False)
+        files = [file for file in folder.rglob("*") if not file.is_dir()]
+        assert len(files) == len(listed) and all(file.is_file() and not file.is_symlink() for file in files)
+        unpacked = sum(file.stat().st_size for file in files)
+        assert unpacked <= archives.MAX_UNPACKED_RATIO * path.stat().st_size
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        assert os.listdir(path.parent) == [path.name], "something else is there"
+
+
 @functools.lru_cache(maxsize=None)
 def whole_pictures() -> tuple:
     """The bytes of small pictures, one of each kind that a decoder has code of its own for."""
@@ -190,14 +330,28 @@ def whole_pictures() -> tuple:
     for deep, settings in (
         (noise[..., :3].astype(np.uint16) * 257, {"photometric": "rgb", "tile": (16, 16), "compression": "zlib"}),
         (noise.astype(np.uint16) * 257, {"photometric": "rgb", "bigtiff": True, "extrasamples": ["unassalpha"]}),
+        *(
+            (planes, {"photometric": "rgb", "planarconfig": "separate", "tile": tile, "compression": packed})
+            for planes in (noise[..., :3].transpose(2, 0, 1).copy(),)
+            for tile in (None, (16, 16))
+            for packed in (None, "zlib")
+        ),
+        (noise[..., :3].copy(), {"photometric": "rgb", "tile": (16, 32)}),
     ):
         stream = io.BytesIO()
         tifffile.imwrite(stream, deep, **settings)
         made.append(stream.getvalue())
-    pixels = b"".join(bytes((count, count)) for count in range(1, 57)) + b"\0\0\0\2\3\1\0\1"
-    header = np.array([40, 56, 40, 1 | 8 << 16, 1, len(pixels), 0, 0, 256, 256], "<u4").tobytes()
-    sizes = np.array([1078 + len(pixels), 0, 1078], "<u4").tobytes()
-    made.append(b"BM" + sizes + header + bytes(range(256)) * 4 + pixels)
+    # BMP's run lengths: runs, a step, pixels as they are, the ends of a line and of all.
+    runs = b"".join(bytes((count, count)) for count in range(1, 57))
+    for bits, method, pixels in (
+        (8, 1, runs + b"\0\0\0\2\3\1\0\1"),
+        (8, 1, b"\0\3\1\2\3\0\0\0" + runs + b"\0\1"),
+        (4, 2, b"\0\5\x12\x34\x50\0\0\0" + runs + b"\0\2\3\1\0\1"),
+    ):
+        header = np.array([40, 56, 40, 1 | bits << 16, method, len(pixels), 0, 0, 2**bits, 2**bits], "<u4").tobytes()
+        start = 54 + 4 * 2**bits
+        sizes = np.array([start + len(pixels), 0, start], "<u4").tobytes()
+        made.append(b"BM" + sizes + header + bytes(range(256))[: 2**bits] * 4 + pixels)
     return tuple(made)
 
 
@@ -247,8 +401,12 @@ def read_pictures(path) -> int:
 KINDS = {
     "weights": (weights_case, read_weights),
     "checkpoints": (checkpoint_case, read_checkpoint),
+    "lpips": (lpips_case, read_lpips),
+    "tars": (tar_case, read_archive),
+    "zips": (zip_case, read_archive),
     "pictures": (picture_case, read_pictures),
 }
+FILES = {"zips": "case.zip"}  # {kind: what its files are called}; they tell by it what it is
 
 
 def reset_peak() -> None:
@@ -268,7 +426,7 @@ def fuzz(kind: str, cases: int, seed: int, keep: Path) -> dict:
     make, read = KINDS[kind]
     found = {"read": 0, "refused": 0, "tracebacks": 0, "too large": 0, "too slow": 0, "peak": 0, "seconds": 0.0}
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "case"
+        path = Path(folder) / FILES.get(kind, "case")
         for case in range(cases):
             content = make(random.Random(f"{seed} {kind} {case}"))
             path.write_bytes(content)
@@ -280,7 +438,7 @@ def fuzz(kind: str, cases: int, seed: int, keep: Path) -> dict:
                 pixels = read(path)
                 outcome = "read"
             except InputError as error:
-                outcome = "refused" if str(error).startswith((f"{path}: ", f"{path} ")) else "tracebacks"
+                outcome = "refused" if str(error).startswith((f"{path}: ", f"{path} ", f"{path}, ")) else "tracebacks"
             except Exception:  # noqa: BLE001  what is looked for
                 outcome = "tracebacks"
                 traceback.print_exc()
@@ -312,7 +470,8 @@ def _in_process(connection, *arguments) -> None:
 
 def fuzz_in_process(*arguments) -> dict:
     """`fuzz` in a process of its own, which may die. Raises InputError if it does."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.fuzz"])  # Paddle's import takes longer than the cases of most kinds
     here, there = context.Pipe()
     process = context.Process(target=_in_process, args=(there, *arguments))
     process.start()

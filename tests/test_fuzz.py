@@ -41,7 +41,7 @@ def test_it_prints_a_line_for_each_kind(tmp_path):
         result.stdout,
         re.MULTILINE,
     )
-    assert [kind for kind, _, _ in found] == ["weights", "checkpoints", "pictures"]
+    assert [kind for kind, _, _ in found] == ["weights", "checkpoints", "lpips", "tars", "zips", "pictures"]
     assert all(int(read) > 5 and int(refused) > 50 and int(read) + int(refused) == 200 for _, read, refused in found)
     assert not (tmp_path / "kept").exists()
 
