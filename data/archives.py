@@ -111,6 +111,8 @@ def _opened(archive, remedy):
             yield opened
     except InputError:
         raise
+    except MemoryError:  # LZMA takes as much as a file says
+        raise InputError(f"{archive}: there is not enough memory to unpack it. {remedy}.") from None
     except DAMAGED_ARCHIVE as error:
         raise InputError(f"{archive} is damaged: {reason(error)}. {remedy}.") from error
     except OSError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import InputError
+from common.errors import InputError, reason
 from common.files import replacing
 from data.metrics import check_pair
 from models.weight_files.foreign import NPZ, ZIP, recognise_file
@@ -144,7 +144,7 @@ def read(path, remedy: str = "") -> dict:
     try:
         variables = _arrays(content)
     except Exception as error:  # noqa: BLE001  a damaged archive can raise anything
-        raise InputError(f"{path}: not LPIPS's weights, or damaged ({error}). {remedy}") from None
+        raise InputError(f"{path}: not LPIPS's weights, or damaged ({reason(error)}). {remedy}") from None
     try:
         return select(variables, {name: (name, shape) for name, shape in SHAPES.items()}, f"{path}, as LPIPS's weights")
     except InputError as error:

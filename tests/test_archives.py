@@ -563,3 +563,14 @@ def test_sound_archives_are_unpacked(tmp_path, mode, header_format):
 def test_the_older_lzma_is_read(tmp_path):
     (tmp_path / "a.tar.lzma").write_bytes(lzma.compress(tarred("w"), format=lzma.FORMAT_ALONE))
     assert archives.members(tmp_path / "a.tar.lzma") == ["0a.png", "last.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does")
+def test_a_dictionary_larger_than_the_memory_is_an_error(tmp_path):
+    content = bytearray(lzma.compress(tarred("w"), format=lzma.FORMAT_ALONE))
+    content[1:5] = (3 << 30).to_bytes(4, "little")
+    (tmp_path / "a.tar.lzma").write_bytes(content)
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n" + LIMITED
+    line = [sys.executable, "-c", limited, tmp_path / "a.tar.lzma"]
+    result = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert result.stdout.count("a.tar.lzma: there is not enough memory to unpack it") == 2
