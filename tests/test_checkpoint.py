@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import random
 import struct
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from paddle import nn
 
 from common.errors import InputError
+from tests.helpers import alarm
 from train.run import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -341,11 +343,14 @@ def test_damaged_ones_are_passed_over_by_name_and_set_aside(tmp_path, capsys):
     assert len(list(tmp_path.glob("*.damaged"))) == 2
 
 
-def test_a_folder_of_a_checkpoints_name_is_passed_over(tmp_path):
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+@pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", None)])
+def test_what_is_no_file_is_passed_over_whatever_its_name(tmp_path, make):
     save_at(tmp_path, (1, 0))
-    checkpoint.path_of(tmp_path, 2, 0).mkdir()
-    assert checkpoint.newest(tmp_path)[0] == checkpoint.path_of(tmp_path, 1, 0)
-    assert [path.is_dir() for path in tmp_path.glob("*.damaged")] == [True]
+    make(checkpoint.path_of(tmp_path, 2, 0))
+    with alarm.within():
+        assert checkpoint.newest(tmp_path)[0] == checkpoint.path_of(tmp_path, 1, 0)
+    assert [path.is_file() for path in tmp_path.glob("*.damaged")] == [False]
 
 
 def test_where_all_are_damaged_they_stay_and_it_is_an_error(tmp_path):

@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import math
+import os
 import re
 import struct
 import sys
@@ -143,6 +144,8 @@ def load(path) -> tuple:
     InputError if it is of another format or cannot be read now. Older checkpoints without a digest (format 1 too) are
     checked by their structure and the archive's CRC-32s.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Damaged(f"{path}: not a file; expected a checkpoint")
     try:
         digest, arrays, text = _Digest(), {}, None
         for name, array in _members(path):
@@ -160,9 +163,8 @@ def load(path) -> tuple:
     except MemoryError:
         raise InputError(f"{path}: there is not enough memory to read it") from None
     except Exception as error:  # noqa: BLE001  a damaged archive can raise anything
-        # A damaged archive sends the reader to places that no file has, and a folder is none; any other error is the
-        # disk's.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, errno.EISDIR):
+        # A damaged archive sends the reader to places that no file has; any other error is the disk's.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
         raise Damaged(f"{path}: damaged, or not a checkpoint ({type(error).__name__}: {error})") from None
     if found != FORMAT:
