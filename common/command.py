@@ -1,4 +1,4 @@
-"""What every command of the project shares: its `--debug` flag, its error line and its exit status."""
+"""Code shared by all commands of the project: the `--debug` flag, the error line and the exit status."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from common.errors import InputError, without_controls
 
 INTERRUPTED = 128 + signal.SIGINT  # the shell's convention for a command stopped by Ctrl-C
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-ERRORS = (InputError, OSError, MemoryError)  # what becomes one line, without a traceback
+ERRORS = (InputError, OSError, MemoryError)  # reported as one line, without a traceback
 
 
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser with the flags that all commands have; `description` is the command's own docstring."""
     _open_missing_streams()
-    # Names of files need not be UTF-8, nor a terminal know every character: what it cannot print is escaped.
+    # File names need not be UTF-8, and a terminal may not support every character: unprintable ones are escaped.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a notebook's stream has no encoding
             stream.reconfigure(errors="backslashreplace")
@@ -33,19 +33,19 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def _open_missing_streams() -> None:
-    """Work without standard streams, too: after `2>&-`, or in a program without a console."""
+    """Make commands work without standard streams, too: after `2>&-`, or in a program without a console."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  to the process's end
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open until the process ends
 
 
 class _Stream:
     """A standard stream whose reader may exit early, as `head` does: later output is lost, the work continues.
 
-    name: where another error, such as a full disk, is one of the command's: what the message calls the stream. Without
-    it nobody is left to be told, and that output is lost too.
+    name: what an error message calls the stream. With a name, any other error (such as a full disk) fails the command;
+    without one, nobody can be told, and that output is lost too.
 
-    Control characters are escaped, so that no file's name can steer the terminal.
+    Control characters are escaped, so that no file name can control the terminal.
     """
 
     def __init__(self, stream: TextIO, name: str = ""):
@@ -90,16 +90,16 @@ def _streams_without_readers() -> Iterator[None]:
 
 
 def words(error: BaseException) -> str:
-    """What to tell a user about one of ERRORS."""
+    """The message that users see for one of ERRORS."""
     if isinstance(error, MemoryError):
         details = f" ({error})" if str(error) else ""
-        return f"there is not enough memory{details}; end other programs, or give smaller pictures"
-    return str(error).replace("\r", "\\r")  # a file's name may hold one
+        return f"not enough memory{details}; close other programs, or use smaller pictures"
+    return str(error).replace("\r", "\\r")  # a file name may contain one
 
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """argparse type: a number from `least` to `most`, or above `least` and up to `most`; a whole one, as an int."""
+    """argparse type: a number from `least` to `most`, or above `least` and up to `most`; with `whole`, an int."""
 
     least: float = 0
     most: float | None = None
@@ -107,7 +107,7 @@ class Number:
     whole: bool = False
 
     def __call__(self, text: str) -> float:
-        """The number; raises ArgumentTypeError, with what is expected, for any other text."""
+        """The number; raises ArgumentTypeError, naming the accepted values, for any other text."""
         try:
             value = (int if self.whole and text.isdecimal() else float)(text)
         except ValueError:
@@ -133,13 +133,13 @@ positive = Number(1, whole=True)
 
 
 def bytes_bar(total: int | None, name: str, start: int = 0) -> tqdm:
-    """A progress bar that counts bytes from `start` on. total: None where it is not known."""
+    """A progress bar that counts bytes from `start` on. total: None if unknown."""
     return tqdm(total=total, initial=start, desc=name, unit="B", unit_scale=True, unit_divisor=1024)
 
 
 @contextlib.contextmanager
 def exit_status(status: int) -> Iterator[None]:
-    """An error in the block that `run` turns into a line ends the command with this exit status instead of 1."""
+    """Make an error in the block, if it is one of ERRORS, end the command with this exit status instead of 1."""
     try:
         yield
     except ERRORS as error:
@@ -157,19 +157,19 @@ def run(arguments: argparse.Namespace, main: Callable[[argparse.Namespace], None
         with _streams_without_readers():
             _run(arguments, main)
     finally:
-        # There is nothing left to remove or to save: a second signal, or the launcher's third, ends the process as it
-        # ends any. A handler that raises would have the interpreter print a traceback on its way out.
+        # Nothing is left to remove or to save, so a second signal, or the launcher's third, gets the default action. A
+        # handler that raises would make the interpreter print a traceback at exit.
         for number in (signal.SIGINT, *ENDING):
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)
 
 
 def _run(arguments: argparse.Namespace, main: Callable[[argparse.Namespace], None]) -> None:
-    # A shell script has what it starts in the background ignore Ctrl-C's signal; `kill -INT` is to stop that too.
+    # Background jobs of a shell script ignore Ctrl-C's signal; `kill -INT` should stop them too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Half-written files are to be removed on the way out; Paddle's own handler would dump its stack instead.
+    # Half-written files must be removed at exit; Paddle's own handler would dump its stack instead.
     for number in ENDING:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under `nohup`
             signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         main(arguments)

@@ -13,24 +13,22 @@ from pathlib import Path
 
 from common.errors import InputError
 
-BF16_FLAGS = ("amx_bf16", "avx512_bf16")  # Linux's names for Intel's AMX and AVX512-BF16, which AMD has too
+BF16_FLAGS = ("amx_bf16", "avx512_bf16")  # Linux's names for Intel's AMX and for AVX512-BF16, which AMD CPUs have too
 
 
 def add_device_flag(parser: argparse.ArgumentParser) -> None:
-    """`--device`, of every command that computes."""
-    parser.add_argument(
-        "--device", metavar="NAME", help="cpu, gpu or gpu:N (default: gpu where there is one, else cpu)"
-    )
+    """Add `--device`, the flag of every command that computes."""
+    parser.add_argument("--device", metavar="NAME", help="cpu, gpu or gpu:N (default: gpu if there is one, else cpu)")
 
 
 def cores() -> int:
-    """How many cores this process may use, in a container fewer than there are; where it is not told, all."""
+    """How many cores this process may use, which may be fewer than the machine has (containers); all if unknown."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @lru_cache(maxsize=None)
 def cpu_bf16() -> str:
-    """The instructions by which this CPU multiplies bf16, or "" where it has none or it is not known (not Linux)."""
+    """The instruction set with which this CPU multiplies bf16, or "" if it has none or it is unknown (not Linux)."""
     try:
         words = Path("/proc/cpuinfo").read_text().split()
     except OSError:
@@ -39,13 +37,13 @@ def cpu_bf16() -> str:
 
 
 def choose_device(name: str | None = None) -> str:
-    """`name`, checked, or with None `gpu:0` where Paddle has a GPU and else `cpu`.
+    """The checked `name`; for None, `gpu:0` if Paddle has a GPU, else `cpu`.
 
-    Raises InputError if that device is not there.
+    Raises InputError if that device does not exist.
     """
     if name is not None and not re.fullmatch(r"cpu|gpu(:\d+)?", name):
-        raise InputError(f"--device {name}: it must be cpu, gpu or gpu:N")
-    # Where Paddle is not loaded yet: that takes longer than upscaling a small picture.
+        raise InputError(f"--device {name}: must be cpu, gpu or gpu:N")
+    # Do not load Paddle just for this: loading it takes longer than upscaling a small picture.
     if name == "cpu" or (name is None and "paddle" not in sys.modules and not _has_gpu_build()):
         return "cpu"
     import paddle
@@ -55,7 +53,7 @@ def choose_device(name: str | None = None) -> str:
         return "gpu:0" if gpus else "cpu"
     number = int(name.partition(":")[2] or 0)
     if number >= gpus:
-        raise InputError(f"--device {name}: Paddle {paddle.__version__} sees {gpus} GPUs here; take --device cpu")
+        raise InputError(f"--device {name}: Paddle {paddle.__version__} sees {gpus} GPUs here; use --device cpu")
     return f"gpu:{number}"
 
 

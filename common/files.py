@@ -1,4 +1,4 @@
-"""Atomic writes: a file is complete or not there. And its hash."""
+"""Atomic writes (a file is either complete or absent), hashes, checks of paths, and temporary files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def replacing(path: AnyPath) -> Iterator[Path]:
     `path` before is unchanged. Makes the parent folder. An OSError (a full disk) names `path`.
     """
     path = Path(path)
-    # Not the name itself with something added: that could be longer than a name may be.
+    # Not the name with a suffix: that could exceed the length limit of names.
     temporary = path.with_name(f".{os.getpid()}-{zlib.crc32(os.fsencode(path.name)):08x}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def replacing(path: AnyPath) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         raise OSError(
-            error.errno, f"cannot write it ({error.strerror}); what was there before is kept", str(path)
+            error.errno, f"cannot be written ({error.strerror}); any previous file is kept", str(path)
         ) from error
     finally:
         with contextlib.suppress(OSError):
@@ -61,7 +61,7 @@ def hash_of(path: AnyPath, algorithm: str, advance: Callable[[int], object] = la
 
 
 def sync(path: Path) -> None:
-    """Bring a file's or a folder's content to the disk; a folder cannot be opened on Windows."""
+    """Flush a file's or a folder's content to the disk; folders are skipped on Windows, which cannot open them."""
     if path.is_dir() and os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
@@ -78,17 +78,15 @@ def check_name(path: AnyPath) -> None:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             length = len(os.fsencode(Path(path).name))
-            raise InputError(
-                f"{path} cannot be written: its name, of {length} bytes, is too long; shorten it"
-            ) from None
+            raise InputError(f"{path} cannot be written: its name of {length} bytes is too long; shorten it") from None
 
 
 def check_apart(read: Named, files: Named = (), folders: Named = (), flat: Named = ()) -> None:
-    """Raise InputError where a command would write over what it reads, or put its results into a folder that it reads.
+    """Raise InputError if a command would overwrite its input, or write its results into an input folder.
 
-    read, files, folders: (the flag that names it, path) of each file or folder read, each file to be written and each
-    folder to put files into; without a path they are skipped. flat: folders that are read without their sub-folders,
-    as those of pictures are; results may lie in a sub-folder of these. Links are followed.
+    read, files, folders: (flag, path) of each file or folder that is read, each file that is written and each folder
+    that gets files; entries without a path are skipped. flat: folders that are read without their sub-folders, such as
+    folders of pictures; results may be in a sub-folder of these. Links are followed.
     """
     sources = [
         (flag, path, Path(os.path.realpath(path)), named is flat)
@@ -110,14 +108,14 @@ def check_apart(read: Named, files: Named = (), folders: Named = (), flat: Named
                     )
                 into = [target.parent][is_folder:] if is_flat else target.parents
                 if real in into:
-                    where = f"{flag} {path} would lie in {source}, which is read ({source_flag})"
+                    where = f"{flag} {path} would be in {source}, which is read ({source_flag})"
                     raise InputError(f"{where}; give another folder")
 
 
 def remove_leftovers(folder: AnyPath) -> None:
     """Remove the temporary files of processes that were killed while `replacing` a file in `folder`.
 
-    A running process's stay. Call it before this process writes there.
+    Those of running processes are kept. Call this before the process writes to the folder itself.
     """
     for path in Path(folder).glob(".*-*"):
         found = _TEMPORARY.fullmatch(path.name)
@@ -127,16 +125,16 @@ def remove_leftovers(folder: AnyPath) -> None:
 
 
 def temporary_folder(prefix: str, place: AnyPath | None = None) -> Path:
-    """Make a folder PREFIX… in `place`, by itself where the system has its temporary files; the caller removes it.
+    """Make a folder PREFIX… in `place` (default: the system's temporary folder); the caller removes it.
 
-    What killed processes left under the same prefix is removed.
+    Folders that killed processes left under the same prefix are removed.
     """
     place = Path(place or tempfile.gettempdir())
     for path in place.glob(f"{prefix}*"):
         found = re.fullmatch(rf"{re.escape(prefix)}(\d{{1,7}})-\w{{8}}", path.name)
         with contextlib.suppress(OSError):
             if found and not _has_run_since(int(found.group(1)), path.lstat().st_mtime):
-                shutil.rmtree(path, ignore_errors=True)  # another user's stays
+                shutil.rmtree(path, ignore_errors=True)  # another user's folder stays
     return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=place))
 
 

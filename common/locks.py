@@ -1,4 +1,4 @@
-"""A lock on a folder, by which processes know of each other. It ends with the process, however that ends."""
+"""A lock on a folder, shared by processes. The system releases it when the process ends, in whatever way."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ except ImportError:  # not on Windows
 
 
 class FolderLock:
-    """A lock that is not taken yet; `folder_lock` makes it. Where there are no locks, both methods do nothing."""
+    """A lock that is not acquired yet; `folder_lock` makes it. Without support for locks, both methods do nothing."""
 
     def __init__(self, descriptor: int | None):
         self._descriptor = descriptor
 
     def exclusive(self) -> bool | None:
-        """Take it for this process alone: False if another one has it, None where there are no locks."""
+        """Acquire the lock for this process alone; False if another process holds it, None if locks are unsupported."""
         if self._descriptor is not None:
-            with contextlib.suppress(OSError):  # some network drives have none
+            with contextlib.suppress(OSError):  # some network drives do not support locks
                 try:
                     fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     return True
@@ -32,7 +32,7 @@ class FolderLock:
         return None
 
     def shared(self) -> None:
-        """Take it, or what `exclusive` has taken, together with others; waits while one has it for itself."""
+        """Acquire the lock together with others, or downgrade an exclusive one; waits while another process has it."""
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 fcntl.flock(self._descriptor, fcntl.LOCK_SH)
@@ -40,7 +40,7 @@ class FolderLock:
 
 @contextlib.contextmanager
 def folder_lock(folder: AnyPath) -> Iterator[FolderLock]:
-    """The lock on a folder that is there, given up at the end of the block."""
+    """The lock on an existing folder, released at the end of the block."""
     if fcntl is None:
         yield FolderLock(None)
         return

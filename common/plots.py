@@ -6,7 +6,7 @@ import matplotlib
 
 from common.files import AnyPath, replacing
 
-matplotlib.use("Agg")  # no screen is needed
+matplotlib.use("Agg")  # needs no display
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 

@@ -172,7 +172,7 @@ def test_too_little_memory_is_said(error, capsys):
     with pytest.raises(SystemExit):
         command.run(argparse.Namespace(debug=False), failing(error))
     said = capsys.readouterr().err
-    assert said.startswith("error: there is not enough memory") and str(error) in said and "smaller" in said
+    assert said.startswith("error: not enough memory") and str(error) in said and "smaller" in said
 
 
 @pytest.mark.parametrize(

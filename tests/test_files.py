@@ -74,7 +74,7 @@ def test_an_oserror_names_the_file_and_keeps_its_number(tmp_path):
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, "the disk is full", str(temporary))
     assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(path))
-    assert error.value.strerror == "cannot write it (the disk is full); what was there before is kept"
+    assert error.value.strerror == "cannot be written (the disk is full); any previous file is kept"
     assert names(tmp_path) == ["a.txt"]
     assert path.read_text() == "old"
 
@@ -112,7 +112,7 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(tmp_path):
     command = [sys.executable, "-c", FULL_DISK, str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"OSError {path} [Errno {errno.EFBIG}] cannot write it")
+    assert done.stdout.startswith(f"OSError {path} [Errno {errno.EFBIG}] cannot be written")
     assert names(tmp_path) == ["a.bin"]
     assert path.read_bytes() == b"old"
 
@@ -152,7 +152,7 @@ def test_a_number_that_another_process_has_taken_over_protects_nothing(tmp_path)
 
 
 def test_a_name_that_is_too_long_is_said_before_it_is_written_to(tmp_path):
-    with pytest.raises(InputError, match="its name, of 264 bytes, is too long; shorten it"):
+    with pytest.raises(InputError, match="its name of 264 bytes is too long; shorten it"):
         check_name(tmp_path / ("ü" * 130 + ".png"))
     check_name(tmp_path / ("ü" * 100 + ".png"))
 

@@ -702,7 +702,7 @@ class TestWriteWhole:
             "except OSError as error:\n    print(error.filename, error.strerror)\n"
         )
         done = run_python(program, tmp_path / name, np.dtype(dtype).name)
-        assert done.stdout.startswith(f"{tmp_path / name} cannot write it (File too large)") and done.stderr == ""
+        assert done.stdout.startswith(f"{tmp_path / name} cannot be written (File too large)") and done.stderr == ""
         assert os.listdir(tmp_path) == [name]
         assert (tmp_path / name).read_bytes() == before
 

@@ -275,7 +275,7 @@ def test_a_device_that_is_not_there_is_an_error(photographs, tmp_path):
     result = run("pretrain_g.py", "--data", photographs, "--output", tmp_path, "--device", "gpu:99")
     fails(result, 1, "gpu:99", "--device cpu")
     for name in ("tpu", "cpu:5", "gpu:x"):
-        with pytest.raises(InputError, match=f"--device {name}: it must be cpu, gpu or gpu:N"):
+        with pytest.raises(InputError, match=f"--device {name}: must be cpu, gpu or gpu:N"):
             parallel.start(name)
 
 
@@ -316,7 +316,7 @@ def test_a_full_disk_is_an_error_and_what_was_saved_stays(stage1, photographs, t
     command = command_line("pretrain_g.py", "--data", photographs, "--output", tmp_path, "--epochs", 1, *SMALL)
     command[1:1] = ["-c", code]
     result = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=600)
-    fails(result, 1, str(tmp_path / "pretrain_g.pdparams"), "what was there before is kept")
+    fails(result, 1, str(tmp_path / "pretrain_g.pdparams"), "any previous file is kept")
     assert (tmp_path / "pretrain_g.pdparams").read_bytes() == good
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
