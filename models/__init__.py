@@ -1,3 +1,3 @@
-"""The networks of SRGAN and the files their weights come in."""
+"""SRGAN's networks and the code for their weight files."""
 
 import common  # noqa: F401  before Paddle: see there

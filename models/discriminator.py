@@ -1,4 +1,4 @@
-"""The article's discriminator (`SRGAN_d`): is a picture a photograph, or was it generated?"""
+"""The article's discriminator (`SRGAN_d`): tells photographs from generated pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEAKY_SLOPE = 0.2
 
 
 def final_side(hr_size: int, halvings: int = len(CHANNELS)) -> int:
-    """The side of the last maps for pictures of `hr_size` pixels: halved each time, rounded up ('SAME')."""
+    """The side of the last feature maps for pictures of `hr_size` pixels: halved each time, rounded up ('SAME')."""
     side = hr_size
     for _ in range(halvings):
         side = (side + 1) // 2
@@ -27,17 +27,17 @@ def _leaky(x: paddle.Tensor) -> paddle.Tensor:
 class Discriminator(nn.Layer):
     """Pictures [N,3,hr_size,hr_size] in [-1,1] to logits [N,1]; `probability` gives the article's sigmoid.
 
-    The layers are those the article's result depends on: it also computes two branches (`res/c`, `res/c2`) and a
-    fully connected layer (`ho/fc`) that it overwrites unused.
+    It has the layers that the article's result depends on. The article also computes two branches (`res/c`, `res/c2`)
+    and a fully connected layer (`ho/fc`), then overwrites them unused.
 
-    channels: those of its convolutions, each of which halves the picture; the article's are the default.
-    Raises ValueError if `hr_size` is not a multiple of 4 of at least 4.
+    channels: the output channels of the convolutions, each of which halves the picture (default: the article's).
+    Raises ValueError if `hr_size` is not a multiple of 4 or is less than 4.
     """
 
     def __init__(self, hr_size: int = 384, channels: tuple[int, ...] = CHANNELS):
         super().__init__()
         if hr_size < 4 or hr_size % 4:
-            raise ValueError(f"hr_size is {hr_size}; it must be a multiple of 4, 4 or more")
+            raise ValueError(f"hr_size is {hr_size}; it must be a multiple of 4 and at least 4")
         inputs, last = (3, *channels[:-1]), channels[-1]
         self.convs = nn.LayerList([same_conv(i, o, 4, stride=2) for i, o in zip(inputs, channels)])
         self.bns = nn.LayerList([batch_norm(o) for o in channels[1:]])  # h0 has none

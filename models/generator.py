@@ -1,4 +1,4 @@
-"""The article's generator (`SRGAN_g`), an SRResNet: a low-resolution picture in, one of 4 times the side out."""
+"""The article's generator (`SRGAN_g`), an SRResNet: enlarges a low-resolution picture to 4 times its sides."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class UpsampleBlock(nn.Layer):
 class Generator(nn.Layer):
     """LR [N,3,h,w] in [-1,1] to SR [N,3,4h,4w] in [-1,1], for any h, w of 1 or more; 1,520,387 trainable weights.
 
-    The last convolution is 1×1, as the article has it (the paper's is 9×9, and so is its first).
+    The last convolution is 1×1, as in the article (the paper's first and last are 9×9).
 
-    features: channels between the layers. blocks: residual blocks. The article's are 64 and 16. The attribute `sizes`
-    has both: `Generator(*other.sizes)` takes the other's weights.
+    features: channels between the layers. blocks: number of residual blocks. The article's values are 64 and 16. The
+    attribute `sizes` holds both: the weights of `other` fit `Generator(*other.sizes)`.
     """
 
     def __init__(self, features: int = FEATURES, blocks: int = RESIDUAL_BLOCKS):
@@ -63,7 +63,7 @@ class Generator(nn.Layer):
         return self.upsampling(self.trunk(lr))
 
     def trunk(self, lr: paddle.Tensor) -> paddle.Tensor:
-        """What is computed at the LR side: [N,3,h,w] to [N,f,h,w]."""
+        """The layers at LR resolution: [N,3,h,w] to [N,f,h,w]."""
         head = F.relu(self.head_bn(self.head_conv(lr)))
         return head + self.tail_bn(self.tail_conv(self.blocks(head)))
 
@@ -73,10 +73,10 @@ class Generator(nn.Layer):
 
 
 def initialize_icnr(generator: Generator) -> None:
-    """Give the convolutions before the pixel shuffles ICNR's initial weights (arXiv 1707.02937, section 4).
+    """Initialize the convolutions before the pixel shuffles with ICNR (arXiv 1707.02937, section 4).
 
-    The 4 channels that a pixel shuffle puts beside each other start out equal: at first each block enlarges by
-    repeating pixels, so that there is no checkerboard to unlearn.
+    The 4 channels that a pixel shuffle interleaves start out equal: at first each block enlarges by repeating pixels,
+    so there is no checkerboard to unlearn.
     """
     with paddle.no_grad():
         for block in generator.upsample:
@@ -85,11 +85,11 @@ def initialize_icnr(generator: Generator) -> None:
 
 
 def initialize_small(generator: Generator) -> None:
-    """Start with smaller convolution weights, and with residual blocks that pass on what they get.
+    """Start with smaller convolution weights, and with residual blocks that are the identity.
 
-    The weights that `same_conv` draws, normal with variance 2 / fan-in, become 1 / (3 · fan-in): the variance of
-    PyTorch's uniform start. With the larger ones the sum of 16 blocks drives the tanh into saturation, and Adam's
-    steps turn the weights before a batch norm less, as only their direction counts there. The last batch norm of each
+    The normal weights that `same_conv` draws are scaled from variance 2 / fan-in to 1 / (3 · fan-in), the variance of
+    PyTorch's uniform default. With the larger ones, the sum of 16 blocks drives the tanh into saturation, and Adam's
+    steps rotate the weights before a batch norm less, where only their direction matters. The last batch norm of each
     block starts at 0 (Goyal and others, arXiv 1706.02677, section 5.1).
     """
     with paddle.no_grad():

@@ -1,23 +1,23 @@
-"""The two layers that the article's networks are made of, with its settings."""
+"""The two building blocks of the article's networks, with its settings."""
 
 import warnings
 
 from paddle import nn
 
-# Both are what the article passes to fluid.layers.batch_norm. Paddle's momentum is the share that the old moving
-# statistic keeps at each step (other frameworks name the share of the new one).
+# The article passes both values to fluid.layers.batch_norm. Paddle's momentum is the weight of the old moving statistic
+# at each step (in other frameworks it is the weight of the new one).
 BN_MOMENTUM = 0.99
 BN_EPSILON = 1e-3
 
-# Paddle says this of every batch norm in train mode; there is nothing to do about it.
+# Paddle prints this warning for every batch norm in train mode; nothing needs to be done about it.
 warnings.filterwarnings("ignore", message="When training, we now always track global mean and variance")
 
 
 def same_conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Conv2D:
     """A convolution with bias and 'SAME' padding: [N,in,h,w] to [N,out,ceil(h/stride),ceil(w/stride)].
 
-    Where the padding is odd, the extra row and column come after (TensorFlow's and fluid's rule). Paddle draws
-    the initial weights as fluid did: normal, standard deviation sqrt(2 / (kernel² · in)); biases are 0.
+    If the padding is odd, the extra row and column go to the bottom and right (TensorFlow's and fluid's rule). Paddle
+    draws the initial weights as fluid did: normal, standard deviation sqrt(2 / (kernel² · in)); biases are 0.
     """
     return nn.Conv2D(in_channels, out_channels, kernel, stride=stride, padding="SAME")
 

@@ -1,4 +1,4 @@
-"""VGG19 as the article has it: Paddle's ImageNet network, whose feature maps the perceptual loss compares."""
+"""The article's VGG19: Paddle's ImageNet network, whose feature maps the perceptual loss compares."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAYERS = tuple(CONVS) + tuple(f"pool{block}" for block in range(1, 6))
 
 
 def convolutions_to(layer: str) -> dict[str, tuple[int, int]]:
-    """The part of CONVS that `VGG19.features(x, layer)` computes. layer: a name of LAYERS, else ValueError."""
+    """The part of CONVS that `VGG19.features(x, layer)` computes. Raises ValueError if `layer` is not in LAYERS."""
     names = list(CONVS)
     if layer in CONVS:
         count = names.index(layer) + 1
@@ -29,11 +29,11 @@ def convolutions_to(layer: str) -> dict[str, tuple[int, int]]:
 class VGG19(nn.Layer):
     """Pictures [N,3,224,224] to (logits [N,1000], conv5 [N,512,7,7], the last block after its pooling).
 
-    with_classifier: False leaves the three fully connected layers out (494 MB of weights); only `features` can be
-    called then.
+    with_classifier: False omits the three fully connected layers (494 MB of weights); then only `features` can be
+    called.
     conv_bias: True for weights whose convolutions have biases (paddle.vision's); the article's have none.
-    deepest: a name of LAYERS, the last that `features` is asked for; the convolutions behind it are left out. Without
-    the classifier only.
+    deepest: a name in LAYERS, the deepest layer that `features` will be called with; deeper convolutions are omitted.
+    Only without the classifier.
     """
 
     def __init__(self, with_classifier: bool = True, conv_bias: bool = False, deepest: str = LAYERS[-1]):
@@ -49,11 +49,11 @@ class VGG19(nn.Layer):
             self.dropout = nn.Dropout(0.5, mode="downscale_in_infer")
 
     def features(self, x: paddle.Tensor, layer: str, before_relu: bool = False) -> paddle.Tensor:
-        """The maps of one layer for pictures [N,3,h,w]; nothing behind that layer is computed.
+        """The feature maps of one layer for pictures [N,3,h,w]; no deeper layer is computed.
 
         layer: `conv1_1` … `conv5_4`, after the ReLU (the paper's VGG54 is `conv5_4`, its VGG22 `conv2_2`), or
         `pool1` … `pool5` (the article's is `pool5`: [N,512,h/32,w/32]). Raises ValueError for any other name.
-        before_relu: what the convolution gives, before its ReLU (ESRGAN's: arXiv 1809.00219, section 3.3).
+        before_relu: the convolution's output before the ReLU (as in ESRGAN: arXiv 1809.00219, section 3.3).
         """
         if layer not in LAYERS:
             raise ValueError(f"VGG19 has no layer {layer!r}; it has {', '.join(LAYERS)}")
@@ -72,7 +72,7 @@ class VGG19(nn.Layer):
 
     def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         if not self.with_classifier:
-            raise ValueError("this VGG19 was made without its classifier; call .features(x, layer)")
+            raise ValueError("this VGG19 has no classifier; call .features(x, layer)")
         conv5 = self.features(x, "pool5")
         h = self.dropout(F.relu(self.fc6(conv5.flatten(1))))
         h = self.dropout(F.relu(self.fc7(h)))

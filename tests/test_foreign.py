@@ -129,8 +129,8 @@ def test_the_folder_of_an_exported_program(tmp_path):
 def test_the_articles_folder_of_the_other_network(tmp_path):
     write_folder(tmp_path / "d", {"h0/c.w_0": np.ones(3, "float32")})
     write_folder(tmp_path / "g", {"n64s1/c.w_0": np.ones(3, "float32")})
-    assert "it has h0/, of the article's discriminator" in message(load_generator, tmp_path / "d")
-    assert "it has n64s1/, of the article's generator" in message(load_discriminator, tmp_path / "g")
+    assert "it has h0/, which belongs to the article's discriminator" in message(load_generator, tmp_path / "d")
+    assert "it has n64s1/, which belongs to the article's generator" in message(load_discriminator, tmp_path / "g")
 
 
 def test_a_folder_of_the_article_with_something_of_a_run_in_it_is_still_read(tmp_path):

@@ -51,7 +51,7 @@ def test_refuses_numbers_that_are_not_finite(value):
 def test_refuses_weights_that_no_training_makes(value):
     bad = np.array([1, value])
     said = message(variables(**{"c.b_0": bad}))
-    assert said.startswith("some/file: c.b_0: expected what training makes, -1e+06 to 1e+06, found ")
+    assert said.startswith("some/file: c.b_0: expected trained values, -1e+06 to 1e+06, found ")
     assert f"{value:.3g}" in said
     select(variables(**{"c.b_0": bad / 1.2e300 if value == 1e300 else np.clip(bad, -1e6, 1e6)}), TABLE, "some/file")
 

@@ -229,12 +229,9 @@ class TestFluidFolders:
         assert message(load, tmp_path).startswith(f"{tmp_path}: empty")
         (tmp_path / "photo.txt").write_text("a photograph")
         first = "n64s1" if load is load_generator else "h0"
-        assert (
-            message(load, tmp_path)
-            == f"{tmp_path}: no sub-folder {first}/ with variables of the article's network in it"
-        )
+        assert message(load, tmp_path) == f"{tmp_path}: no sub-folder {first}/ with variables of the article's network"
         (tmp_path / "inside" / first).mkdir(parents=True)
-        assert message(load, tmp_path).endswith(f"; {tmp_path / 'inside'} has it: give that one")
+        assert message(load, tmp_path).endswith(f"; it is in {tmp_path / 'inside'}: give that folder")
 
 
 class TestUnusableFiles:
@@ -281,7 +278,7 @@ class TestUnusableFiles:
     @pytest.mark.parametrize("key", [0, None, b"a", ("a",)])
     def test_a_dict_with_other_keys_than_names(self, tmp_path, key):
         said = refused(tmp_path / "a.pdparams", pickle.dumps({key: np.ones(2)}, protocol=3))
-        assert said.startswith(f"expected a dict of arrays, found {type(key).__name__} for a name")
+        assert said.startswith(f"expected a dict of arrays, found {type(key).__name__} as a name")
 
     @pytest.mark.parametrize("content", [np.ones(2), [np.ones(2)], (), None, "text", 3])
     def test_no_dict(self, tmp_path, content):

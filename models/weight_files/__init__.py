@@ -1,1 +1,1 @@
-"""Weight files: read safely, written whole; pickles, the article's folders, VGG19's forms, the shipped ones."""
+"""Weight files, read safely and written atomically: pickles, the article's folders, VGG19's forms, shipped weights."""

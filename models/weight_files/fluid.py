@@ -1,10 +1,10 @@
-"""The article's own checkpoints: folders written by `fluid.io.save_persistables`, and the names inside.
+"""The article's own checkpoints: folders written by `fluid.io.save_persistables`, and the variable names in them.
 
-Such a folder (`models/g_models/`) has one file a variable; a name with `/` lies in sub-folders. The article's
-programs hold G, D and VGG19 together, so any of its folders may hold all three.
+Such a folder (`models/g_models/`) has one file per variable; a `/` in a name makes a sub-folder. The article's
+programs contain G, D and VGG19 together, so any of its folders may contain all three.
 
-Not read by `paddle.static.load_program_state`: of a file that is cut short Paddle 2.6.2 returns an array of the full
-shape without an error, the end of it whatever was in memory.
+They are not read with `paddle.static.load_program_state`: for a truncated file Paddle 2.6.2 returns an array of the
+full shape without an error, and its end is uninitialized memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from models.generator import FEATURES, RESIDUAL_BLOCKS
 from models.vgg19 import CONVS, FCS
 from models.weight_files.variables import Arrays, Table, select
 
-# The data types of framework.proto's VarType that weights and counters come in.
+# The data types in framework.proto's VarType that weights and counters have.
 DTYPES = {
     0: "bool",
     1: "int16",
@@ -35,7 +35,7 @@ DTYPES = {
     20: "uint8",
     21: "int8",
 }
-DIMENSIONS = 32  # NumPy 1's limit; the product of very many takes very long
+DIMENSIONS = 32  # NumPy 1's limit; the product of a great many takes very long
 SOURCE = "the fluid folder"
 
 
@@ -50,11 +50,11 @@ def is_discriminators(name: str) -> bool:
 
 
 def read_persistables(folder: AnyPath, is_wanted: Callable[[str], bool] = lambda name: True) -> Arrays:
-    """Read a folder of `fluid.io.save_persistables` as {variable: read-only array}, without fluid.
+    """Read a folder written by `fluid.io.save_persistables` as {variable: read-only array}, without fluid.
 
-    is_wanted: called with each variable's name; only those it is true for are read (a folder of the article's has
-    1 GB, its generator 6 MB). Hidden files (those of notebooks and file managers) are skipped.
-    Raises InputError if the folder is not there, is empty, or holds a file that is not a complete fluid variable.
+    is_wanted: called with each variable's name; only variables for which it returns true are read (one of the article's
+    folders has 1 GB, its generator 6 MB). Hidden files (of notebooks and file managers) are skipped.
+    Raises InputError if the folder is missing or empty, or contains a file that is not a complete fluid variable.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -67,19 +67,19 @@ def read_persistables(folder: AnyPath, is_wanted: Callable[[str], bool] = lambda
 
 
 def read_variable(path: AnyPath) -> np.ndarray:
-    """One file of such a folder. The format is fluid's `SerializeToStream` of a LoDTensor, little-endian:
+    """Read one file of such a folder. The format is fluid's `SerializeToStream` of a LoDTensor, little-endian:
 
     uint32 version 0; uint64 number of LoD levels, each a uint64 size and its bytes; uint32 version 0; int32 size of
     a protobuf TensorDesc (field 1: data type, field 2, repeated: dimensions) and its bytes; then the elements.
-    Raises InputError naming the file if anything is off: the file is untrusted.
+    Raises InputError naming the file if anything is invalid: the file is untrusted.
     """
     content = Path(path).read_bytes()
     try:
         return _parse_variable(content)
     except (struct.error, ValueError, IndexError, OverflowError) as error:
         raise InputError(
-            f"{path}: not a variable of fluid.io.save_persistables ({error}). If it is damaged, fetch the folder "
-            "again; if it is not part of it, remove it"
+            f"{path}: not a variable of fluid.io.save_persistables ({error}). If the file is damaged, fetch the folder "
+            "again; if it does not belong there, remove it"
         ) from None
 
 
@@ -106,7 +106,7 @@ def _parse_variable(content: bytes) -> np.ndarray:
 
 
 def _parse_tensor_desc(message: bytes) -> tuple[np.dtype, list[int]]:
-    """(dtype, dims) of a protobuf TensorDesc; dims may be packed or not."""
+    """(dtype, dims) of a protobuf TensorDesc; dims may be packed or unpacked."""
     dtype, dims, position = None, [], 0
     while position < len(message):
         tag, position = _varint(message, position)
@@ -132,7 +132,7 @@ def _parse_tensor_desc(message: bytes) -> tuple[np.dtype, list[int]]:
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """A protobuf base-128 number and the position behind it."""
+    """A protobuf base-128 number and the position after it."""
     value = 0
     for shift in range(0, 64, 7):
         byte = message[position]
@@ -144,7 +144,7 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
 
 
 def _conv(key: str, name: str, call: int, outputs: int, inputs: int, kernel: int) -> Table:
-    """Table rows of a convolution: `.w_k` and `.b_k`, where the k-th call of the network made it."""
+    """Table rows of a convolution: `.w_k` and `.b_k`, where k is the number of the network's call that created it."""
     return {
         f"{key}.weight": (f"{name}.w_{call}", (outputs, inputs, kernel, kernel)),
         f"{key}.bias": (f"{name}.b_{call}", (outputs,)),
@@ -152,9 +152,9 @@ def _conv(key: str, name: str, call: int, outputs: int, inputs: int, kernel: int
 
 
 def _bn(key: str, name: str, use: int, channels: int) -> Table:
-    """Table rows of a batch norm, the `use`-th of its name: scale, shift, moving mean, moving variance.
+    """Table rows of a batch norm, the `use`-th with its name: scale, shift, moving mean, moving variance.
 
-    Scale, mean and variance share one counter, so that a name used twice goes on at `.w_3`.
+    Scale, mean and variance share one counter, so the second use of a name continues at `.w_3`.
     """
     names = {
         "weight": f"{name}.w_{3 * use}",
@@ -166,10 +166,10 @@ def _bn(key: str, name: str, use: int, channels: int) -> Table:
 
 
 def _first_call(variables: Arrays, weight: str) -> int:
-    """Which call of the network the variables come from: the lowest k for which `weight`.w_k is there.
+    """The number of the network's call that created the variables: the lowest k for which `weight`.w_k exists.
 
-    Every call of the article's `SRGAN_g` or `SRGAN_d` makes weights of its own, and names count on through both
-    of its programs: the G of a saved program may be `n64s1/c.w_0` or `n64s1/c.w_1`.
+    Every call of the article's `SRGAN_g` or `SRGAN_d` creates new weights, and the names are numbered across both of
+    its programs: the G of a saved program may be `n64s1/c.w_0` or `n64s1/c.w_1`.
     """
     pattern = re.compile(re.escape(weight) + r"\.w_(\d+)")
     matches = [pattern.fullmatch(name) for name in variables]
@@ -182,7 +182,7 @@ def generator_state(variables: Arrays) -> Arrays:
     Raises InputError for a missing or misshapen variable.
     """
     call, f = _first_call(variables, "n64s1/c"), FEATURES
-    # The tail's batch norm repeats the name of the last block's, so that name is used twice a call.
+    # The tail's batch norm has the same name as the last block's, so each call uses that name twice.
     last = RESIDUAL_BLOCKS - 1
     table = {**_conv("head_conv", "n64s1/c", call, f, 3, 3), **_bn("head_bn", f"batch_norm_{call}", 0, f)}
     for i in range(RESIDUAL_BLOCKS):
@@ -202,7 +202,7 @@ def generator_state(variables: Arrays) -> Arrays:
 def discriminator_state(variables: Arrays, hr_size: int = 384) -> Arrays:
     """The article's variables of `SRGAN_d` as a state dict of `models.discriminator.Discriminator(hr_size)`.
 
-    `res/c`, `res/c2` and `ho/fc`, which the article computes and never uses, are left out, like all others.
+    `res/c`, `res/c2` and `ho/fc`, which the article computes but never uses, are left out, like all other variables.
     Raises InputError for a missing or misshapen variable.
     """
     call = _first_call(variables, "h0/c")
@@ -223,7 +223,7 @@ def discriminator_state(variables: Arrays, hr_size: int = 384) -> Arrays:
 def vgg19_table(prefix: str, with_classifier: bool) -> Table:
     """{name in `models.vgg19.VGG19`: (variable, shape)}.
 
-    prefix: of the convolutions' variables, `vgg19_` in the article's folder, none in Paddle's original archive.
+    prefix: the prefix of the convolutions' variables: `vgg19_` in the article's folder, empty in Paddle's archive.
     """
     table: Table = {f"{name}.weight": (f"{prefix}{name}_weights", (o, i, 3, 3)) for name, (i, o) in CONVS.items()}
     if with_classifier:

@@ -1,4 +1,4 @@
-"""What a file or folder is that somebody gave for weights: told by its first bytes, or by what lies in it."""
+"""Recognises files and folders that are not weights, by their first bytes or their contents, for error messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common.files import AnyPath
 
-HEAD = 512  # bytes, at either end, by which a file is told
+HEAD = 512  # bytes at each end by which a file is recognised
 _NOT_PADDLES = (
     "; its variables have other names and shapes. Give a .pdparams file of this project, or a folder of the article's"
 )
@@ -18,13 +18,13 @@ _NOT_WEIGHTS = f", not weights{_GIVE}"
 _IN_OUTPUT = ": continue it with --resume. Weights are in that run's --output: srgan_g.pdparams or pretrain_g.pdparams"
 _PYTORCH = ("a file of PyTorch's (.pth, .pt)", _NOT_PADDLES)
 ZIP, NPZ = "a zip archive", "a NumPy archive (.npz)"
-# {how a file begins: what it is, and the way out}. Formats' own marks, as `file` knows them.
+# {first bytes: what the file is, and what to do}: the formats' magic numbers, as `file` knows them.
 _BEGINNINGS = {
     b"version https://git-lfs.github.com/spec/": (
         "a Git LFS pointer, not the file",
-        ": fetch that with `git lfs pull`",
+        ": fetch the file with `git lfs pull`",
     ),
-    # A long, PyTorch's magic number 0x1950a86a20f9469cfc6c, before anything else.
+    # PyTorch's magic number 0x1950a86a20f9469cfc6c, a pickled long at the very beginning.
     b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": _PYTORCH,
     b"\x93NUMPY": ("a single NumPy array (.npy)", f", not the weights of a network{_GIVE}"),
     b"\x89HDF\r\n\x1a\n": ("an HDF5 file, as Keras writes", _NOT_PADDLES),
@@ -44,13 +44,13 @@ _BEGINNINGS = {
     ),
 }
 _PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<body")
-_CONTROLS = {*range(32), 127} - set(b"\t\n\r\f\x1b")  # those that texts don't have
-# The fields of onnx.proto's ModelProto that may follow its first, ir_version: tags of 2 to 8, and 14.
+_CONTROLS = {*range(32), 127} - set(b"\t\n\r\f\x1b")  # those that do not occur in texts
+# The fields of onnx.proto's ModelProto that may follow the first one, ir_version: tags of 2 to 8, and 14.
 _ONNX_SECOND = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"
 
 
 def describe_file(path: AnyPath) -> str:
-    """What the file is if it is none of Paddle's weights, and the way out; "" if it may be one.
+    """What the file is and what to do, if it is not a Paddle weight file; "" if it may be one.
 
     Only its first and last bytes are read. Raises OSError if it cannot be read.
     """
@@ -65,7 +65,7 @@ def recognise_file(path: AnyPath) -> tuple[str, str]:
         file.seek(max(0, size - HEAD))
         tail = file.read(HEAD)
     if not head:
-        return "an empty file", ": the download or the copy was broken off. Fetch it again"
+        return "an empty file", ": the download or the copy was interrupted. Fetch it again"
     for beginning, what in _BEGINNINGS.items():
         if head.startswith(beginning):
             return what
@@ -83,15 +83,15 @@ def recognise_file(path: AnyPath) -> tuple[str, str]:
     # ir_version is 1 to 13 by now.
     if len(head) > 2 and head[0] == 0x08 and 0 < head[1] < 32 and head[2] in _ONNX_SECOND:
         return "an ONNX program", _NOT_PADDLES
-    # A pickle begins with 0x80, which no text does, in UTF-8 either; one of the first, obsolete protocols is a text
-    # that ends with its last operation, a full stop, and is told what it asks for by its reader.
+    # A pickle begins with 0x80, which no text does, not even UTF-8. A pickle of the obsolete protocols 0 and 1 is a
+    # text that ends with its last operation, a full stop; the pickle reader reports what is wrong with it.
     if head[0] != 0x80 and not tail.endswith(b".") and not set(head) & _CONTROLS:
         return "a text file", _NOT_WEIGHTS
     return "", ""
 
 
 def _recognise_zip(content: bytes) -> tuple[str, str]:
-    """content: a zip archive's first and last bytes. Its directory may be of any size and is not read for a message."""
+    """content: a zip archive's first and last bytes. Its directory may be huge and is not read just for a message."""
     if b"data.pkl" in content:
         return _PYTORCH
     if b"note.npy" in content:
@@ -102,9 +102,9 @@ def _recognise_zip(content: bytes) -> tuple[str, str]:
 
 
 def describe_folder(folder: AnyPath, wanted: str) -> str:
-    """What a folder without the article's variables is, and the way out; "" if that cannot be told.
+    """What a folder without the article's variables is and what to do; "" if it is not recognised.
 
-    wanted: how the names of the files that are wanted end, as "_g.pdparams".
+    wanted: the ending of the wanted files' names, such as "_g.pdparams".
     """
     folder = Path(folder)
     weights = sorted(path.name for path in folder.glob("*.pdparams"))

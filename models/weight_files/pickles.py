@@ -1,9 +1,9 @@
-"""Reads the pickle of a weight file: texts, numbers, lists, dicts and NumPy arrays, and nothing is ever run.
+"""Reads the pickle of a weight file: strings, numbers, lists, dicts and NumPy arrays. No code is ever run.
 
-Python's unpickler obeys whatever a file asks for. Here the operations are read one by one, those that Paddle and NumPy
-write (protocols 2 to 4, also of Python 2) are carried out on plain values, and any other ends the reading. What each
-costs is bounded by the bytes that it takes from the file, or is counted: so time and memory follow from the file's
-size, whatever is in it. The operations are described in Python's `pickletools`.
+Python's unpickler executes whatever a file asks for. This reader takes the operations one by one, carries out those
+that Paddle and NumPy write (protocols 2 to 4, Python 2's too) on plain values, and refuses all others. The cost of each
+operation is either bounded by the bytes that it reads or counted, so the file's size limits time and memory, whatever
+the file contains. Python's `pickletools` describes the operations.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import numpy as np
 
 from common.errors import InputError
 
-OPERATIONS = 300_000  # at most, each of some 100 bytes of memory; 210 arrays, the generator's, take 9,000
-LONGEST_NAME = 1000  # characters, of a key
-LONGEST_LINE = 200  # bytes, of a module's or function's name
+OPERATIONS = 300_000  # at most, each about 100 bytes of memory; the generator's 210 arrays take 9,000
+LONGEST_NAME = 1000  # characters in a key
+LONGEST_LINE = 200  # bytes in the name of a module or function
 DIMENSIONS = 32  # NumPy 1's limit
 PLAIN_DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
 DAMAGED = "not a weight file, or damaged"
 WAY_OUT = "Expected a .pdparams file, as paddle.save writes: fetch or copy it again"
 
-# All that the pickle of a dict of arrays asks for, under NumPy 1's and 2's module names.
+# Everything that the pickle of a dict of arrays may ask for, under NumPy 1's and 2's module names.
 _NDARRAY, _DTYPE, _RECONSTRUCT, _ENCODE, _ORDERED_DICT = "ndarray", "dtype", "_reconstruct", "encode", "OrderedDict"
 _ALLOWED = {
     ("numpy", "ndarray"): _NDARRAY,
@@ -41,11 +41,11 @@ _NAMES = {operation.code.encode("latin1"): operation.name for operation in pickl
 
 
 class _Damaged(ValueError):
-    """The file does not go on as a pickle of weights does."""
+    """The file is not a valid pickle of weights."""
 
 
 class Global:
-    """A function or class that the file names; `name` is one of `_ALLOWED`'s."""
+    """A function or class that the file names; `name` is a value in `_ALLOWED`."""
 
     __slots__ = ("name",)
 
@@ -72,11 +72,11 @@ class Array:
 
 
 def read(file: BinaryIO) -> Any:
-    """The content of a pickle; where that is a dict or an array, each array as a read-only numpy.ndarray.
+    """The content of a pickle; arrays (the content itself or the values of a dict) become read-only numpy.ndarrays.
 
-    file: open in binary, at its start; a regular one, as its size is the measure of what it may cost. Arrays deeper in
-    it stay what they are here.
-    Raises InputError, which does not name the file, for any operation that weights do not need, and for a damaged file.
+    file: a regular file opened in binary mode, at its start; its size limits the cost. More deeply nested arrays stay
+    `Array` objects.
+    Raises InputError, which does not name the file, for any operation that weights do not need and for a damaged file.
     """
     reader = _Reader(file)
     try:
@@ -84,7 +84,7 @@ def read(file: BinaryIO) -> Any:
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, struct.error) as error:
         if isinstance(error, InputError):
             raise
-        reason = f"{error}" if isinstance(error, ValueError) else "an operation finds other values than it needs"
+        reason = f"{error}" if isinstance(error, ValueError) else "an operation has unexpected operands"
         raise InputError(f"{DAMAGED} (at byte {reader.position}: {reason}). {WAY_OUT}") from None
     if isinstance(content, dict):
         return {name: _plain(value) for name, value in content.items()}
@@ -96,18 +96,18 @@ def _plain(value: Any) -> Any:
 
 
 class _Reader:
-    """The machine that a pickle is written for: a stack, with marks in it, and a memo of values to be used again."""
+    """The virtual machine that runs a pickle: a stack with marks, and a memo of values for reuse."""
 
     def __init__(self, file: BinaryIO):
         self.file = file
         self.size = os.fstat(file.fileno()).st_size
-        self.position = 0  # of the operation that is under way
+        self.position = 0  # of the current operation
         self.read = 0
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.operations = 0
-        self.made = 0  # bytes that operations have made of what is read already
+        self.made = 0  # bytes that operations have derived from bytes already read
 
     def run(self) -> Any:
         while True:
@@ -120,18 +120,18 @@ class _Reader:
             if carry_out is None:
                 if code not in _NAMES:
                     raise _Damaged(f"0x{code[0]:02x} is not an operation of a pickle")
-                if code == b"i":  # INST, which names what it calls
+                if code == b"i":  # INST, which names the class to instantiate
                     self.global_(self.line(), self.line())
                 raise _refused(f"holds the pickle operation {_NAMES[code]}")
             carry_out(self)
 
     def take(self, length: int) -> bytes:
         if length > self.size - self.read:
-            raise _Damaged(f"{length} bytes are announced, {self.size - self.read} are left: cut off or damaged")
+            raise _Damaged(f"{length} bytes expected, {self.size - self.read} left: cut off or damaged")
         self.read += length
         content = self.file.read(length)
         if len(content) != length:
-            raise _Damaged("the file has become shorter while it was read")
+            raise _Damaged("the file became shorter while being read")
         return content
 
     def number(self, length: int) -> int:
@@ -141,21 +141,21 @@ class _Reader:
         line = self.file.readline(LONGEST_LINE)
         self.read += len(line)
         if not line.endswith(b"\n"):
-            raise _Damaged("a line without an end")
+            raise _Damaged("an unterminated line")
         return line[:-1].decode("utf-8")
 
     def count(self, operations: int) -> None:
         self.operations += operations
         if self.operations > OPERATIONS:
             raise InputError(
-                f"{DAMAGED}: more than {OPERATIONS:,} operations, thirty times those of a network's weights. {WAY_OUT}"
+                f"{DAMAGED}: more than {OPERATIONS:,} operations, 30 times as many as a network's weights. {WAY_OUT}"
             )
 
     def charge(self, made: int) -> None:
-        """Count bytes that are made of others: in a file of weights each is made once, of as many in the file."""
+        """Count bytes derived from others: a weight file derives each byte once, so never more than the file has."""
         self.made += made
         if self.made > self.size:
-            raise InputError(f"{DAMAGED}: it makes more bytes than it has. {WAY_OUT}")
+            raise InputError(f"{DAMAGED}: it expands to more bytes than it has. {WAY_OUT}")
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -165,7 +165,7 @@ class _Reader:
         self.stack = []
 
     def pop_mark(self) -> list:
-        """What was pushed since the last mark."""
+        """The values pushed since the last mark."""
         values, self.stack = self.stack, self.below.pop()
         return values
 
@@ -183,7 +183,7 @@ class _Reader:
         self.push(tuple(reversed(values)))
 
     def push_decimal(self) -> None:
-        """INT, by which Python 2 also writes truth values: 00 and 01."""
+        """INT, with which Python 2 also writes booleans: 00 and 01."""
         text = self.line()
         if len(text) > 20:
             raise _Damaged("a number of more than 20 digits")
@@ -211,21 +211,21 @@ class _Reader:
     def append(self, values: list) -> None:
         target = self.stack[-1]
         if not isinstance(target, list):
-            raise _Damaged("values are appended to what is not a list")
+            raise _Damaged("values appended to something other than a list")
         target.extend(values)
 
     def set_items(self, pairs: list) -> None:
         target = self.stack[-1]
         if not isinstance(target, dict) or len(pairs) % 2:
-            raise _Damaged("names are set in what is not a dict")
+            raise _Damaged("items set in something other than a dict")
         for name, value in zip(pairs[::2], pairs[1::2]):
             _set(target, name, value)
 
     def reduce(self) -> None:
-        """Call a function: of those that weights need, with the arguments that they need."""
+        """Call one of the functions that weights need, with the arguments that they need."""
         arguments, function = self.stack.pop(), self.stack.pop()
         if not isinstance(function, Global) or not isinstance(arguments, tuple):
-            raise _Damaged("a call of what is not a function")
+            raise _Damaged("a call of something other than a function")
         self.push(_CALLS[function.name](self, *arguments))
 
     def dtype(self, code: Any, align: Any = False, copy: Any = True) -> Dtype:
@@ -237,21 +237,21 @@ class _Reader:
         return Array()
 
     def encode(self, text: Any, encoding: Any) -> bytes:
-        """`_codecs.encode`, by which protocol 2 writes bytes."""
+        """`_codecs.encode`, with which protocol 2 writes bytes."""
         if not isinstance(text, str) or encoding != "latin1":
             raise _Damaged(f"_codecs.encode to {_shown(encoding)}; weights need latin1")
         self.charge(len(text))
         return text.encode("latin1")
 
     def ordered_dict(self, pairs: Any = ()) -> dict[str, Any]:
-        """Python 2 gives the pairs as an argument, Python 3 sets them later."""
+        """Python 2 passes the pairs as an argument, Python 3 sets them later."""
         result: dict[str, Any] = {}
         if not isinstance(pairs, (list, tuple)):
-            raise _Damaged("an OrderedDict of what are not pairs")
+            raise _Damaged("an OrderedDict of something other than pairs")
         self.count(len(pairs))
         for pair in pairs:
             if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-                raise _Damaged("an OrderedDict of what are not pairs")
+                raise _Damaged("an OrderedDict of something other than pairs")
             _set(result, *pair)
         return result
 
@@ -259,7 +259,7 @@ class _Reader:
         raise _Damaged("a call of numpy.ndarray")
 
     def build(self) -> None:
-        """Set the state of a data type or an array; nothing else in a file of weights has one."""
+        """Set the state of a data type or an array; no other object in a weight file has a state."""
         state, target = self.stack.pop(), self.stack[-1]
         if not isinstance(state, tuple):
             raise _Damaged("a state that is not a tuple")
@@ -268,10 +268,10 @@ class _Reader:
         elif isinstance(target, Array):
             target.array = self.filled(*state)
         else:
-            raise _Damaged("a state for what has none")
+            raise _Damaged("a state for an object that has none")
 
     def filled(self, version: Any, shape: Any, dtype: Any, fortran: Any, data: Any) -> np.ndarray:
-        """The array of NumPy's state: read-only, in this machine's byte order."""
+        """The array for NumPy's state, read-only and in this machine's byte order."""
         if version != 1 or not isinstance(dtype, Dtype) or not isinstance(shape, tuple) or len(shape) > DIMENSIONS:
             raise _Damaged("an array with an unknown state")
         if not all(type(dim) is int and 0 <= dim < 2**63 for dim in shape):
@@ -279,7 +279,7 @@ class _Reader:
         if isinstance(data, str):
             data = self.encode(data, "latin1")
         if not isinstance(data, bytes) or math.prod(shape) * dtype.dtype.itemsize != len(data):
-            raise _Damaged(f"an array of shape {list(shape)} that has other bytes than it needs")
+            raise _Damaged(f"an array of shape {list(shape)} with a wrong number of bytes")
         array: np.ndarray = np.ndarray(shape, dtype.dtype, data, order="F" if fortran else "C")
         if not array.dtype.isnative:
             self.charge(array.nbytes)
@@ -290,7 +290,7 @@ class _Reader:
 
 def _set(target: dict[str, Any], name: Any, value: Any) -> None:
     if not isinstance(name, str):
-        raise InputError(f"expected a dict of arrays, found {type(name).__name__} for a name. {WAY_OUT}")
+        raise InputError(f"expected a dict of arrays, found {type(name).__name__} as a name. {WAY_OUT}")
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise InputError(f"expected a dict of arrays, found the name {_shown(name)}. {WAY_OUT}")
     if name in target:
@@ -310,7 +310,7 @@ def _ordered(dtype: np.dtype, state: tuple) -> np.dtype:
 
 
 def _shown(value: Any) -> str:
-    """What a message may show of a value of unknown size."""
+    """The part of a value of unknown size that a message shows."""
     if not isinstance(value, str):
         return f"a {type(value).__name__}"
     return repr(value if len(value) <= 60 else f"{value[:60]}…")

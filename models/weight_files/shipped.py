@@ -7,8 +7,8 @@ from pathlib import Path
 from common.files import AnyPath
 
 FOLDER = Path(__file__).resolve().parents[2] / "weights"
-DEFAULT = "srgan"  # what a photograph is upscaled with where nothing else is asked for
-PHOTO = "srgan_photo"  # what a compressed one is better upscaled with
+DEFAULT = "srgan"  # the generator used unless another is given
+PHOTO = "srgan_photo"  # the better generator for compressed photographs
 PURPOSES = {
     DEFAULT: "for sharp pictures without compression",
     "srresnet": "the same without invented detail",
@@ -19,9 +19,9 @@ NAMES = f"{', '.join(list(SHIPPED)[:-1])} or {list(SHIPPED)[-1]}"
 
 
 def weights_path(weights: AnyPath) -> str:
-    """The path of weights that are given by a path, or by the name of a shipped generator, whatever folder one is in.
+    """The path of weights given as a path or as the name of a shipped generator, in any current folder.
 
-    The name of a shipped generator is never a file's: `./srgan` is one that is called so. As an argparse type it
-    turns a flag's text into a path.
+    A shipped generator's name takes precedence over a file of that name, which must be given as `./srgan`. As an
+    argparse type, this function turns a flag's text into a path.
     """
     return str((SHIPPED.get(weights) if isinstance(weights, str) else None) or weights)

@@ -1,4 +1,4 @@
-"""What a weight file must hold: names and shapes, checked before a network takes them."""
+"""The names, shapes and values that a weight file must have, checked before a network loads them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Arrays = Dict[str, np.ndarray]  # {name: array}
 Table = Dict[str, Tuple[str, Tuple[int, ...]]]  # {name in the network: (name in the file, shape)}
 
 SHOWN = 4  # how many wrong variables one message lists
-# Adam moves a weight by about its learning rate a step (arXiv 1412.6980, section 2.1): a million steps of 1e-4 make
-# 100. Ten thousand times as much comes from no training; a variance, which is of squares, may be the square of it.
+# Adam moves a weight by about the learning rate per step (arXiv 1412.6980, section 2.1): a million steps of 1e-4 add up
+# to 100. No training reaches ten thousand times as much; a variance, a mean of squares, may reach its square.
 LARGEST = 1e6
 
 
 def select(variables: Arrays, table: Table, source: str) -> Arrays:
-    """The arrays a network needs, under the network's own names, as float32.
+    """The arrays that a network needs, under the network's own names, as float32.
 
     variables: {name in the file: array}. table: {name in the network: (name in the file, shape)}.
-    source: what the message calls the file.
-    Raises InputError for a variable that is missing or has another shape, with the expected and the found one, and for
-    one that holds what cannot come from training.
+    source: what an error message calls the file.
+    Raises InputError for a variable that is missing or has a wrong shape, naming the expected and the found shape, and
+    for one with values that cannot come from training.
     """
     state, problems = {}, []
     for key, (name, shape) in table.items():
@@ -34,7 +34,7 @@ def select(variables: Arrays, table: Table, source: str) -> Arrays:
         elif tuple(array.shape) != tuple(shape):
             problems.append(f"{name}: expected shape {list(shape)}, found {list(array.shape)}")
         elif array.dtype.kind != "f" or not np.isfinite(array).all():
-            problems.append(f"{name}: expected finite numbers, found {array.dtype} with NaN, infinity or other kinds")
+            problems.append(f"{name}: expected finite numbers, found {array.dtype} with NaN, infinity or another kind")
         elif not is_plausible(key, array):
             problems.append(f"{name}: expected {_range(key)}, found {array.min():.3g} to {array.max():.3g}")
         else:
@@ -46,9 +46,9 @@ def select(variables: Arrays, table: Table, source: str) -> Arrays:
 
 
 def is_plausible(key: str, array: np.ndarray) -> bool:
-    """Whether the array, of floating point, can be what training made of the network's variable `key`.
+    """Whether training can have produced the floating-point array for the network's variable `key`.
 
-    That is finite, no more than LARGEST in size, and for a batch norm's variance 0 to LARGEST².
+    Its values must be finite and at most LARGEST in magnitude; those of a batch norm's variance, 0 to LARGEST².
     """
     lowest, highest = _limits(key)
     return bool(((array >= lowest) & (array <= highest)).all())
@@ -60,7 +60,7 @@ def _limits(key: str) -> tuple[float, float]:
 
 def _range(key: str) -> str:
     lowest, highest = _limits(key)
-    return f"what training makes, {lowest:.0e} to {highest:.0e}" if lowest else f"variances, 0 to {highest:.0e}"
+    return f"trained values, {lowest:.0e} to {highest:.0e}" if lowest else f"variances, 0 to {highest:.0e}"
 
 
 def shapes(network: nn.Layer) -> Table:

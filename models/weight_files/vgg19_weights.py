@@ -1,4 +1,4 @@
-"""The public VGG19 weights under their several names: told apart, checked, never skipped."""
+"""The public VGG19 weights in their different naming schemes: recognised and checked; no variable is skipped."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from models.weight_files.weights import read_pdparams
 class Form(NamedTuple):
     """How one published file names VGG19's variables.
 
-    conv_pattern: what any convolution variable of such a file looks like, also one too many.
-    table: called with with_classifier, gives {name in the network: (name in the file, shape)}.
+    conv_pattern: matches the name of any convolution variable in such a file, including surplus ones.
+    table: called with `with_classifier`; returns {name in the network: (name in the file, shape)}.
     """
 
     title: str
@@ -31,7 +31,7 @@ class Form(NamedTuple):
 def _table(
     conv_name: Callable[[int, int, int], str], fc_names: tuple[str, ...], conv_bias: bool, with_classifier: bool
 ) -> Table:
-    """The table of a dygraph file. conv_name: called with the block, the number in it and the number over all."""
+    """The table of a dygraph file. conv_name: called with the block, the number in the block and the overall number."""
     rows: Table = {}
     for number, (layer, (inputs, outputs)) in enumerate(CONVS.items()):
         name = conv_name(int(layer[4]), int(layer[6]), number)
@@ -73,7 +73,7 @@ FORMS = (
     _dygraph(
         "paddle.vision's vgg19.pdparams, with biases",
         r"features\.\d+\.",
-        # Convolutions, ReLUs (one each) and poolings (one a block) are numbered through: 0, 2, 5, 7, 10 …
+        # Convolutions, ReLUs (one each) and poolings (one per block) share one numbering: 0, 2, 5, 7, 10 …
         lambda block, i, number: f"features.{2 * number + block - 1}",
         ("classifier.0", "classifier.3", "classifier.6"),
         conv_bias=True,
@@ -84,11 +84,11 @@ FORMS = (
 def load_vgg19(path: AnyPath, with_classifier: bool = False, deepest: str = LAYERS[-1]) -> VGG19:
     """VGG19 with the weights of a public file or folder, frozen and in eval mode; prints which form was found.
 
-    path: a folder of fluid variables or a `.pdparams` file, in any form of `FORMS`. with_classifier: also load the
-    three fully connected layers (494 MB). deepest: the last layer that is needed (see `VGG19`); the file may lack
-    deeper ones.
-    Raises InputError naming the file and the variables if a convolution (or, when asked for, the classifier) is
-    missing, has another shape, or there is one more than VGG19 has.
+    path: a folder of fluid variables or a `.pdparams` file, in any form in `FORMS`. with_classifier: also load the
+    three fully connected layers (494 MB). deepest: the deepest layer needed (see `VGG19`); the file may lack deeper
+    ones.
+    Raises InputError naming the file and the variables if a convolution (or a requested classifier layer) is missing
+    or has a wrong shape, or if there are convolutions that VGG19 does not have.
     """
     if Path(path).is_dir():
         variables = read_persistables(path, lambda name: with_classifier or not name.startswith("fc"))

@@ -1,4 +1,4 @@
-"""Files of generator and discriminator weights: written whole, read safely."""
+"""Files of generator and discriminator weights: written atomically, read safely."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ from models.weight_files.foreign import describe_file, describe_folder
 from models.weight_files.shipped import NAMES, SHIPPED
 from models.weight_files.variables import Arrays, is_plausible, select, shapes
 
-# paddle.save notes the parameters' internal names under this key; loading does not need them.
+# paddle.save stores the parameters' internal names under this key; loading does not need them.
 NAMES_KEY = "StructuredToParameterName@@"
-# By these the networks' files are told apart, and the article's folders.
+# The variables and the sub-folders by which files and folders of G and of D are told apart.
 _FIRST_OF_G, _FIRST_OF_D = "head_conv.weight", "convs.0.weight"
 _FIRST_FOLDERS = {"generator": "n64s1", "discriminator": "h0"}
 
 
 def read_pdparams(path: AnyPath) -> Arrays:
-    """Read a `.pdparams` file as {name: read-only array}, for any Paddle 1.8 to 3.x that wrote it.
+    """Read a `.pdparams` file, written by any Paddle 1.8 to 3.x, as {name: read-only array}.
 
-    The file is a pickle and untrusted: see `models.weight_files.pickles`. Raises InputError naming the file if it is
-    not there, is another kind of file (named too), asks for anything that weights do not need, is damaged, or holds no
-    dict of arrays.
+    The file is an untrusted pickle: see `models.weight_files.pickles`. Raises InputError naming the file if it is
+    missing, of another kind (named too), damaged, not a dict of arrays, or asks for anything that weights do not need.
     """
     if Path(path).exists() and not Path(path).is_file():
         raise InputError(f"{path}: not a file; expected a .pdparams file")
@@ -48,7 +47,7 @@ def read_pdparams(path: AnyPath) -> Arrays:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except MemoryError:
-        raise InputError(f"{path}: there is not enough memory to read it") from None
+        raise InputError(f"{path}: not enough memory to read it") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a dict of arrays, found {type(content).__name__}")
     content.pop(NAMES_KEY, None)
@@ -61,31 +60,31 @@ def read_pdparams(path: AnyPath) -> Arrays:
 def save(network: nn.Layer, path: AnyPath) -> None:
     """Write a network's weights and statistics as a `.pdparams` file that `paddle.load` also reads.
 
-    The file is replaced at once; on an OSError (a full disk) the one before it is kept. So it is when a weight is one
-    that loading refuses (see `models.weight_files.variables.is_plausible`), which is an InputError.
+    The file is replaced atomically; on an OSError (a full disk) the previous one is kept. The same holds when a weight
+    has a value that loading would refuse (see `models.weight_files.variables.is_plausible`): this raises InputError.
     """
     state = network.state_dict()
     spoilt = [name for name, value in state.items() if not is_plausible(name, value.numpy())]
     if spoilt:
         raise InputError(
-            f"{path}: not written, what was there before is kept: {len(spoilt)} variables of the network are not "
-            f"finite or huge ({spoilt[0]}, …). Try a smaller --learning-rate"
+            f"{path}: not written, any previous file is kept: {len(spoilt)} variables of the network are huge or not "
+            f"finite ({spoilt[0]}, …). Try a smaller --learning-rate"
         )
     with replacing(path) as temporary:
         paddle.save(state, str(temporary))
 
 
 def load_generator(path: AnyPath) -> Generator:
-    """A generator from a `.pdparams` file of this project or a folder of the article's (`models/g_models/`).
+    """A generator from a `.pdparams` file of this project or one of the article's folders (`models/g_models/`).
 
-    It is in train mode, as Paddle makes networks: call `.eval()` before upscaling with it. Raises InputError naming
-    the file if it cannot be used.
+    It is in train mode, Paddle's default: call `.eval()` before upscaling with it. Raises InputError naming the file
+    if it cannot be used.
     """
     if Path(path).is_dir():
         state = _from_folder(path, "generator", fluid.is_generators, fluid.generator_state)
         network = Generator()
     elif str(path) == Path(path).stem and not Path(path).exists():
-        raise InputError(f"{path}: no such file, and not the name of included weights, which are {NAMES}")
+        raise InputError(f"{path}: no such file, nor the name of included weights ({NAMES})")
     else:
         variables = read_pdparams(path)
         if _FIRST_OF_D in variables and _FIRST_OF_G not in variables:
@@ -100,7 +99,7 @@ def load_generator(path: AnyPath) -> Generator:
 
 
 def load_discriminator(path: AnyPath, hr_size: int = 384) -> Discriminator:
-    """A discriminator for pictures of `hr_size` pixels from a `.pdparams` file or a folder of the article's.
+    """A discriminator for pictures of `hr_size` pixels from a `.pdparams` file or one of the article's folders.
 
     Raises InputError naming the file if it cannot be used.
     """
@@ -128,15 +127,14 @@ def _from_folder(
     is_wanted: Callable[[str], bool],
     to_state: Callable[[Arrays], Arrays],
 ) -> Arrays:
-    """A network's state from a folder of the article's. network: "generator" or "discriminator"."""
+    """A network's state from one of the article's folders. network: "generator" or "discriminator"."""
     folder = Path(folder)
     first = _FIRST_FOLDERS[network]
     variables = fluid.read_persistables(folder, is_wanted if (folder / first).is_dir() else lambda name: False)
     if not variables:
         hint = _hint(folder, network)
         raise InputError(
-            f"{folder}: no sub-folder {first}/ with variables of the article's network in it"
-            f"{'; ' if hint else ''}{hint}"
+            f"{folder}: no sub-folder {first}/ with variables of the article's network{'; ' if hint else ''}{hint}"
         )
     try:
         return to_state(variables)
@@ -145,12 +143,12 @@ def _from_folder(
 
 
 def _hint(folder: Path, network: str) -> str:
-    """What the folder without variables of the network is, or where they are; "" if that cannot be told."""
+    """What a folder without the network's variables is, or where they are; "" if it is not recognised."""
     what = describe_folder(folder, f"_{network[0]}.pdparams")
     if what:
         return what
     for other, sub_folder in _FIRST_FOLDERS.items():
         if (folder / sub_folder).is_dir():
-            return f"it has {sub_folder}/, of the article's {other}; give the folder of the {network}"
+            return f"it has {sub_folder}/, which belongs to the article's {other}; give the {network}'s folder"
     nested = next(folder.rglob(_FIRST_FOLDERS[network]), None)
-    return f"{nested.parent} has it: give that one" if nested else ""
+    return f"it is in {nested.parent}: give that folder" if nested else ""
