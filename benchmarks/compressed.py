@@ -82,7 +82,7 @@ def shown(pictures: list, methods: dict, quality: int) -> list:
 
 def main(arguments) -> None:
     if not available():
-        raise InputError(f"LPIPS is measured here, but {WEIGHTS} is not there; get it with: {COMMAND}")
+        raise InputError(f"LPIPS is measured here, but {WEIGHTS} is missing; get it with: {COMMAND}")
     paths = labels(arguments.weights or list(SHIPPED.values()))
     read = [("--weights", path) for path in paths.values()]
     folders = [("--hr", arguments.hr), ("--lr", arguments.lr)]

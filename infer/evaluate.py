@@ -181,7 +181,7 @@ def main(arguments) -> None:
         distance = lpips.Lpips(distance_of) if distance_of else None
 
     if not (distance or arguments.lpips):
-        print(f"LPIPS is left out: {lpips.WEIGHTS} is not there; get it with: {lpips.COMMAND}", file=sys.stderr)
+        print(f"LPIPS is left out: {lpips.WEIGHTS} is missing; get it with: {lpips.COMMAND}", file=sys.stderr)
     results, shown = [], {}
     for measured, *pictures_of in measure(pictures, {BICUBIC: enlarge, **upscalers}, ready, distance):
         results.append(measured)

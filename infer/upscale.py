@@ -164,7 +164,7 @@ def parser() -> argparse.ArgumentParser:
     result = command.parser(__doc__)
     result.add_argument("inputs", metavar="INPUT", nargs="+", type=_path, help="pictures and folders of pictures")
     result.add_argument(
-        "-o", "--output", metavar="OUT", type=_path, default=OUTPUT, help=f"folder of the results (default: {OUTPUT})"
+        "-o", "--output", metavar="OUT", type=_path, default=OUTPUT, help=f"folder for the results (default: {OUTPUT})"
     )
     flags.add_generator_flags(result)
     _add_size_flags(result)

@@ -561,7 +561,7 @@ class TestCommand:
         monkeypatch.chdir(tmp_path)
         evaluate.main(evaluate.parser().parse_args(["--hr", str(hr_folder), "--sr", str(hr_folder)]))
         output = capsys.readouterr()
-        said = "LPIPS is left out: weights/lpips_alex.npz is not there; get it with: python data/download.py lpips"
+        said = "LPIPS is left out: weights/lpips_alex.npz is missing; get it with: python data/download.py lpips"
         assert output.err.splitlines()[0] == said and "LPIPS" not in output.out
         evaluate.main(evaluate.parser().parse_args(["--hr", str(hr_folder), "--sr", str(hr_folder), "--lpips", "off"]))
         assert "LPIPS" not in capsys.readouterr().err

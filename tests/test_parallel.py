@@ -338,9 +338,9 @@ def test_the_backend_follows_the_device_and_each_process_has_its_own_gpu(machine
 @pytest.mark.parametrize(
     "gpus, device, backend, message",
     [
-        (0, None, "nccl", "--backend nccl does not join CPUs"),
-        (2, "cpu", "nccl", "--backend nccl does not join CPUs"),
-        (2, "gpu", "gloo", "--backend gloo does not join GPUs"),
+        (0, None, "nccl", "--backend nccl does not support CPUs"),
+        (2, "cpu", "nccl", "--backend nccl does not support CPUs"),
+        (2, "gpu", "gloo", "--backend gloo does not support GPUs"),
         (2, "gpu:1", None, "--device gpu:1: .*--devices 0,1"),
         (0, "gpu", None, "--device gpu: .*sees 0 GPUs"),
         (1, None, None, "--device gpu:1: .*sees 1 GPU"),

@@ -209,7 +209,7 @@ def test_a_loss_that_nothing_ties_to_the_picture_is_said(changes, vgg19, warned,
 def test_an_output_that_is_a_file_is_named(photographs, tmp_path):
     (tmp_path / "file").write_text("mine")
     result = run("pretrain_g.py", "--data", photographs, "--output", tmp_path / "file", *SMALL)
-    fails(result, 1, str(tmp_path / "file"), "cannot be used as the folder of the results")
+    fails(result, 1, str(tmp_path / "file"), "cannot be used as the folder for the results")
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -1,3 +1,3 @@
-"""The two training commands and what they are made of."""
+"""The two training commands and the modules behind them."""
 
 import common  # noqa: F401  before Paddle: see there

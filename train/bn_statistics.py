@@ -1,4 +1,4 @@
-"""Batch norm's moving statistics, re-estimated: at momentum 0.99 those of training lag behind the weights."""
+"""Re-estimates batch norm's moving statistics: at momentum 0.99 those from training lag behind the weights."""
 
 import itertools
 
@@ -18,7 +18,7 @@ def is_statistic(name: str) -> bool:
 
 
 def freeze_statistics(network) -> None:
-    """Let batch norm use its moving statistics in training too, and leave them as they are."""
+    """Make batch norm use its moving statistics in training too, and leave them unchanged."""
     for layer in network.sublayers():
         if isinstance(layer, nn.BatchNorm2D):
             layer.eval()
@@ -27,8 +27,8 @@ def freeze_statistics(network) -> None:
 def re_estimate(copy, generator, crops, epoch: int, batch_size: int, check_stop=lambda: None) -> None:
     """Copy `generator` to `copy`, in eval mode, with statistics re-estimated over 16 training batches.
 
-    copy: another Generator. crops: `data.crops.Crops`; their draws of `epoch` (and of those after it, if that has fewer
-    batches) are used. check_stop: called after each batch; what it raises ends it.
+    copy: another Generator. crops: `data.crops.Crops`; its batches of `epoch` are used (and of the following epochs, if
+    that has fewer than 16). check_stop: called after each batch; an exception that it raises ends the estimation.
     """
     copy.set_state_dict(generator.state_dict())
     copy.train()
@@ -37,7 +37,7 @@ def re_estimate(copy, generator, crops, epoch: int, batch_size: int, check_stop=
 
 
 def estimate_discriminators(discriminator, generator, crops, batch_size: int) -> None:
-    """Take D's statistics over the HR of 16 training batches and what `generator` makes of their LR, together.
+    """Estimate D's statistics over the HR of 16 training batches together with `generator`'s SR of their LR.
 
     discriminator: in train mode. generator: with its own statistics frozen. crops: as in `re_estimate`.
     """
@@ -46,16 +46,16 @@ def estimate_discriminators(discriminator, generator, crops, batch_size: int) ->
 
 
 def _draws(crops, epoch: int, batch_size: int):
-    """The (lr, hr) of BATCHES batches, of `epoch` and those after it."""
+    """The (lr, hr) of BATCHES batches, from `epoch` on."""
     draws = itertools.chain.from_iterable(crops.batches(e, batch_size) for e in itertools.count(epoch))
     return itertools.islice(draws, BATCHES)
 
 
 def _estimate(network, batches, check_stop=lambda: None) -> None:
-    """Take the statistics of `network`, in train mode, over BATCHES batches of what it is given.
+    """Estimate the statistics of `network`, in train mode, over BATCHES batches of its inputs.
 
-    Started from zero, a moving average falls short by 1 - momentum^n after n batches; dividing by that makes it the
-    weighted mean (Adam's bias correction: Kingma and Ba, arXiv 1412.6980, section 3).
+    After n batches, a moving average that starts at zero is too small by the factor 1 - momentum^n; dividing by this
+    factor makes it the weighted mean (Adam's bias correction: Kingma and Ba, arXiv 1412.6980, section 3).
     """
     statistics = [value for name, value in network.state_dict().items() if is_statistic(name)]
     for value in statistics:

@@ -1,10 +1,10 @@
-"""What `make demo` runs: the shipped generators on a few photographs, then both training stages, short.
+"""The demonstration, `make demo`: the shipped generators on a few photographs, then a short run of both stages.
 
     python train/demo.py
 
-Writes to output/demo/: first a figure of photographs that the shipped generators enlarge, then what training makes of
-`srresnet` in a minute or two on photographs that come with installed packages. Exit status 1 if training spoilt it. The
-discriminator's 89 million weights make a step of stage 2 slow on a CPU: its part is a few steps only.
+Writes to output/demo/: first a figure of photographs that the shipped generators upscale, then the results of training
+`srresnet` for a minute or two on photographs that come with installed packages. Exit status 1 if training spoilt it.
+The discriminator's 89 million weights make a step of stage 2 slow on a CPU, so stage 2 runs only a few steps.
 """
 
 import csv
@@ -28,16 +28,16 @@ OUTPUT = Path("output/demo")
 PHOTOGRAPHS = OUTPUT / "photographs"
 FIGURE = OUTPUT / "shipped.png"
 SHOWN = ["astronaut", "chelsea", "coffee"]
-# The shipped generators were trained on LR pictures that bicubic made, and have small steps left to go.
+# The shipped generators were trained on bicubic LR pictures and need only a small learning rate.
 TRAINING = ["--data", str(PHOTOGRAPHS), "--output", str(OUTPUT), "--hr-size", "96", "--degradation", "bicubic"]
 TRAINING += ["--learning-rate", "1e-4"]
 STAGE1 = ["--init", "srresnet", "--batch-size", "8", "--crops-per-image", "8", "--epochs", "4", "--sample-every", "2"]
 STAGE2 = ["--batch-size", "4", "--crops-per-image", "2", "--epochs", "1", "--sample-every", "1"]
-SPOILT = 1  # dB of sample PSNR that stage 1 may lose: the crops of each sample are others
+SPOILT = 1  # dB of sample PSNR that stage 1 may lose
 
 
 def run(script: str, flags: list) -> None:
-    """Run a command of the project, its output shown as it comes."""
+    """Run a command of the project and show its output live."""
     print("$ python " + " ".join([script] + flags), flush=True)
     status = subprocess.run([sys.executable, str(ROOT / script)] + flags, check=False).returncode
     if status:
@@ -45,30 +45,30 @@ def run(script: str, flags: list) -> None:
 
 
 def sample_psnrs(stage: str) -> list:
-    """The PSNR of a stage's samples in dB, of each epoch of log.csv that has it. stage: as its first column says."""
+    """The sample PSNR in dB of each epoch in log.csv that has one. stage: as in the first column of log.csv."""
     with open(OUTPUT / "log.csv", newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["stage"] == stage]
     return [float(row["sample_psnr"]) for row in rows if row["sample_psnr"]]
 
 
 def vgg_flags() -> list:
-    """VGG19's weights are used where they are; no download is started for a demonstration."""
+    """Use VGG19's weights if they exist; the demonstration downloads nothing."""
     if any(Path(path).exists() for path in VGG19_PATHS):
         return []
-    print("VGG19's weights are not here: stage 2 goes without the VGG loss (python data/download.py vgg19 brings them)")
+    print("VGG19's weights not found: stage 2 trains without the VGG loss (get them: python data/download.py vgg19)")
     return ["--no-vgg"]
 
 
 def main(arguments) -> None:
     start = time.time()
-    shutil.rmtree(OUTPUT / checkpoint.FOLDER, ignore_errors=True)  # of the last demonstration: this one starts anew
+    shutil.rmtree(OUTPUT / checkpoint.FOLDER, ignore_errors=True)  # of the previous demonstration
     write_sample(PHOTOGRAPHS)
     run("infer/evaluate.py", ["--hr", str(PHOTOGRAPHS), "--figure", str(FIGURE), "--pictures", *SHOWN])
     print(f"{FIGURE}: LR, bicubic, SRResNet, SRGAN and HR, after {time.time() - start:.0f} s", flush=True)
     run("train/pretrain_g.py", TRAINING + STAGE1)
     run("train/train_gan.py", TRAINING + STAGE2 + vgg_flags())
     stage1, stage2 = sample_psnrs(PRETRAIN.result), sample_psnrs(GAN.result)
-    print(f"pictures, figures and weights are in {OUTPUT}/")
+    print(f"Pictures, figures and weights are in {OUTPUT}/")
     print(f"mean PSNR of stage 1's samples: {stage1[0]:.2f} dB after its first epoch, {stage1[-1]:.2f} dB at its end;")
     print(f"  of stage 2's (other crops): {stage2[0]:.2f} dB after its first epoch, {stage2[-1]:.2f} dB at its end")
     print(f"{time.time() - start:.0f} s in all")

@@ -1,4 +1,4 @@
-"""A moving average of the generator's weights: smoother than the weights of any one step."""
+"""A moving average of the generator's weights, smoother than the weights of any single step."""
 
 import paddle
 
@@ -7,7 +7,7 @@ from train.bn_statistics import is_statistic
 
 
 class Ema:
-    """The average of G's weights over its updates (Polyak and Juditsky, 1992, with weights that fade out):
+    """The average of G's weights over its updates (Polyak and Juditsky, 1992, exponentially weighted):
 
         average = d · average + (1 - d) · weights,    d = min(decay, (1 + n) / (10 + n))
 
@@ -15,9 +15,9 @@ class Ema:
     first, random weights after 1000 updates; so d rises to `decay` over the first 9 / (1 - decay) updates, as in
     TensorFlow's `ExponentialMovingAverage` with `num_updates`.
 
-    generator: the weights to start from. decay: 0 to 1.
-    The attributes: `generator`, a network of its own with the averaged float32 weights, in eval mode, and `updates`, n.
-    Together they are the whole state: set both (`generator.set_state_dict`) to resume the average exactly.
+    generator: provides the initial weights. decay: 0 to 1.
+    Attributes: `generator`, a separate network in eval mode with the averaged float32 weights, and `updates`, n.
+    Together they are the complete state: set both (`generator.set_state_dict`) to resume the average exactly.
     """
 
     def __init__(self, generator: Generator, decay: float):
@@ -31,7 +31,7 @@ class Ema:
             parameter.stop_gradient = True
 
     def update(self, generator: Generator) -> None:
-        """Include the weights of `generator` after a step. Batch norm's moving statistics are copied."""
+        """Add the weights of `generator` to the average after a step. Batch norm's moving statistics are copied."""
         share = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
         with paddle.no_grad():
             for is_taken, average, value in zip(
@@ -40,6 +40,6 @@ class Ema:
                 if is_taken:
                     paddle.assign(value, output=average)
                 else:
-                    # Three short calls take half the time of lerp_, and of first joining all weights to one tensor.
+                    # Three short calls take half as long as lerp_, or as joining all weights to one tensor first.
                     average.subtract_((average - value) * share)
         self.updates += 1

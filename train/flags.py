@@ -1,4 +1,4 @@
-"""What the two training commands share: their flags, and what follows from them."""
+"""Code shared by the two training commands: their flags, and the objects built from them."""
 
 import argparse
 import dataclasses
@@ -37,16 +37,16 @@ def on_off(text: str) -> bool:
 
 
 def parser(description: str, stage: Stage) -> argparse.ArgumentParser:
-    """The flags of both training commands. stage: the one whose epochs `--epochs` sets."""
+    """A parser with the flags of both training commands. stage: the stage whose epochs `--epochs` sets."""
     result = command.parser(description)
     result.add_argument("--data", metavar="DIR", help=f"folder of photographs (default: {' or '.join(DATA_FOLDERS)})")
     result.add_argument(
         "--lr-data",
         metavar="DIR",
-        help="folder of their LR pictures, at a quarter of the sides, with the same name or NAMEx4.EXT (default: LR is "
+        help="folder of their LR pictures, with a quarter of the sides, named the same or NAMEx4.EXT (default: LR is "
         "made as --degradation says)",
     )
-    result.add_argument("--output", metavar="DIR", default=OUTPUT, help=f"folder of the results (default: {OUTPUT})")
+    result.add_argument("--output", metavar="DIR", default=OUTPUT, help=f"folder for the results (default: {OUTPUT})")
     result.add_argument(
         "--init",
         metavar="NAME|FILE|FOLDER",
@@ -62,20 +62,20 @@ def parser(description: str, stage: Stage) -> argparse.ArgumentParser:
         "--recipe",
         choices=RECIPES,
         default="article",
-        help="settings that apply where no flag changes them (default: article)",
+        help="settings, which other flags can override (default: article)",
     )
     for field in dataclasses.fields(Recipe):
         if not field.metadata["flag"] or field.metadata["stage"] == stage.key:
             _add_recipe_flag(result, field, stage.recipes)
     result.set_defaults(stage=stage.key)
     add_device_flag(result)
-    result.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be used")
+    result.add_argument("--skip-bad", action="store_true", help="skip pictures that cannot be used")
     result.add_argument(
         "--workers",
         metavar="N",
         type=command.count,
         default=DEFAULT_WORKERS,
-        help=f"threads that prefetch crops; with 0 they are made between the steps (default: {DEFAULT_WORKERS})",
+        help=f"threads that prefetch crops; 0: crops are made between the steps (default: {DEFAULT_WORKERS})",
     )
     _add_long_run_flags(result)
     return result
@@ -91,7 +91,7 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--new-recipe",
         action="store_true",
-        help="with --resume: use this command line's settings where the checkpoint has others",
+        help="with --resume: use this command line's settings where they differ from the checkpoint's",
     )
     group.add_argument(
         "--save-every-minutes",
@@ -99,12 +99,12 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
         type=command.Number(0),
         default=SAVE_EVERY_MINUTES,
         help="minutes between checkpoints within an epoch; 0: one after every step (default: "
-        f"{SAVE_EVERY_MINUTES}; each epoch ends with one too, unless that takes over {SHARE * 100:g} %% of the time)",
+        f"{SAVE_EVERY_MINUTES}; each epoch ends with one too, unless these take over {SHARE * 100:g} %% of the time)",
     )
     group.add_argument(
         "--valid",
         metavar="DIR",
-        help="folder of HR pictures to measure PSNR, SSIM and the grid on, in stage 2 also LPIPS (default: none)",
+        help="folder of HR pictures to measure PSNR, SSIM, the grid and in stage 2 also LPIPS on (default: none)",
     )
     group.add_argument(
         "--valid-every",
@@ -116,7 +116,7 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
         "--best-by",
         choices=("psnr", "lpips"),
         help="the measure of --valid that selects the best epoch, whose weights are kept (default: psnr in stage 1; "
-        f"lpips in stage 2 where {lpips.WEIGHTS} is there, else psnr)",
+        f"lpips in stage 2 if {lpips.WEIGHTS} exists, else psnr)",
     )
     group.add_argument(
         "--visualdl", action="store_true", help="write scalars and samples for VisualDL to visualdl/ in --output"
@@ -125,7 +125,7 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_recipe_flag(parser: argparse.ArgumentParser, field, recipes: dict) -> None:
-    """A flag for a field of the recipe; its help tells the field's value in each recipe."""
+    """Add a flag for a field of the recipe; its help text gives the field's value in each recipe."""
     kind = on_off if field.type is bool else field.type
     defaults = {name: getattr(recipe, field.name) for name, recipe in recipes.items()}
     shown = ", ".join(f"{_spell(value)} in {name}" for name, value in defaults.items())
@@ -165,7 +165,7 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
 
 
 def options_of(arguments: argparse.Namespace) -> Options:
-    """The options of the run: what the flags say besides the recipe."""
+    """The options of the run: all flags that do not belong to the recipe."""
     recipe = {field.name for field in dataclasses.fields(Recipe)}
     return Options(
         output=Path(arguments.output),
@@ -183,7 +183,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
 
 
 def resumes(arguments: argparse.Namespace) -> bool:
-    """Whether there is a checkpoint to resume from, which has all weights and statistics."""
+    """Whether the run resumes from a checkpoint, which contains all weights and statistics."""
     folder = checkpoint.folder_of(arguments.output, STAGES[arguments.stage].result)
     return bool(arguments.resume and checkpoint.listed(folder))
 
@@ -191,15 +191,15 @@ def resumes(arguments: argparse.Namespace) -> bool:
 def start(arguments: argparse.Namespace, recipe: Recipe, stage: Stage) -> None:
     """Join the other processes of the run, if it has any, and compute on `--device` from the recipe's seed on.
 
-    Raises InputError if that device is not there, the batch cannot be divided among the processes, or `--output`
-    cannot be used or is read.
+    Raises InputError if that device does not exist, the batch cannot be divided among the processes, or `--output`
+    cannot be used or contains inputs of the run.
     """
     _check_apart(arguments, stage)
     try:
         os.makedirs(arguments.output, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{arguments.output!r} cannot be used as the folder of the results ({error.strerror})"
+            f"{arguments.output!r} cannot be used as the folder for the results ({error.strerror})"
         ) from None
     paddle.set_device(parallel.start(arguments.device, arguments.backend))
     if not parallel.is_main():
@@ -232,9 +232,9 @@ def _check_apart(arguments: argparse.Namespace, stage: Stage) -> None:
 
 
 def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
-    """Find, decode and check the training pictures. Raises InputError for what is not there or cannot be used."""
+    """Find, decode and check the training pictures. Raises InputError if any are missing or cannot be used."""
     folder = arguments.data or first_existing(DATA_FOLDERS, "the training pictures", "python data/download.py div2k")
-    # Process 0 decodes what is not decoded yet, the others then find it.
+    # Process 0 decodes the pictures that are not decoded yet; the others wait and use the result.
     if not parallel.is_main():
         parallel.barrier()
     settings = (recipe.hr_size, Path(arguments.output) / "decoded", arguments.skip_bad)
@@ -257,20 +257,20 @@ def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
     lr = f", LR of {arguments.lr_data}" if arguments.lr_data else ""
     steps = crops.steps(recipe.batch_size)
     print(
-        f"{len(pictures)} pictures of {folder}{lr}: {steps} steps of {recipe.batch_size} an epoch, "
+        f"{len(pictures)} pictures of {folder}{lr}: {steps} steps of {recipe.batch_size} crops per epoch, "
         f"on {paddle.get_device()}"
     )
     return crops
 
 
 def first_existing(paths, what: str, remedy: str) -> str:
-    """The first of `paths` that is there. Raises InputError that names them all and the command that brings one."""
+    """The first of `paths` that exists. Raises InputError naming all of them and the command that fetches one."""
     found = _existing(paths)
     if found is None:
-        raise InputError(f"{what}: neither {' nor '.join(paths)} is there; get it with: {remedy}")
+        raise InputError(f"{what}: neither {' nor '.join(paths)} exists; get it with: {remedy}")
     return found
 
 
 def _existing(paths):
-    """The first of `paths` that is there, or None."""
+    """The first of `paths` that exists, or None."""
     return next((path for path in paths if Path(path).exists()), None)

@@ -1,4 +1,4 @@
-"""One training run: its epochs and their steps, weights and checkpoints. What it shows is `train.report`'s."""
+"""One training run: its epochs and steps, weights and checkpoints. `train.report` reports on it."""
 
 import contextlib
 import math
@@ -25,9 +25,9 @@ def train(stage: Stage, step, crops: Crops, options: Options) -> None:
     """Run a stage to its end: from the beginning or, with `--resume`, from its newest checkpoint.
 
     step: a `train.steps.PretrainStep` or `GanStep`.
-    Writes into `--output`: weights, a row of log.csv and mostly a checkpoint every epoch, samples, at the end figure
-    and curves. Raises InputError at a loss or weights that are not finite numbers; what was saved before stays. SIGINT,
-    SIGTERM and SIGHUP end the process after the current step, with a checkpoint and exit status 130, 143 or 129.
+    Writes to `--output`: every epoch the weights, a row of log.csv and usually a checkpoint; samples; at the end a
+    figure and curves. Raises InputError if a loss or a weight is not finite; earlier results are kept. SIGINT, SIGTERM
+    and SIGHUP end the process after the current step, with a checkpoint and exit status 130, 143 or 129.
     """
     folder = checkpoint.folder_of(options.output, stage.result)
     with checkpoint.locked(folder) if parallel.is_main() else contextlib.nullcontext():
@@ -42,13 +42,13 @@ def train(stage: Stage, step, crops: Crops, options: Options) -> None:
                 run.to_the_end(stop)
             except Stopped as stopped:
                 run.saver.save(run.progress)
-                parallel.barrier()  # the launcher kills all when one has ended
+                parallel.barrier()  # the launcher kills all processes when one has ended
                 by = "Ctrl-C" if stopped.signum == signal.SIGINT else signal.Signals(stopped.signum).name
                 print(f"stopped by {by} {run.where()}; saved in {folder}: continue with --resume", file=sys.stderr)
                 sys.exit(128 + stopped.signum)
             except NotFinite:
                 raise
-            except (InputError, OSError):  # a picture removed, a full disk: keep the steps so far
+            except (InputError, OSError):  # such as a removed picture or a full disk: save the steps so far
                 with contextlib.suppress(InputError, OSError):
                     run.saver.save(run.progress)
                 raise
@@ -60,7 +60,7 @@ class NotFinite(InputError):
 
 
 class _Run:
-    """A run in progress: what is trained, on what, and how far it is."""
+    """A run in progress: its networks, its data and its progress."""
 
     def __init__(self, stage: Stage, step, crops: Crops, options: Options):
         self.stage, self.step, self.crops, self.options = stage, step, crops, options
@@ -85,7 +85,7 @@ class _Run:
         while self.progress.epoch <= self.epochs:
             self._run_steps(stop)
             self._end_epoch(stop)
-        stop.check()  # so that what follows this command does not start
+        stop.check()  # so that a script does not continue with its next command
 
     def _run_steps(self, stop: Stop) -> None:
         """The remaining steps of the current epoch."""
@@ -127,7 +127,7 @@ class _Run:
     def _check(self, means: dict) -> None:
         bad = [name for name, value in means.items() if not math.isfinite(value)]
         if bad:
-            kept = f"the last saved weights are in {self.saved}" if self.saved.exists() else "nothing was saved yet"
+            kept = f"the last saved weights are in {self.saved}" if self.saved.exists() else "no weights were saved yet"
             raise NotFinite(
                 f"{', '.join(bad)} is not finite at epoch {self.progress.epoch}, step {self.progress.step}: "
                 f"training stopped, {kept}. Try a smaller --learning-rate (from the last checkpoint: --resume "
@@ -154,7 +154,7 @@ class _Run:
             self._save()
 
     def _save_generator(self, row: dict, is_last: bool, stop: Stop) -> bool:
-        """Save the generator's weights, with samples where it is time for them; whether they are the best yet."""
+        """Save the generator's weights, and samples if they are due; return whether the weights are the best yet."""
         generator = self.report.measured(row, is_last, _check_stop(stop))
         weights.save(generator, self.saved)
         self.report.pictures(is_last)
@@ -172,5 +172,5 @@ class _Run:
 
 
 def _check_stop(stop: Stop) -> Callable:
-    """What a long computation calls now and then to be stopped; with several processes it does nothing."""
+    """The function that a long computation calls regularly so it can be stopped; a no-op with several processes."""
     return stop.check if parallel.count() == 1 else lambda: None

@@ -9,14 +9,14 @@ from paddle.autograd import PyLayer
 
 from common.scale import SCALE
 
-VGG_SIDE = 224  # the article shrinks (or enlarges) what VGG19 sees to the size it was trained on
-PIXELS_AT_A_TIME = VGG_SIDE**2  # that VGG19 sees on a CPU
-# What Paddle's ImageNet networks were trained with, for RGB in 0..1.
+VGG_SIDE = 224  # the article resizes VGG19's input to the size that VGG19 was trained on
+PIXELS_AT_A_TIME = VGG_SIDE**2  # VGG19's input pixels per pass on a CPU
+# The normalization that Paddle's ImageNet networks were trained with, for RGB in 0..1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-GREY_LEVELS = 127.5  # of one unit in [-1,1]
-BLUR = 5  # pixels a side of the mean that fine detail is without, as in `data.metrics.grid`
-AREA = 4  # squares of 4x4 pixels a side of an area in which a grid is looked for
+GREY_LEVELS = 127.5  # per unit in [-1,1]
+BLUR = 5  # side in pixels of the local mean that is subtracted to leave fine detail, as in `data.metrics.grid`
+AREA = 4  # side, in squares of 4x4 pixels, of the area in which a grid is measured
 
 
 def content(sr, hr):
@@ -30,10 +30,10 @@ def absolute(sr, hr):
 
 
 def vgg_picture(picture, normalize: bool, resize: bool = True):
-    """What VGG19 sees of pictures [N,3,h,w] in [-1,1]: [N,3,224,224], or [N,3,h,w] without `resize`.
+    """VGG19's input for pictures [N,3,h,w] in [-1,1]: [N,3,224,224], or [N,3,h,w] without `resize`.
 
-    resize: as in the article; half-pixel bilinear, which is `cv2.resize`'s (no antialiasing). normalize: ImageNet's
-    mean and deviation, with which VGG19 was trained; False leaves [-1,1], as the article does.
+    resize: as in the article; half-pixel bilinear, like `cv2.resize` (no antialiasing). normalize: with ImageNet's
+    mean and standard deviation, as VGG19 was trained; False keeps [-1,1], as the article does.
     """
     if resize:
         picture = F.interpolate(picture, size=[VGG_SIDE, VGG_SIDE], mode="bilinear", align_corners=False, align_mode=0)
@@ -48,8 +48,8 @@ def perceptual(vgg19, sr, hr, recipe, shift=(0, 0)):
     """Mean squared error between VGG19's maps of SR and HR, both [N,3,h,w] in [-1,1]; with `l1` mean absolute error.
 
     recipe: a `train.recipe.Recipe`, of which `vgg_layer`, `vgg_normalize`, `vgg_resize`, `vgg_before_relu` and `l1` are
-    read. shift: (rows, columns) left out at the top and the left of both: VGG19's poolings then begin elsewhere in the
-    4×4 pixels that G makes of one, and cannot reward always the same of them.
+    read. shift: (rows, columns) cropped from the top and the left of both, so that VGG19's poolings start at another of
+    the 4×4 pixels that G makes of one LR pixel and cannot always favour the same ones.
     """
     top, left = shift
     sr, hr = sr[:, :, top:, left:], hr[:, :, top:, left:]
@@ -70,9 +70,9 @@ def perceptual(vgg19, sr, hr, recipe, shift=(0, 0)):
 
 
 class _InParts(PyLayer):
-    """A mean over crops and its gradient, computed for `count` of them at a time: VGG19's maps take gigabytes.
+    """A mean over crops and its gradient, computed for `count` crops at a time: VGG19's maps take gigabytes.
 
-    The gradient, which is as small as the crops, is computed with the loss, and what it was computed from is freed.
+    The gradient, which is only as large as the crops, is computed together with the loss, and the maps are then freed.
     """
 
     @staticmethod
@@ -96,12 +96,12 @@ class _InParts(PyLayer):
 
 
 def grid(sr, hr):
-    """How much of the error repeats every 4 pixels over an area of 16x16, sr and hr [N,3,h,w] in [-1,1].
+    """How strongly the error repeats every 4 pixels within areas of 16x16; sr and hr [N,3,h,w] in [-1,1].
 
-    In grey levels squared: of the error less its mean over 5x5 pixels, each of the 16 phases (the pixels at the same
-    place in squares of 4x4) has its mean in the area; their variance, averaged over areas, channels and pictures. A
-    grid is seen where it is, on an edge or a cheek: over the whole picture its parts may cancel, and then
-    `data.metrics.grid` does not see it. h and w: 8 or more.
+    In grey levels squared: the error minus its 5x5 mean is averaged in each area over each of the 16 phases (the pixels
+    at the same position in squares of 4x4); the result is the variance of these 16 means, averaged over areas, channels
+    and pictures. Areas find a local grid, on an edge or a cheek; over the whole picture its parts may cancel, and
+    `data.metrics.grid` then misses it. h and w: 8 or more.
     """
     error = (_float32(sr) - hr) * GREY_LEVELS
     border = BLUR // 2
@@ -115,15 +115,15 @@ def grid(sr, hr):
 
 
 def adversarial(sr_logits):
-    """-log D(G(LR)) from D's logits [N,1]: does not vanish when D wins (the article's and the paper's choice)."""
+    """-log D(G(LR)) from D's logits [N,1]; its gradient does not vanish when D wins (as in the article and paper)."""
     sr_logits = _float32(sr_logits)
     return F.binary_cross_entropy_with_logits(sr_logits, paddle.ones_like(sr_logits))
 
 
 def discrimination(hr_logits, sr_logits, label_smoothing: float = 0.0):
-    """(-log D(HR) - log(1 - D(G(LR)))) / 2 from D's logits [N,1]; the half is the article's author's.
+    """(-log D(HR) - log(1 - D(G(LR)))) / 2 from D's logits [N,1]; the factor 1/2 is the article's.
 
-    label_smoothing: HR's label is 1 less this much; SR's stays 0 (one-sided: Salimans et al., arXiv 1606.03498,
+    label_smoothing: HR's label is 1 minus this value; SR's stays 0 (one-sided: Salimans et al., arXiv 1606.03498,
     section 3.4).
     """
     hr_logits, sr_logits = _float32(hr_logits), _float32(sr_logits)

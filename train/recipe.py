@@ -9,11 +9,11 @@ from train.schedule import SCHEDULES
 
 
 def _field(default, help: str, stage=None, flag=None, degradation=None, is_shown_only=False):
-    """A hyper-parameter and what it is in words.
+    """A hyper-parameter with its help text.
 
-    stage: `pretrain` or `gan` if only that stage reads it. flag: of that stage's command, which the other one lacks;
-    None for `--` and the field's name, which both have. degradation: if only that one reads it. is_shown_only: it
-    changes what a run shows, but not what it computes.
+    stage: `pretrain` or `gan` if only that stage reads it. flag: the flag's name if only that stage's command has it;
+    None for `--` and the field's name. degradation: set if only that degradation reads it. is_shown_only: whether it
+    changes only what a run shows, not what it computes.
     """
     metadata = {
         "help": help,
@@ -27,13 +27,13 @@ def _field(default, help: str, stage=None, flag=None, degradation=None, is_shown
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """One training run. The defaults are the article's published numbers.
+    """The settings of one training run. The defaults are the article's published numbers.
 
     Raises ValueError for a value out of range.
     """
 
-    pretrain_epochs: int = _field(50, "stage 1 runs epochs 0 to N, as the article counts", "pretrain", "--epochs")
-    gan_epochs: int = _field(2000, "stage 2 runs epochs 0 to N, as the article counts", "gan", "--epochs")
+    pretrain_epochs: int = _field(50, "stage 1 runs epochs 0 to N, numbered as in the article", "pretrain", "--epochs")
+    gan_epochs: int = _field(2000, "stage 2 runs epochs 0 to N, numbered as in the article", "gan", "--epochs")
     batch_size: int = _field(32, "crops per step, over all devices")
     grad_accumulate: int = _field(1, "micro-batches per step, computed one after the other to save memory")
     learning_rate: float = _field(1e-3, "Adam's step size")
@@ -51,19 +51,19 @@ class Recipe:
     )
     photo_blur: float = _field(
         Photo().blur,
-        "degradation photo: largest standard deviation of its blur in HR pixels; 0: none",
+        "degradation photo: largest standard deviation of the blur in HR pixels; 0: none",
         degradation="photo",
     )
     photo_noise: float = _field(
         Photo().noise,
-        "degradation photo: largest standard deviation of its noise in grey levels; 0: none",
+        "degradation photo: largest standard deviation of the noise in grey levels; 0: none",
         degradation="photo",
     )
     photo_jpeg: int = _field(
-        Photo().jpeg, "degradation photo: lowest quality of its JPEG, 1 to 100; 100: none", degradation="photo"
+        Photo().jpeg, "degradation photo: lowest JPEG quality, 1 to 100; 100: none", degradation="photo"
     )
     photo_clean: float = _field(
-        Photo().clean, "degradation photo: share of the crops left bicubic, 0 to 1", degradation="photo"
+        Photo().clean, "degradation photo: share of the crops with bicubic reduction only, 0 to 1", degradation="photo"
     )
     crops_per_image: int = _field(1, "random crops per picture and epoch")
     augment: bool = _field(False, "random flips and quarter turns of the crops")
@@ -71,7 +71,7 @@ class Recipe:
         False, "stage 1 starts with equal sub-pixels (ICNR), so there is no checkerboard to unlearn", "pretrain"
     )
     small_init: bool = _field(
-        False, "stage 1 starts with smaller weights and with residual blocks that change nothing", "pretrain"
+        False, "stage 1 starts with smaller weights and with residual blocks that are the identity", "pretrain"
     )
     ema: float = _field(0.0, "decay of the generator's moving average per step, for example 0.999; 0: no average")
     amp: bool = _field(False, "mixed precision: fp16 on a GPU; on a CPU that multiplies bf16, bf16 with Paddle 3.3")
@@ -80,25 +80,23 @@ class Recipe:
     mse_weight: float = _field(1.0, "stage 2: weight of the mean squared error in the generator's loss", "gan")
     vgg_weight: float = _field(2e-6, "stage 2: weight of the VGG loss", "gan")
     adv_weight: float = _field(1e-3, "stage 2: weight of the adversarial loss", "gan")
-    grid_weight: float = _field(0.0, "stage 2: weight of the grid loss, which keeps sub-pixel patterns away", "gan")
+    grid_weight: float = _field(0.0, "stage 2: weight of the grid loss, which suppresses sub-pixel patterns", "gan")
     vgg_layer: str = _field(
-        "pool5", "stage 2: VGG19's layer, pool5, conv5_4 (VGG54), conv2_2 (VGG22) or another", "gan"
+        "pool5", "stage 2: VGG19's layer: pool5, conv5_4 (VGG54), conv2_2 (VGG22) or another", "gan"
     )
-    vgg_normalize: bool = _field(False, "stage 2: ImageNet normalization of what VGG19 sees, instead of [-1,1]", "gan")
-    vgg_resize: bool = _field(
-        True, "stage 2: VGG19 sees the crops enlarged or shrunk to 224 pixels, as in the article", "gan"
-    )
-    vgg_before_relu: bool = _field(False, "stage 2: feature maps before the layer's ReLU", "gan")
+    vgg_normalize: bool = _field(False, "stage 2: ImageNet normalization of VGG19's input, instead of [-1,1]", "gan")
+    vgg_resize: bool = _field(True, "stage 2: resize the crops to 224 pixels for VGG19, as in the article", "gan")
+    vgg_before_relu: bool = _field(False, "stage 2: use the feature maps before the layer's ReLU", "gan")
     vgg_shift: bool = _field(
-        False, "stage 2: VGG19 sees SR and HR shifted by one of the 16 sub-pixel offsets, at random", "gan"
+        False, "stage 2: shift VGG19's SR and HR by one of the 16 sub-pixel offsets, at random", "gan"
     )
     l1: bool = _field(False, "stage 2: absolute instead of squared differences of pixels and feature maps", "gan")
     adv_ramp: int = _field(0, "stage 2: steps over which the adversarial loss grows to its weight", "gan")
     freeze_bn: bool = _field(
-        False, "stage 2: frozen batch norm: stage 1's statistics in G, those of the start in D", "gan"
+        False, "stage 2: freeze batch norm: G keeps stage 1's statistics, D those estimated at the start", "gan"
     )
     d_rate: float = _field(1.0, "stage 2: the discriminator's learning rate, as a multiple of the generator's", "gan")
-    d_warmup: int = _field(0, "stage 2: steps at its start in which only the discriminator learns", "gan")
+    d_warmup: int = _field(0, "stage 2: steps at the start in which only the discriminator learns", "gan")
     label_smoothing: float = _field(0.0, "stage 2: D's target for HR is 1 - X instead of 1; X for example 0.1", "gan")
 
     def __post_init__(self):
@@ -128,7 +126,7 @@ class Recipe:
         self._demand(
             "grad_accumulate", self.batch_size % self.grad_accumulate == 0, f"a divisor of batch-size {self.batch_size}"
         )
-        self._demand("hr_size", self.hr_size >= 4 and self.hr_size % 4 == 0, "a multiple of 4, 4 or more")
+        self._demand("hr_size", self.hr_size >= 4 and self.hr_size % 4 == 0, "a multiple of 4 and at least 4")
         if self.grid_weight:
             self._demand("hr_size", self.hr_size >= 8, "8 or more for the grid loss")
         self._demand("degradation", self.degradation in NAMES, f"one of {', '.join(NAMES)}")
@@ -149,11 +147,11 @@ class Recipe:
 
 
 RECIPES = {
-    # The article's trainer, as its author published it.
+    # The article's training settings, as its author published them.
     "article": Recipe(),
-    # The paper (arXiv 1609.04802, section 3.2), for DIV2K's 800 pictures: 50 steps an epoch make its 10^6 updates of
-    # stage 1 and its 2·10^5 of stage 2, the second half of which at a tenth of the learning rate. 0.006 is its 1/12.75
-    # on the features, squared.
+    # The paper (arXiv 1609.04802, section 3.2), for DIV2K's 800 pictures: with 50 steps per epoch, stage 1 makes the
+    # paper's 10^6 updates and stage 2 its 2·10^5, the second half at a tenth of the learning rate. 0.006 is the square
+    # of 1/12.75, by which the paper scales the features.
     "paper": Recipe(
         pretrain_epochs=20000,
         gan_epochs=4000,
@@ -170,8 +168,8 @@ RECIPES = {
         vgg_normalize=True,
         vgg_resize=False,
     ),
-    # A generator worth using, from some hundred photographs on a CPU: of the 464 that the shipped ones have seen, 464
-    # steps an epoch and 40,368 in all. The average is what a run can show before its learning rate has fallen.
+    # A usable generator from a few hundred photographs on a CPU: the 464 that the shipped ones were trained on make 464
+    # steps per epoch and 40,368 in all. The moving average gives good samples before the learning rate has fallen.
     "short": Recipe(
         pretrain_epochs=86,
         batch_size=16,
@@ -188,9 +186,9 @@ RECIPES = {
     ),
 }
 
-# Stage 2's are the same, except for `short`: what brings texture in some thousand updates. Batch norm is frozen: the
-# statistics of a batch of HR and of one of SR hide from D what tells the two apart, all the more where its last maps,
-# of 96 pixels, are a single number each.
+# Stage 2's recipes are the same, except `short`, which brings texture within a few thousand updates. Batch norm is
+# frozen: normalizing HR and SR with their own batch's statistics hides from D what tells the two apart, all the more as
+# its last maps for crops of 96 pixels are a single number each.
 GAN_RECIPES = {
     **RECIPES,
     "short": dataclasses.replace(

@@ -1,4 +1,4 @@
-"""The two stages as data: what each is called, wherever it has a name, and what else the two do differently."""
+"""The two stages as data: their names in every context, and their other differences."""
 
 import dataclasses
 
@@ -7,18 +7,18 @@ from train.recipe import GAN_RECIPES, RECIPES, Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """What a stage is called, and where.
+    """The names of a stage.
 
-    key: in the recipe: its epochs and schedule are the fields KEY_epochs and KEY_schedule, and the fields that it alone
-    reads have it as `stage`.
-    command: train/COMMAND.py starts it, and `run.json` has its note under this name.
+    key: in the recipe: its epochs and schedule are the fields KEY_epochs and KEY_schedule, and the fields that only
+    this stage reads have this key as `stage`.
+    command: train/COMMAND.py starts it, and `run.json` stores its settings under this name.
     result: its files are RESULT.pdparams, RESULT_best.pdparams, RESULT_figure.png and RESULT_losses.png, its
-    checkpoints in checkpoints/RESULT, its rows in log.csv marked RESULT.
-    samples: what the names of its sample pictures begin with.
-    also_saved: {network: file}, saved beside the generator.
+    checkpoints are in checkpoints/RESULT, and its rows in log.csv are marked RESULT.
+    samples: the prefix of its sample pictures' names.
+    also_saved: {network: file} of networks saved beside the generator.
     log_line: the article's line, to be filled with the epoch, the last epoch, seconds and the losses' means.
-    recipes: {what `--recipe` calls it: the stage's recipe of that name}.
-    starts_from: for a help text: the weights that the generator starts from without `--init`.
+    recipes: {name for `--recipe`: the stage's recipe of that name}.
+    starts_from: for a help text: the generator's initial weights without `--init`.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Stage:
         return getattr(recipe, f"{self.key}_epochs")
 
     def schedule(self, recipe: Recipe) -> str:
-        """The stage's schedule of the learning rate, one of `train.schedule.SCHEDULES`."""
+        """The stage's learning-rate schedule, one of `train.schedule.SCHEDULES`."""
         return getattr(recipe, f"{self.key}_schedule")
 
 

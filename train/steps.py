@@ -1,4 +1,4 @@
-"""A training step of each stage: a batch in, losses out, networks updated. Every batch norm is in train mode."""
+"""The training step of each stage: takes a batch, updates the networks, returns the losses, in train mode."""
 
 import contextlib
 
@@ -14,13 +14,13 @@ from train.run.mixed_precision import FP32
 
 
 def adam(network, recipe) -> Adam:
-    """The optimizer of a network's weights, with the recipe's step size and beta1; Adam's other defaults: fluid's."""
+    """Adam for a network's weights, with the recipe's step size and beta1 and otherwise fluid's defaults."""
     return Adam(recipe.learning_rate, beta1=recipe.beta1, parameters=network.parameters())
 
 
 @contextlib.contextmanager
 def frozen(network):
-    """While inside, gradients flow through `network` but none is computed for its weights."""
+    """A context in which gradients flow through `network` but none is computed for its weights."""
     trainable = [parameter for parameter in network.parameters() if not parameter.stop_gradient]
     for parameter in trainable:
         parameter.stop_gradient = True
@@ -95,7 +95,7 @@ class GanStep:
         return {**d_terms, **self._update_g(parts, srs, number, g_learns)}
 
     def _update_d(self, parts: list, keep_graph: bool) -> tuple:
-        """D's terms, and SR of each part; with `keep_graph` gradients can flow through SR to G."""
+        """D's loss terms, and the SR of each part; with `keep_graph` gradients can flow through SR to G."""
         generator, discriminator = self.networks.values()
         srs, terms = [], []
         for lr_part, hr_part in parts:
@@ -111,7 +111,7 @@ class GanStep:
         return {**_mean(terms), "d_gradient": norm}, srs
 
     def _update_g(self, parts: list, srs: list, number: int, g_learns: bool) -> dict:
-        """G's terms; without `g_learns` they are computed, but its weights stay as they are."""
+        """G's loss terms; without `g_learns` they are computed, but G's weights do not change."""
         generator, discriminator = self.networks.values()
         terms = []
         with contextlib.ExitStack() as stack:
@@ -131,7 +131,7 @@ class GanStep:
 
 
 def _judged(discriminator, hr, sr, together: bool) -> tuple:
-    """D's logits of HR and SR; together in one pass, which is the same where batch norm does not look at the batch."""
+    """D's logits of HR and SR; in one pass if batch norm does not depend on the batch, which gives the same result."""
     if together:
         return tuple(paddle.split(discriminator(paddle.concat([hr, sr])), 2))
     return discriminator(hr), discriminator(sr)
@@ -153,14 +153,14 @@ def _g_losses(discriminator, vgg19, sr, hr, recipe, number: int) -> dict:
 
 
 def _shift(recipe, number: int) -> tuple:
-    """Rows and columns that VGG19 does not see in step `number`: drawn by it, so that a resumed run draws the same."""
+    """Rows and columns cropped from VGG19's input in step `number`, which is the seed: a resumed run draws the same."""
     if not recipe.vgg_shift:
         return 0, 0
     return tuple(np.random.default_rng((recipe.seed, number)).integers(0, SCALE, 2).tolist())
 
 
 def _parts(count: int, lr, hr) -> list:
-    """[(lr, hr)] of equal parts of a batch. Raises ValueError if it cannot be divided so."""
+    """[(lr, hr)] of equal parts of a batch. Raises ValueError if the batch cannot be divided evenly."""
     if lr.shape[0] % count:
         raise ValueError(f"{lr.shape[0]} crops cannot be computed in {count} equal parts")
     return [(lr, hr)] if count == 1 else list(zip(paddle.split(lr, count), paddle.split(hr, count)))

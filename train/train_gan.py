@@ -31,30 +31,30 @@ from train.steps import GanStep
 
 
 def first_generator(arguments) -> Generator:
-    """The generator to start from; when resuming, one that the checkpoint's weights will go into.
+    """The generator to start from; when resuming, a new one for the checkpoint's weights.
 
-    Raises InputError that names stage 1's command if the file is not there.
+    Raises InputError naming stage 1's command if the file does not exist.
     """
     if flags.resumes(arguments):
         return Generator()
     path = Path(arguments.init or Path(arguments.output) / f"{PRETRAIN.result}.pdparams")
     if not path.exists():
         raise InputError(
-            f"{path}: not there. Stage 2 starts from stage 1's generator: run python train/pretrain_g.py first, "
+            f"{path}: no such file. Stage 2 starts from stage 1's generator: run python train/pretrain_g.py first, "
             "start from the one that comes with the project, --init srresnet, or name another: --init FILE|FOLDER"
         )
     return load_generator(path)
 
 
 def first_discriminator(arguments, hr_size: int) -> Discriminator:
-    """The discriminator of `--init-d`, else a new one. Raises InputError where the file cannot be used."""
+    """The discriminator of `--init-d`, else a new one. Raises InputError if the file cannot be used."""
     if arguments.init_d is None or flags.resumes(arguments):
         return Discriminator(hr_size)
     return load_discriminator(arguments.init_d, hr_size)
 
 
 def vgg19_of(arguments, recipe):
-    """VGG19 as deep as the recipe needs, or None with --no-vgg. Raises InputError if its weights are not there."""
+    """VGG19 as deep as the recipe needs, or None with --no-vgg. Raises InputError if its weights are missing."""
     if arguments.no_vgg:
         return None
     remedy = "python data/download.py vgg19 (or train without it: --no-vgg)"
@@ -63,7 +63,7 @@ def vgg19_of(arguments, recipe):
 
 
 def warn_without_content(recipe, vgg19) -> None:
-    """Warn if nothing in the generator's loss ties SR to HR, as with `--recipe paper --no-vgg`."""
+    """Warn if no term of the generator's loss ties SR to HR, as with `--recipe paper --no-vgg`."""
     if recipe.mse_weight == 0 and (vgg19 is None or recipe.vgg_weight == 0):
         print(
             "warning: neither the mean squared error nor the VGG loss has a weight; apart from stage 1's start, "

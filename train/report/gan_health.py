@@ -1,21 +1,21 @@
 """The balance of generator and discriminator, judged from a run's figures."""
 
-# D has won if it is this sure of HR and this little deceived by SR, on average, for EPOCHS epochs in a row.
+# D has won if its mean probabilities for HR and SR are beyond these limits for EPOCHS epochs in a row.
 D_HR, D_SR = 0.99, 0.01
 EPOCHS = 3
 
-DROP = 3.0  # dB under stage 1's PSNR
-# Warn of a grid of three times stage 1's, and of three times a photograph's: a weaker one is not visible.
+DROP = 3.0  # dB below stage 1's PSNR
+# Warn of a grid three times as strong as stage 1's and as a photograph's: a weaker one is not visible.
 GRID_TIMES, GRID_LEAST = 3.0, 0.3
 
 
 def warnings(history: list, stage1: dict) -> list:
     """The warnings first triggered by the last epoch: each appears once in a run, resumed or not.
 
-    history: a dict {figure: number} for each epoch from the first, named as in `train.report.log_csv`. Besides `epoch`
-    those read are `d_hr` and `d_sr`, the means of D's probabilities, 0..1; `valid_psnr`, in its absence `sample_psnr`,
-    in dB; and `valid_grid`, in grey levels; where they are missing there is no warning. stage1: the last three
-    for stage 1's generator.
+    history: a dict {figure: number} for each epoch from the first, named as in `train.report.log_csv`. Besides `epoch`,
+    `d_hr` and `d_sr` (the means of D's probabilities, 0..1), `valid_psnr` or else `sample_psnr` (in dB) and
+    `valid_grid` (in grey levels) are read; a missing figure triggers no warning. stage1: the last three for stage 1's
+    generator.
     """
     texts = []
     last = len(history) - 1

@@ -1,4 +1,4 @@
-"""`output/log.csv`: a row of figures for every finished epoch of both stages."""
+"""`output/log.csv`: one row of figures for each finished epoch of either stage."""
 
 import csv
 from pathlib import Path
@@ -17,20 +17,20 @@ COLUMNS = (
     *("sample_psnr", "valid_psnr", "valid_ssim"),
     *("valid_lpips", "valid_grid"),
 )
-EARLIER = COLUMNS[:-2]  # of older logs, which are read, and rewritten with all columns
-STAGE_NAMES = [stage.result for stage in STAGES.values()]  # as the first column calls them
+EARLIER = COLUMNS[:-2]  # of older logs, which are accepted and rewritten with all columns
+STAGE_NAMES = [stage.result for stage in STAGES.values()]  # as in the first column
 
 
 def check(path) -> None:
-    """Raise InputError, naming the file, if `path` is not a log of this project, which `write` would refuse."""
+    """Raise InputError naming the file if `path` is not a log of this project, which `write` would refuse."""
     _read(Path(path))
 
 
 def write(path, stage: str, rows: list) -> None:
-    """Write the rows of a stage, in the order of COLUMNS; the other stage's, if the file has any, are kept as they are.
+    """Write the rows of a stage, in the order of COLUMNS; the other stage's rows in the file are kept unchanged.
 
-    stage: one of STAGE_NAMES. rows: a dict {column: number} for each epoch so far, from the first; missing ones are
-    left empty, unknown ones are a ValueError. They replace all rows of this stage.
+    stage: one of STAGE_NAMES. rows: a dict {column: number} for each epoch so far, from the first; missing columns are
+    left empty, unknown ones raise ValueError. They replace all rows of this stage.
     The file is written atomically. Raises InputError, as `check` does, without touching a file that is not a log.
     """
     path = Path(path)
@@ -44,7 +44,7 @@ def write(path, stage: str, rows: list) -> None:
 
 
 def _read(path: Path) -> dict:
-    """{stage: its rows as text}; no rows where there is no file."""
+    """{stage: its rows as text}; no rows if there is no file."""
     rows = {stage: [] for stage in STAGE_NAMES}
     try:
         with open(path, newline="", encoding="utf-8") as file:
@@ -76,4 +76,4 @@ def _is_number(cell: str) -> bool:
 
 
 def _refused(path: Path, found: str) -> InputError:
-    return InputError(f"{path} is not this project's log, or damaged: {found}. It is left as it is; move it away")
+    return InputError(f"{path} is not this project's log, or damaged: {found}. It is left unchanged; move it away")

@@ -1,4 +1,4 @@
-"""What a run shows, and when: losses, PSNR, validation, sample pictures, log.csv, warnings, VisualDL, curves."""
+"""A run's reports: losses, PSNR, validation, sample pictures, log.csv, warnings, VisualDL, curves."""
 
 import contextlib
 import sys
@@ -20,16 +20,17 @@ from train.run.options import Options
 from train.stages import GAN, Stage
 
 LOG = "log.csv"
-BEST_BY = {"psnr": ("valid_psnr", 1), "lpips": ("valid_lpips", -1)}  # of --best-by: a column, and the better direction
-LOG_PAUSE = 50  # times what writing it took, until it is written again
+# {--best-by: (column, 1 if higher is better or -1 if lower is)}
+BEST_BY = {"psnr": ("valid_psnr", 1), "lpips": ("valid_lpips", -1)}
+LOG_PAUSE = 50  # times the last write's duration: the pause before log.csv is rewritten
 
 
 class Reporter:
     """The reports of one run.
 
-    Raises InputError for validation pictures that cannot be measured on, and for a log.csv that is not this project's.
-    The attribute `valid` has the (HR, LR) files of the validation pictures. Call `begin` before anything else; of the
-    processes of a run only the main one calls more than `begin`, `bar`, `advance` and `losses`.
+    Raises InputError for unusable validation pictures, and for a log.csv that is not this project's.
+    The attribute `valid` holds the (HR, LR) files of the validation pictures. Call `begin` before anything else; only
+    the main process of a run calls methods other than `begin`, `bar`, `advance` and `losses`.
     """
 
     def __init__(self, stage: Stage, crops: Crops, recipe: Recipe, options: Options):
@@ -40,17 +41,17 @@ class Reporter:
         log_csv.check(options.output / LOG)
 
     def begin(self, progress: Progress, trained: Generator) -> None:
-        """Report on `progress` from now on: where a new run is, or a resumed one.
+        """Report on `progress`, that of a new or a resumed run, from now on.
 
-        trained: the generator that is shown and saved, the moving average where there is one.
+        trained: the generator that is shown and saved: the moving average if there is one.
         """
         self.progress, self.trained = progress, trained
-        # A copy, whose batch norm statistics are estimated anew.
+        # A copy whose batch norm statistics are re-estimated.
         self.shown = Generator(*trained.sizes)
         cpu.speed_up_frozen(self.shown)
         self.visualdl = self._open_visualdl()
         self.logged_at, self.log_took = time.monotonic(), 0.0
-        # The PSNR of a run's samples is that of these crops.
+        # A run's sample PSNR is measured on these crops.
         self.fixed_lr, self.fixed_hr = self._batch(0, 0)
 
     def _open_visualdl(self):
@@ -73,13 +74,13 @@ class Reporter:
         )
 
     def advance(self, bar: tqdm) -> None:
-        """Move the bar by a step; it shows the losses' means so far."""
+        """Advance the bar by one step; it shows the losses' means so far."""
         means = {name: f"{total / self.progress.step:.3g}" for name, total in self.progress.totals.items()}
         bar.set_postfix({name: means[name] for name in means if "gradient" not in name}, refresh=False)
         bar.update()
 
     def losses(self, row: dict) -> None:
-        """Print the article's line of an epoch, in stage 2 also one on D. row: as of log.csv."""
+        """Print the article's line for an epoch, in stage 2 also a line about D. row: as in log.csv."""
         print(self.stage.log_line.format(epochs=self.epochs, time=row["seconds"], **row), flush=True)
         if "d_hr" in row:
             print(
@@ -89,17 +90,17 @@ class Reporter:
             )
 
     def start(self, generator: Generator, check_stop: Callable) -> dict:
-        """The figures of stage 1's generator, with the statistics it came with: what stage 2 starts from.
+        """The figures of stage 1's generator, where stage 2 starts, with its own batch norm statistics.
 
-        check_stop: called now and then; what it raises ends the measuring.
+        check_stop: called regularly; an exception that it raises ends the measurement.
         """
         self._copy(generator)
         return self._measure(bool(self.valid), "stage 1's generator", check_stop)
 
     def measured(self, row: dict, is_last: bool, check_stop: Callable) -> Generator:
-        """The generator to save after an epoch; where it is time to measure it, the figures go into `row`.
+        """The generator to save after an epoch; if a measurement is due, its figures are added to `row`.
 
-        Then it is a copy in eval mode whose batch norm statistics are estimated anew. check_stop: as in `start`.
+        It is then a copy in eval mode with re-estimated batch norm statistics. check_stop: as in `start`.
         """
         epoch = row["epoch"]
         is_valid = self.valid and (epoch % (self.options.valid_every or self.recipe.sample_every) == 0 or is_last)
@@ -121,7 +122,7 @@ class Reporter:
         self.shown.eval()
 
     def _measure(self, is_valid: bool, of: str, check_stop: Callable) -> dict:
-        """PSNR of the run's sample crops and, if asked for, what `validation.measure` says."""
+        """The PSNR of the run's sample crops and, if `is_valid`, the figures of `validation.measure`."""
         psnr = samples.mean_psnr(samples.sample_sr(self.shown, self.fixed_lr), self.fixed_hr)
         print(f"    sample PSNR: {psnr:.2f} dB (mean of {len(self.fixed_lr)} crops, {of})", flush=True)
         figures = {"sample_psnr": psnr}
@@ -134,14 +135,14 @@ class Reporter:
         return figures
 
     def is_best(self, row: dict) -> bool:
-        """Whether a validation in `row` is the best of the run so far."""
+        """Whether `row` has a validation and it is the best of the run so far."""
         name, sign = BEST_BY[self.best_by]
         if name not in row:
             return False
         return name not in self.progress.best or sign * row[name] > sign * self.progress.best[name]
 
     def pictures(self, is_last: bool) -> None:
-        """The sample pictures of the current epoch, if it has some, and the figure of the last one."""
+        """Write the sample pictures of the current epoch if they are due, and the figure after the last epoch."""
         epoch = self.progress.epoch
         if not (self._has_samples(epoch) or is_last):
             return
@@ -155,10 +156,10 @@ class Reporter:
             samples.write_figure(self.options.output / f"{self.stage.result}_figure.png", *pictures)
 
     def history(self, is_last: bool) -> None:
-        """What the finished epochs give: log.csv, warnings, VisualDL, curves."""
+        """Report on the finished epochs: log.csv, warnings, VisualDL, curves."""
         history = self.progress.history
         self._write_log(is_last)
-        warmed_up = history[-(-self.recipe.d_warmup // self.steps) :]  # until then D is meant to win
+        warmed_up = history[-(-self.recipe.d_warmup // self.steps) :]  # during the warm-up D is meant to win
         for text in gan_health.warnings(warmed_up, self.progress.start):
             _warn(text)
         if self.visualdl:
@@ -167,24 +168,24 @@ class Reporter:
             samples.write_curves(self.options.output / f"{self.stage.result}_losses.png", history)
 
     def _write_log(self, is_last: bool) -> None:
-        """Write log.csv, which is rewritten each time; in runs of thousands of epochs not after every one."""
+        """Rewrite log.csv, which is always written whole; in runs of thousands of epochs not after every epoch."""
         start = time.monotonic()
         if not is_last and start - self.logged_at < LOG_PAUSE * self.log_took:
             return
         try:
             log_csv.write(self.options.output / LOG, self.stage.result, self.progress.history)
-        except InputError as error:  # somebody has edited it: no reason to end a run of days
+        except InputError as error:  # a user has edited it: no reason to end a run of days
             _warn(str(error))
         self.logged_at = time.monotonic()
         self.log_took = self.logged_at - start
 
 
 def _measures(stage: Stage, options: Options) -> tuple:
-    """By what the best epoch is chosen, `psnr` or `lpips`, and the `Lpips` to measure with, None without."""
+    """The measure that selects the best epoch, `psnr` or `lpips`, and the `Lpips` to measure with, or None."""
     if not options.valid or not (stage is GAN or options.best_by == "lpips"):
         return "psnr", None
     if options.best_by != "lpips" and not lpips.available():
-        print(f"LPIPS is not measured: {lpips.WEIGHTS} is not there; get it with: {lpips.COMMAND}")
+        print(f"LPIPS is not measured: {lpips.WEIGHTS} is missing; get it with: {lpips.COMMAND}")
         return "psnr", None
     return options.best_by or "lpips", lpips.Lpips()
 

@@ -1,4 +1,4 @@
-"""The pictures of a run: samples, the article's three-picture figure, the loss curves; and the samples' PSNR."""
+"""A run's pictures (samples, the article's three-picture figure, the loss curves) and the samples' PSNR."""
 
 import itertools
 from pathlib import Path
@@ -14,7 +14,7 @@ from data.standardize import destandardize, standardize
 
 NO_CURVES = ("epoch", "seconds", "learning_rate")
 
-AT_ONCE = 4  # pictures upscaled together: bounds the memory, changes no result
+AT_ONCE = 4  # pictures upscaled together: limits the memory, changes no result
 
 
 def sample_sr(generator, lr: np.ndarray) -> np.ndarray:
@@ -27,18 +27,18 @@ def sample_sr(generator, lr: np.ndarray) -> np.ndarray:
 
 
 def mean_psnr(sr: np.ndarray, hr: np.ndarray) -> float:
-    """Mean over the pictures of PSNR in dB, RGB, uint8 [N,h,w,3] each."""
+    """The mean RGB PSNR in dB of the pictures, uint8 [N,h,w,3] each."""
     return float(np.mean([peak_signal_noise_ratio(h, s) for s, h in zip(sr, hr)]))
 
 
 def write_samples(folder, prefix: str, lr: np.ndarray, hr: np.ndarray, sr: np.ndarray) -> None:
-    """The article's three files: `{prefix}_G.jpg`, `_96.jpg` and `_384.jpg` (LR and HR under their own sides)."""
+    """Write the article's three files: `{prefix}_G.jpg`, `_96.jpg` and `_384.jpg` (LR and HR named by their sides)."""
     for name, rgb in (("G", sr), (str(len(lr)), lr), (str(len(hr)), hr)):
         write_rgb(Path(folder) / f"{prefix}_{name}.jpg", rgb)
 
 
 def write_figure(path, lr: np.ndarray, hr: np.ndarray, sr: np.ndarray) -> None:
-    """The article's figure: LR, HR and SR side by side, each at its own number of pixels per inch."""
+    """Write the article's figure: LR, HR and SR side by side, drawn at the same size."""
     figure, axes = plt.subplots(1, 3, figsize=(9, 3.2))
     for axis, title, rgb in zip(axes, ("Low resolution", "High resolution", "Generate"), (lr, hr, sr)):
         axis.imshow(rgb, interpolation="nearest")
@@ -48,9 +48,9 @@ def write_figure(path, lr: np.ndarray, hr: np.ndarray, sr: np.ndarray) -> None:
 
 
 def write_curves(path, history: list) -> None:
-    """A panel for each measure, over the epochs. history: a dict {name: mean of the epoch} for each epoch.
+    """Plot each measure over the epochs in its own panel. history: a dict {name: mean of the epoch} for each epoch.
 
-    A measure that only some epochs have has a point for each of them.
+    A measure that only some epochs have gets a point for each of these.
     """
     names = [name for name in dict.fromkeys(itertools.chain(*history)) if name not in NO_CURVES]
     columns = min(len(names), 5)

@@ -1,4 +1,4 @@
-"""Validation during training, as by `infer/evaluate.py --hr DIR` (PSNR equal to some 1e-6 dB)."""
+"""Validation during training, as in `infer/evaluate.py --hr DIR` (PSNR agrees to about 1e-6 dB)."""
 
 import numpy as np
 from tqdm import tqdm
@@ -11,9 +11,9 @@ from train.report import samples
 
 
 def pictures(folder, with_lpips: bool = False) -> list:
-    """The HR pictures of `folder`, for `measure`. Raises InputError naming all that cannot be measured on.
+    """The HR pictures of `folder`, for `measure`. Raises InputError naming all unusable ones.
 
-    with_lpips: LPIPS is measured too, for which a picture must be larger.
+    with_lpips: whether LPIPS is measured too, which needs larger pictures.
     """
     found = pairs(folder)
 
@@ -30,10 +30,10 @@ def pictures(folder, with_lpips: bool = False) -> list:
 def measure(generator, pictures: list, check_stop=lambda: None, distance=None) -> dict:
     """The mean PSNR in dB and SSIM on Y, grid and LPIPS of the pictures, named as in `train.report.log_csv`.
 
-    generator: a `models.generator.Generator` in eval mode. pictures: what `pictures` gives; each is cut to multiples of
-    4, shrunk bicubically and upscaled whole, which on a CPU takes 1 kB of memory for each pixel of HR; 4 pixels along
-    each border do not count for PSNR and SSIM. check_stop: called after each picture; what it raises ends it.
-    distance: a `data.lpips.Lpips`, or None to leave LPIPS out.
+    generator: a `models.generator.Generator` in eval mode. pictures: from the function `pictures`; each is cropped to
+    multiples of 4, shrunk bicubically and upscaled whole, which on a CPU takes 1 kB of memory per HR pixel; PSNR and
+    SSIM ignore 4 pixels along each border. check_stop: called after each picture; an exception that it raises ends the
+    measurement. distance: a `data.lpips.Lpips`, or None to leave LPIPS out.
     """
     figures = []
     for pair in tqdm(pictures, "validation", unit="picture", leave=False):

@@ -1,4 +1,4 @@
-"""A run's figures and sample pictures for VisualDL, Paddle's page of curves: `visualdl --logdir output/visualdl`."""
+"""Logs a run's figures and sample pictures for VisualDL, Paddle's dashboard: `visualdl --logdir output/visualdl`."""
 
 import os
 import struct
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from common.errors import InputError
 
-# VisualDL shows one file of a folder, the last by name, so a resumed run continues the same one. It knows its files
+# VisualDL shows one file per folder, the last by name, so a resumed run continues the same one. It recognises its files
 # by the first part of this name.
 FILE = "vdlrecords.log"
-LENGTH = struct.Struct("<Q")  # what stands before each of its records
+LENGTH = struct.Struct("<Q")  # the length field before each record
 
-# Where VisualDL shows which column of `train.report.log_csv`.
+# {column of `train.report.log_csv`: tag under which VisualDL shows it}
 TAGS = {
     **{name: f"loss/{name}" for name in ("mse", "vgg", "adv", "g_loss", "d_loss")},
     **{name: f"discriminator/{name}" for name in ("d_hr", "d_sr")},
@@ -27,10 +27,10 @@ TAGS = {
 
 
 class VisualDL:
-    """Writes into `folder`, one for each stage: VisualDL shows the sub-folders of its --logdir as runs, side by side.
+    """Writes to `folder`, one per stage: VisualDL shows the sub-folders of its --logdir as runs, side by side.
 
     epoch: the first that will be written. Records of an earlier run from this epoch on are removed.
-    Raises InputError where the package `visualdl` is missing. (The package makes a folder ~/.visualdl for itself.)
+    Raises InputError if the package `visualdl` is missing. (The package creates a folder ~/.visualdl.)
     """
 
     def __init__(self, folder, epoch: int = 0):
@@ -47,16 +47,16 @@ class VisualDL:
         self._writer = LogWriter(logdir=str(folder), file_name=FILE)
 
     def scalars(self, row: dict, epoch: int) -> None:
-        """The figures of an epoch, named as in `train.report.log_csv`; what is missing or None is left out."""
+        """Write the figures of an epoch, named as in `train.report.log_csv`; missing ones and None are left out."""
         for name, tag in TAGS.items():
             if row.get(name) is not None:
                 self._writer.add_scalar(tag=tag, value=row[name], step=epoch)
         self._writer.flush()
 
     def pictures(self, pictures: dict, epoch: int) -> None:
-        """The sample pictures of an epoch: {name: RGB uint8 [h,w,3], 0..255}."""
+        """Write the sample pictures of an epoch: {name: RGB uint8 [h,w,3], 0..255}."""
         for name, rgb in pictures.items():
-            # VisualDL takes a picture of nothing above level 1 for one in 0..1, and stretches it in place.
+            # VisualDL takes a picture with no value above 1 for one in 0..1, and stretches it in place.
             self._writer.add_image(tag=f"sample/{name}", img=rgb * (rgb.max() > 1), step=epoch)
         self._writer.flush()
 
@@ -65,7 +65,7 @@ class VisualDL:
 
 
 def _end_before(path: Path, epoch: int) -> int:
-    """The number of bytes of a log file up to its first record of `epoch` or later, or the first that is not whole."""
+    """The number of bytes of a log file before its first record of `epoch` or later, or its first incomplete one."""
     from google.protobuf.message import DecodeError
     from visualdl.proto.record_pb2 import Record
 
@@ -80,7 +80,7 @@ def _end_before(path: Path, epoch: int) -> int:
                 return start
             try:
                 (value,) = Record.FromString(file.read(length)).values
-            except (DecodeError, ValueError):  # the second: not one value, as in every record
+            except (DecodeError, ValueError):  # ValueError: not exactly one value, unlike a valid record
                 return start
             if value.id >= epoch:
                 return start

@@ -1,1 +1,1 @@
-"""What a long run needs: checkpoints, resuming, several processes, the CPU, mixed precision, stopping."""
+"""Support for long runs: checkpoints, resuming, several processes, CPU speed, mixed precision, stopping."""

@@ -1,9 +1,10 @@
-"""Checkpoints: everything that a run needs to resume bit-identically, in one file each.
+"""Checkpoints: one file each with everything that a run needs to resume bit-identically.
 
-`output/checkpoints/STAGE/epoch_000012_step_000003.npz`: 12 epochs are done and 3 steps of epoch number 12, which is the
-13th. It is an ordinary NumPy archive: the networks' variables as `generator/head_conv.weight`, the optimizers' as
-`optimizer/generator/head_conv.weight/moment1_0`, and `note`, a JSON text of everything else. The note also holds a
-digest of all names, shapes, data types and values, by which `load` checks that everything is there and unchanged.
+`output/checkpoints/STAGE/epoch_000012_step_000003.npz`: 12 epochs are done, and 3 steps of epoch number 12, which is
+the 13th. The file is an ordinary NumPy archive: the networks' variables as `generator/head_conv.weight`, the
+optimizers' as `optimizer/generator/head_conv.weight/moment1_0`, and everything else in `note`, a JSON text. The note
+also holds a digest of all names, shapes, data types and values, by which `load` checks that the file is complete and
+unchanged.
 """
 
 import contextlib
@@ -27,12 +28,12 @@ from common.files import replacing
 from common.locks import folder_lock
 
 FOLDER = "checkpoints"
-KEPT = 3  # the newest; the best one is kept too
+KEPT = 3  # newest checkpoints; the best one is kept too
 FORMAT = 1  # increment it when older checkpoints cannot be resumed
 
 _NAME = re.compile(r"epoch_(\d{6,})_step_(\d{6,})\.npz")
-# The format .npy, version 1.0 (NumPy's NEP 1), as NumPy writes it for plain numbers in C order: what does not look like
-# this was not written by `save`, and NumPy's own reader makes room for as much as a damaged shape says.
+# The format .npy, version 1.0 (NumPy's NEP 1), as NumPy writes it for plain numbers in C order: `save` writes nothing
+# else, and NumPy's own reader would allocate as much memory as a damaged shape asks for.
 _NPY = re.compile(
     rb"\x93NUMPY\x01\x00(..)\{'descr': '([<|][fiub]\d)', 'fortran_order': False, 'shape': \(([\d, ]{0,200})\), \} *\n",
     re.DOTALL,
@@ -41,12 +42,11 @@ _NPY = re.compile(
 
 @dataclasses.dataclass
 class Progress:
-    """How far a run is, and what it has measured.
+    """A run's progress, and its figures so far.
 
-    epoch: the current one, counted from 0. step: how many of its steps are done. totals: {loss: sum over them}.
-    seconds: what they took. history: a dict of the figures of each finished epoch (see `train.report.log_csv`).
-    best: the row of `history` that was the best, by `--best-by`. start: the figures of the generator before the first
-    step.
+    epoch: the current one, counted from 0. step: how many of its steps are done. totals: {loss: sum over these steps}.
+    seconds: the time they took. history: a dict of figures for each finished epoch (see `train.report.log_csv`).
+    best: the best row of `history` according to `--best-by`. start: the figures of the generator before the first step.
     """
 
     epoch: int = 0
@@ -74,14 +74,14 @@ def listed(folder) -> list:
 
 
 class Damaged(InputError):
-    """The file differs from what was written."""
+    """The file is not as it was written."""
 
 
 @contextlib.contextmanager
 def locked(folder):
-    """A context in which no other run writes checkpoints to `folder`, which is made if needed.
+    """A context in which no other run writes checkpoints to `folder`, which is created if needed.
 
-    Raises InputError if another one does.
+    Raises InputError if another run is writing there.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     with folder_lock(folder) as lock:
@@ -94,10 +94,10 @@ def locked(folder):
 
 
 def save(path, variables: dict, note: dict) -> None:
-    """Write {name: array or tensor} and `note` (what JSON can hold) to `path`, atomically.
+    """Write {name: array or tensor} and `note` (JSON-serializable) to `path`, atomically.
 
-    No more than one array is copied at a time. Raises OSError that names the file when it cannot be written, InputError
-    where an array is not finite; what was there before is kept.
+    No more than one array is copied at a time. Raises OSError naming the file if it cannot be written, InputError if an
+    array is not finite; any previous file is kept.
     """
     note = {"format": FORMAT, **note}
     digest = _Digest()
@@ -106,7 +106,7 @@ def save(path, variables: dict, note: dict) -> None:
             array = np.asarray(variable, order="C")
             if not np.isfinite(array).all():
                 raise InputError(
-                    f"{path}: not written, the checkpoints before it are kept: {name} is not finite. Resume from the "
+                    f"{path}: not written, earlier checkpoints are kept: {name} is not finite. Resume from the "
                     "last one with a smaller --learning-rate (--resume --new-recipe)"
                 )
             _write(archive, name, array)
@@ -131,7 +131,7 @@ class _Digest:
         self._hash.update(array)
 
     def over(self, note: dict) -> str:
-        """The digest of what was added and of the note, as hexadecimal digits."""
+        """The digest of all added arrays and the note, in hexadecimal."""
         self._hash.update(json.dumps(note).encode())
         return self._hash.hexdigest()
 
@@ -139,10 +139,10 @@ class _Digest:
 def load(path) -> tuple:
     """({name: read-only array}, note) of a checkpoint.
 
-    The file is untrusted: nothing but arrays of numbers and a JSON text is read from it, and no more memory is taken
-    than it has bytes. Raises Damaged naming the file unless everything that was saved is there and unaltered,
-    InputError if it is of another format or cannot be read now. Older checkpoints without a digest (format 1 too) are
-    checked by their structure and the archive's CRC-32s.
+    The file is untrusted: only arrays of numbers and a JSON text are read from it, and it takes no more memory than it
+    has bytes. Raises Damaged naming the file unless it is complete and unchanged, InputError if it has another format
+    or cannot be read now. Older checkpoints without a digest (also format 1) are checked by their structure and the
+    archive's CRC-32s.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         raise Damaged(f"{path}: not a file; expected a checkpoint")
@@ -161,9 +161,9 @@ def load(path) -> tuple:
         note = json.loads(text)
         found, expected = note["format"], note.pop("digest", None)
     except MemoryError:
-        raise InputError(f"{path}: there is not enough memory to read it") from None
+        raise InputError(f"{path}: not enough memory to read it") from None
     except Exception as error:  # noqa: BLE001  a damaged archive can raise anything
-        # A damaged archive sends the reader to places that no file has; any other error is the disk's.
+        # A damaged archive makes the reader seek to impossible positions (EINVAL); any other OSError comes from the disk.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
         raise Damaged(f"{path}: damaged, or not a checkpoint ({type(error).__name__}: {error})") from None
@@ -178,8 +178,8 @@ def _members(path):
     """Yield (name, read-only array) of each member of the archive that `save` wrote.
 
     The members must follow each other without a gap from the file's first byte to the archive's directory, which must
-    list every one of them, once: a bit in the directory can hide all that comes after. Raises ValueError, and whatever
-    zipfile does, where it is otherwise.
+    list each of them exactly once: a flipped bit in the directory can hide all later members. Raises ValueError, or any
+    error of zipfile, if they do not.
     """
     with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         position, seen = 0, set()
@@ -193,21 +193,21 @@ def _members(path):
             start = position + 30 + name_length + extra_length
             position = start + info.file_size
             if name != info.filename or not name.endswith(".npy") or name in seen:
-                raise ValueError(f"its directory has {info.filename[:99]!r} for {name[:99]!r}, or has it twice")
+                raise ValueError(f"its directory lists {info.filename[:99]!r} for {name[:99]!r}, or lists it twice")
             if info.compress_type != zipfile.ZIP_STORED or position > archive.start_dir:
                 raise ValueError(f"{name} is compressed, or larger than the file")
             seen.add(name)
             file.seek(start)
             content = file.read(info.file_size)
             if zlib.crc32(content) != info.CRC:
-                raise ValueError(f"{name} has another CRC-32")
+                raise ValueError(f"{name} has a wrong CRC-32")
             yield name[: -len(".npy")], _array(name, content)
         if position != archive.start_dir or archive.comment:
-            raise ValueError(f"its directory does not list what begins at byte {position}")
+            raise ValueError(f"its directory does not list the data at byte {position}")
 
 
 def _array(name: str, content: bytes) -> np.ndarray:
-    """The read-only array of a .npy member. Raises ValueError where its shape is not that of its bytes."""
+    """The read-only array of a .npy member. Raises ValueError if its shape does not match the number of bytes."""
     header = _NPY.match(content)
     if not header or struct.unpack("<H", header.group(1))[0] != header.end() - 10:
         raise ValueError(f"{name} is not an array of numbers")
@@ -219,10 +219,10 @@ def _array(name: str, content: bytes) -> np.ndarray:
 
 
 def newest(folder):
-    """(path, arrays, note) of the newest whole checkpoint in `folder`, None where there is none at all.
+    """(path, arrays, note) of the newest valid checkpoint in `folder`, None if there are no checkpoints.
 
-    A damaged one is named and set aside as NAME.damaged, so that it is not taken for one of the newest to keep.
-    Raises InputError where all of them are damaged (then they stay as they are), and as `load` does.
+    Damaged ones are reported and renamed to NAME.damaged, so that they do not count among the newest to keep.
+    Raises InputError if all checkpoints are damaged (then none is renamed), and as `load` does.
     """
     damaged = []
     for path in listed(folder):
@@ -253,7 +253,7 @@ def network_variables(name: str, network) -> dict:
 
 
 def restore_network(name: str, network, arrays: dict, source) -> None:
-    """Give `network` what `network_variables` named. Raises InputError for a variable that is missing or misshapen."""
+    """Restore `network` from the arrays of `network_variables`. Raises InputError if one is missing or misshapen."""
     state = network.state_dict()
     network.set_state_dict({key: _checked(f"{name}/{key}", arrays, state[key].shape, source) for key in state})
 
@@ -262,7 +262,7 @@ def optimizer_variables(name: str, optimizer, network) -> dict:
     """{optimizer/`name`/variable/moment: tensor} of the optimizer of `network`; {} before its first step."""
     state = optimizer.state_dict()
     return {
-        # Paddle calls it PARAMETER_moment1_0, where PARAMETER depends on how many networks the process has made.
+        # Paddle's name is PARAMETER_moment1_0, where PARAMETER depends on how many networks the process has created.
         f"optimizer/{name}/{key}/{state_key[len(parameter.name) + 1 :]}": state[state_key]
         for key, parameter in network.named_parameters()
         for state_key in state
@@ -271,9 +271,9 @@ def optimizer_variables(name: str, optimizer, network) -> dict:
 
 
 def restore_optimizer(name: str, optimizer, network, arrays: dict, source) -> None:
-    """Give `optimizer` what `optimizer_variables` named.
+    """Restore `optimizer` from the arrays of `optimizer_variables`.
 
-    Raises InputError for a moment that is misshapen, or missing where others are there: Paddle would begin at zero.
+    Raises InputError if a moment is misshapen, or missing while others exist: Paddle would start it at zero.
     """
     state = {}
     prefix = f"optimizer/{name}/"

@@ -1,8 +1,8 @@
-"""Training on a CPU several times as fast, by Paddle's own switches: `benchmarks/train_step.py` measures them.
+"""Makes training on a CPU several times as fast with Paddle's own settings; `benchmarks/train_step.py` measures it.
 
-Paddle's eager convolutions unfold their input into a matrix and multiply on one core. oneDNN's, which Paddle brings
-along, take a quarter of the time, but only static programs get them: so every convolution becomes a static program of
-its own, between eager operators.
+Paddle's eager convolutions unfold their input into a matrix and multiply on one core. The convolutions of oneDNN, which
+Paddle includes, take a quarter of the time, but only static programs can use them: so each convolution becomes a
+separate static program between eager operators.
 """
 
 import ctypes
@@ -23,47 +23,46 @@ from train.run import parallel
 # glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
-# How a program's convolutions get to oneDNN is not the same in Paddle 2 and 3, and tried with these; with others the
-# convolutions stay as they are.
+# Paddle 2 and 3 pass a program's convolutions to oneDNN in different ways. These versions are tested; with any other,
+# the convolutions are not changed.
 IS_PADDLE_2 = paddle.__version__.startswith("2.")
-HAS_BF16_CONVOLUTIONS = paddle.__version__.startswith("3.3.")  # oneDNN's of 2.6.2 refuse it
+HAS_BF16_CONVOLUTIONS = paddle.__version__.startswith("3.3.")  # those of Paddle 2.6.2 refuse bf16
 HAS_ONEDNN_CONVOLUTIONS = IS_PADDLE_2 or HAS_BF16_CONVOLUTIONS
-ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # the other ones are slower than Paddle's own
-# Paddle 2's, on while a program is made; with it on, the gradient of tanh crashes other programs.
+ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # oneDNN's other operators are slower than Paddle's own
+# Paddle 2's flag, set only while a program is built: if it stays on, the gradient of tanh crashes other programs.
 USE_ONEDNN = "FLAGS_use_mkldnn"
-# What oneDNN may keep of the sizes of pictures that a network for looking at was given: 75,000 LR pixels, Set5 twice.
+# The memory that oneDNN may keep for the picture sizes of the frozen generator: 75,000 LR pixels, twice Set5's.
 KEPT_BYTES = 10**9
-# A convolution of this many weights and this few pixels of output is computed as a matrix product: copying and
-# reordering the weights, as its program does at every use, takes longer than the product. D's last four have 2 to 34
-# million.
+# A convolution with at least this many weights and at most this many output pixels is computed as a matrix product:
+# its program copies and reorders the weights at every use, which takes longer than the product. D's last four have 2 to
+# 34 million weights.
 MANY_WEIGHTS, FEW_PIXELS = 2**20, 64
 
 
 def speed_up(*networks, dtype: str = "float32") -> None:
     """Make this process, and the training of `networks` in it, as fast on a CPU as Paddle can.
 
-    dtype: what convolutions multiply, with `bfloat16` (where HAS_BF16_CONVOLUTIONS) rounded from float32 weights and
-    inputs; results and gradients are float32 again.
-    Where Paddle computes on a GPU nothing is done. Results are the same to rounding, and from run to run on one machine
-    the same; the weights, their names and what the networks take stay as they are. A network that can be trained
-    computes as before while it is in eval mode: its pictures may have any size then, and oneDNN keeps something for
-    each size.
+    dtype: the data type that convolutions multiply; for `bfloat16` (if HAS_BF16_CONVOLUTIONS) float32 weights and
+    inputs are rounded; results and gradients are float32 again.
+    On a GPU, this function does nothing. Results are the same up to rounding, and reproducible on one machine; the
+    weights, their names and the networks' inputs do not change. A trainable network in eval mode computes as before:
+    its pictures may then have any size, and oneDNN would keep memory for each size.
     """
     if paddle.get_device() != "cpu":
         return
     use_all_cores()
     keep_freed_memory()
-    # Otherwise several threads run a program's operators, and each keeps memory of its own: twice as much in all.
+    # Otherwise several threads run a program's operators, and each keeps its own memory: twice as much in total.
     paddle.set_flags({"FLAGS_new_executor_serial_run": True})
     for network in networks:
         _with_onednn(network, dtype)
 
 
 def speed_up_frozen(generator) -> None:
-    """Freeze the generator that a run's pictures are made with, and speed it up on a CPU, in eval mode, too.
+    """Freeze the generator that makes a run's pictures, and speed it up on a CPU, in eval mode too.
 
-    oneDNN keeps memory for each size of picture; what goes beyond KEPT_BYTES is computed as before. Make one such
-    generator a run: what is kept for it is not given back.
+    oneDNN keeps memory for each picture size; sizes beyond KEPT_BYTES are computed as before. Make only one such
+    generator per run: its memory is never released.
     """
     for parameter in generator.parameters():
         parameter.stop_gradient = True
@@ -78,16 +77,16 @@ def _with_onednn(network, dtype: str, kept=None) -> None:
 
 
 def use_all_cores() -> None:
-    """Let Paddle use every core of this process, or its share of them if the run has several processes here.
+    """Let Paddle use all cores of this process, or its share of them if the run has several processes here.
 
-    By default Paddle sets OMP_NUM_THREADS=1; any other value in the environment is obeyed.
+    Paddle sets OMP_NUM_THREADS=1 by default; any other value in the environment is respected.
     """
     if os.environ.get("OMP_NUM_THREADS", "1") == "1":
         paddle.framework.core.set_num_threads(max(1, cores() // parallel.count()))
 
 
 def keep_freed_memory() -> None:
-    """Let malloc keep what is freed, where it is glibc's: the kernel clears every page that it gives out anew."""
+    """Make glibc's malloc keep freed memory: the kernel clears every page that it hands out again."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
     if mallopt:
         mallopt(M_MMAP_MAX, 0)
@@ -95,14 +94,14 @@ def keep_freed_memory() -> None:
 
 
 class _Kept:
-    """What oneDNN keeps for the sizes that the convolutions of one network have met in eval mode."""
+    """The memory that oneDNN keeps for the sizes that one network's convolutions have computed in eval mode."""
 
     def __init__(self):
         self._bytes = 0
 
     def has_room(self, pixels: int, channels: int) -> bool:
-        """Whether a convolution may take a new size of `pixels`, with `channels` in and out together."""
-        size = 2 * pixels * channels  # half of both arrays: measured on the generator, 13 kB an LR pixel
+        """Whether a convolution may keep memory for a new size of `pixels`; channels: input and output channels."""
+        size = 2 * pixels * channels  # half of both arrays: measured on the generator, 13 kB per LR pixel
         if self._bytes + size > KEPT_BYTES:
             return False
         self._bytes += size
@@ -110,9 +109,9 @@ class _Kept:
 
 
 class _OneDNN:
-    """The forward of a convolution, computed by oneDNN where it is trained or differentiated through.
+    """The forward of a convolution, computed by oneDNN if it is trained or differentiated through.
 
-    kept: a `_Kept`, with which sizes in eval mode count; None where all that a frozen convolution meets have one size.
+    kept: a `_Kept` that counts the sizes in eval mode; None if a frozen convolution's inputs all have one size.
     """
 
     def __init__(self, conv: nn.Conv2D, dtype: str, kept=None):
@@ -132,7 +131,7 @@ class _OneDNN:
             return _product(self._conv, x)
         if paddle.is_grad_enabled():
             return self._convolved(x, frozen)
-        # A program that is made for inference would keep the weights of its first use.
+        # A program built for inference would keep the weights of its first use.
         x = x.detach()
         x.stop_gradient = False
         with paddle.enable_grad():
@@ -144,14 +143,14 @@ class _OneDNN:
         if IS_PADDLE_2:
             y = program(x, weight) if bias is None else program(x, weight, bias.detach())
         else:
-            # Not in the program: oneDNN's casts of 3.3.1 fail there.
+            # Outside the program, where the casts of Paddle 3.3.1's oneDNN fail.
             y = program(x.astype(self._dtype), weight.astype(self._dtype)).astype("float32")
         if bias is None:
             return y
         return _plus(y, bias) if bias.stop_gradient else _WithBias.apply(y, bias)
 
     def _is_kept(self, x) -> bool:
-        """Whether oneDNN may keep what it needs for the size of x."""
+        """Whether oneDNN may keep memory for the size of x."""
         if self._kept is None:
             return True
         n, _, h, w = size = tuple(x.shape)
@@ -168,19 +167,19 @@ class _OneDNN:
 
 
 def _is_product(conv: nn.Conv2D, x) -> bool:
-    """Whether the convolution of x is faster as a product of matrices."""
+    """Whether the convolution of x is faster as a matrix product."""
     if conv.weight.size < MANY_WEIGHTS or conv._padding != "SAME":
         return False
     return x.shape[0] * math.prod(_halved(x, conv)) <= FEW_PIXELS
 
 
 def _halved(x, conv: nn.Conv2D) -> list:
-    """[h,w] of the result of x [N,C,H,W]."""
+    """[h,w] of the result for x [N,C,H,W]."""
     return [-(-side // stride) for side, stride in zip(x.shape[2:], conv._stride)]
 
 
 def _product(conv: nn.Conv2D, x):
-    """The convolution with 'SAME' padding of x [N,C,H,W] as one product: each pixel of the result takes a row."""
+    """The convolution of x [N,C,H,W] with 'SAME' padding as one matrix product: a row for each output pixel."""
     out, _, *kernel = conv.weight.shape
     sizes = _halved(x, conv)
     padding = []
@@ -199,10 +198,10 @@ def _product(conv: nn.Conv2D, x):
 
 
 class _WithBias(PyLayer):
-    """y plus a bias [C]; gives the bias its gradient, the sum of y's over all but the channels.
+    """y plus a bias [C]; the gradient of the bias is that of y, summed over all axes except the channels.
 
-    As a multiplication by a vector of ones: oneDNN sums by its reference code, in 100 times as long, almost half of a
-    step; Paddle takes 8 times as long.
+    The sum is computed as a multiplication by a vector of ones: oneDNN's reference code takes 100 times as long, almost
+    half of a step; Paddle's sum takes 8 times as long.
     """
 
     @staticmethod
@@ -218,15 +217,15 @@ class _WithBias(PyLayer):
 
 def _plus(y, bias):
     """y [N,C,h,w] plus a bias [C], which Paddle 2's programs have added already."""
-    # Without expand_as the addition takes 15 times as long, as long as the convolution.
+    # Without expand_as the addition takes 15 times as long, which is as long as the convolution.
     return y if IS_PADDLE_2 else y + bias.reshape([1, -1, 1, 1]).expand_as(y)
 
 
 class _Conv(nn.Layer):
-    """A convolution as a program of its own computes it: a function of x [N,C,h,w], its weights and maybe its bias.
+    """A convolution for a separate program: a function of x [N,C,h,w], the weights and possibly the bias.
 
-    What enters or leaves a program must not be oneDNN's: a result or gradient that leaves has an order of its own, and
-    whatever adds or reads it outside takes it for the usual one (Paddle 2) or crashes (Paddle 3).
+    A program's inputs and outputs must not come from a oneDNN operator: such results and gradients have oneDNN's memory
+    layout, which operators outside take for the usual one (Paddle 2) or crash on (Paddle 3).
     """
 
     def __init__(self, conv: nn.Conv2D):
@@ -238,15 +237,15 @@ class _Conv(nn.Layer):
 
 
 def _own(x):
-    """x by an operator of Paddle's own, in its usual order; and so its gradient."""
+    """x copied by one of Paddle's own operators, so that x and its gradient have the usual memory layout."""
     return paddle.scale(x, 1.0) if IS_PADDLE_2 else paddle.assign(x)  # Paddle 3 would give `scale` to oneDNN
 
 
 def _made(conv: nn.Conv2D, dtype: str, stop_gradient: bool, frozen: bool):
-    """The static program of a convolution, a function of x [N,C,h,w], for any N, h and w, and of the weights, of dtype.
+    """The static program of a convolution: a function of x [N,C,h,w], for any N, h and w, and the weights, of dtype.
 
-    With `stop_gradient` it computes no gradient of x, with `frozen` none of the weights. In Paddle 2 it takes the bias,
-    too, since oneDNN adds it fast there; the bias gets its gradient from _WithBias.
+    With `stop_gradient` it computes no gradient of x, with `frozen` none of the weights. In Paddle 2 it also takes the
+    bias, which oneDNN adds fast there; _WithBias computes the gradient of the bias.
     """
     spec = paddle.static.InputSpec
     specs = [
@@ -259,7 +258,7 @@ def _made(conv: nn.Conv2D, dtype: str, stop_gradient: bool, frozen: bool):
         if conv.bias is not None:
             specs.append(spec(conv.bias.shape, "float32", "bias", True))
     layer = paddle.jit.to_static(_Conv(conv), specs, strategy, full_graph=True)
-    # A program is made when it is asked for, and the backward program with it.
+    # Requesting a program builds it, together with its backward program.
     if IS_PADDLE_2:
         paddle.set_flags({USE_ONEDNN: True})
         try:
@@ -269,7 +268,7 @@ def _made(conv: nn.Conv2D, dtype: str, stop_gradient: bool, frozen: bool):
     else:
         _know_onednn()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what conv2d itself asks for
+            warnings.simplefilter("ignore")  # caused by conv2d's own code
             program = layer.forward.get_concrete_program(*specs)[1]
         program.add_hooker(_ByOneDNN(dtype))
         _ = program.train_program
@@ -278,12 +277,12 @@ def _made(conv: nn.Conv2D, dtype: str, stop_gradient: bool, frozen: bool):
 
 @functools.lru_cache(maxsize=None)
 def _know_onednn() -> None:
-    """Have Paddle 3 load oneDNN's operators, as it does when it first runs a program."""
+    """Make Paddle 3 load oneDNN's operators, which it does when it first runs a program."""
     paddle.jit.to_static(_own, [paddle.static.InputSpec([1], "float32")], full_graph=True)(paddle.zeros([1]))
 
 
 class _ByOneDNN:
-    """What Paddle 3 calls while it makes a program, which it gives to oneDNN: all operators but `assign`."""
+    """The hooks that Paddle 3 calls while building a program: they pass all operators except `assign` to oneDNN."""
 
     def __init__(self, dtype: str):
         self._dtype = dtype
@@ -297,9 +296,9 @@ class _ByOneDNN:
         manager.run(program)
         for operator in program.global_block().ops:
             if operator.name().startswith("onednn_op.conv2d"):
-                operator.set_bool_attr("is_test", False)  # the pass is made for inference
+                operator.set_bool_attr("is_test", False)  # the pass sets it for inference
             if operator.name() == "onednn_op.conv2d":
-                operator.set_str_attr("onednn_data_type", self._dtype)  # else it multiplies float32
+                operator.set_str_attr("onednn_data_type", self._dtype)  # otherwise it multiplies float32
         return program, forward_end, results
 
     def after_infer(self, program):

@@ -1,16 +1,17 @@
 """The precision of a training step: float32 throughout, or with `--amp` mixed precision.
 
-On a GPU that is Paddle's O1: convolutions and matrix products are computed in 16 bits, from float32 weights and to
-float32 gradients of them. On a CPU, for which Paddle has none, `train.run.cpu` does so for the convolutions. A step:
+On a GPU this is Paddle's O1: convolutions and matrix products are computed in 16 bits from float32 weights, whose
+gradients are float32. Paddle has no such mode for CPUs; there `train.run.cpu` does the same for the convolutions. A
+step:
 
     with precision.autocast():
         loss = content(generator(lr), hr)           losses themselves are float32
     precision.backward(loss)
-    average_gradients(generator.parameters())       before unscaling: an overflow of one process is then everyone's
+    average_gradients(generator.parameters())       before unscaling: an overflow then reaches all processes
     precision.unscale(optimizer)                    from here on the gradients can be measured
-    precision.step(optimizer)                       not where a gradient has overflowed
+    precision.step(optimizer)                       skips the update if a gradient has overflowed
 
-(`infer/engines/precision.py` is about computing a trained network.)
+(`infer/engines/precision.py` handles the precision of a trained network.)
 """
 
 import contextlib
@@ -23,8 +24,8 @@ from common.device import BF16_FLAGS, cpu_bf16
 from common.errors import InputError
 from train.run import cpu
 
-# The loss is scaled as Paddle's GradScaler does by default. It is not used itself: with Paddle 3.3 and NumPy 2.4 it
-# fails at the first overflow, and it remembers one overflow for all optimizers.
+# The loss is scaled as Paddle's GradScaler does by default. GradScaler itself is not used: with Paddle 3.3 and NumPy
+# 2.4 it fails at the first overflow, and it keeps one overflow flag for all optimizers.
 FIRST_SCALE = 2.0**16
 GROWS_AFTER = 2000  # steps in a row without an overflow
 
@@ -32,11 +33,11 @@ GROWS_AFTER = 2000  # steps in a row without an overflow
 class Precision:
     """The precision of a run's steps; one object for all its optimizers.
 
-    amp: mixed precision; `dtype` is then float16 on a GPU and bfloat16 on a CPU, else float32. float16 has
-    nothing between 0 and 6e-8, so the loss is multiplied by `scale` before the gradients are computed. bfloat16 is for
-    the convolutions of networks that were given to `cpu.speed_up` with this `dtype`; the rest is float32.
-    Raises InputError where Paddle has no mixed precision on its present device: on GPUs below compute capability 7.0,
-    and on CPUs that don't multiply bf16 or with Paddle 2.
+    amp: whether to use mixed precision; `dtype` is then float16 on a GPU and bfloat16 on a CPU, else float32. float16
+    has no numbers between 0 and 6e-8, so the loss is multiplied by `scale` before the gradients are computed. bfloat16
+    applies to the convolutions of networks passed to `cpu.speed_up` with this `dtype`; everything else is float32.
+    Raises InputError if Paddle has no mixed precision on the current device: on GPUs below compute capability 7.0, on
+    CPUs that don't multiply bf16, and on CPUs with Paddle 2.
     """
 
     def __init__(self, amp: bool):
@@ -60,7 +61,7 @@ class Precision:
                     f"--amp: this CPU has neither {' nor '.join(BF16_FLAGS)}, so it would only be slower; leave it out"
                 )
             return
-        # Where mixed precision has no effect Paddle warns, at every use, and continues in float32.
+        # If mixed precision is unsupported, Paddle warns at every use and continues in float32.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with self.autocast():
@@ -72,13 +73,13 @@ class Precision:
             )
 
     def autocast(self):
-        """A context in which networks compute in float16 on a GPU; what they return may be of it, too."""
+        """A context in which networks compute in float16 on a GPU; their results may be float16 too."""
         if self.dtype != "float16":
             return contextlib.nullcontext()
         return paddle.amp.auto_cast(level="O1", dtype=self.dtype)
 
     def backward(self, loss) -> None:
-        """Add the gradients of `loss`, a float32 scalar, times `scale`."""
+        """Accumulate the gradients of `loss`, a float32 scalar, multiplied by `scale`."""
         (loss if self.scale == 1 else loss * self.scale).backward()
 
     @paddle.no_grad()
@@ -95,9 +96,9 @@ class Precision:
                 gradient.zero_()
 
     def step(self, optimizer) -> None:
-        """`optimizer.step()`; after an overflow, half the scale instead.
+        """Call `optimizer.step()`, or after an overflow halve the scale instead.
 
-        Raises InputError if the gradients overflow without a scale, too.
+        Raises InputError if the gradients overflow even without a scale.
         """
         if self._finite:
             optimizer.step()
@@ -108,17 +109,17 @@ class Precision:
             self.scale, self.steps = self.scale / 2, 0
             if self.scale < 1:
                 raise InputError(
-                    "--amp: the gradients are beyond float16; train without it, or with smaller weights of the losses"
+                    "--amp: the gradients exceed float16's range; train without it, or with smaller loss weights"
                 )
         elif self.steps == GROWS_AFTER:
             self.scale, self.steps = self.scale * 2, 0
 
     def state(self) -> dict:
-        """What a checkpoint keeps: {name: number}."""
+        """The state for a checkpoint: {name: number}."""
         return {"scale": self.scale, "steps": self.steps} if self.dtype == "float16" else {}
 
     def load_state(self, state: dict) -> None:
-        """Continue from `state()`, even from a run in another precision."""
+        """Continue from `state()`, even if it is from a run in another precision."""
         if state and self.dtype == "float16":
             self.scale, self.steps = float(state["scale"]), int(state["steps"])
 

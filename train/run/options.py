@@ -1,4 +1,4 @@
-"""The options of a run: everything on its command line but the recipe and the data."""
+"""The options of a run: everything on its command line except the recipe and the data."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What the loop, the reports and the checkpoints read of the command line; `train.flags.options_of` makes it.
+    """The command-line options that the loop, the reports and the checkpoints use; made by `train.flags.options_of`.
 
-    output: the folder of the results. workers: threads that prefetch crops.
-    resume: from the newest checkpoint; new_recipe: even with another recipe. save_every_minutes: time between
-    checkpoints within an epoch.
+    output: the folder for the results. workers: threads that prefetch crops.
+    resume: whether to resume from the newest checkpoint; new_recipe: even with another recipe. save_every_minutes: time
+    between checkpoints within an epoch.
     valid: the folder of validation pictures; valid_every: epochs between two validations, None for those of the
     samples; best_by: `psnr`, `lpips` or None for the stage's own. visualdl: write a log for VisualDL.
-    recipe_name, flags: what `run.json` notes: the name of the recipe, and {flag: value} of all that is not the recipe.
+    recipe_name, flags: for `run.json`: the name of the recipe, and {flag: value} of all flags outside the recipe.
     """
 
     output: Path

@@ -1,10 +1,10 @@
-"""One run in several processes, each with the whole networks and a share of the pictures.
+"""One run in several processes, each with complete networks and a share of the pictures.
 
     python -m paddle.distributed.launch --nproc_per_node 2 --log_dir output/log train/train_gan.py …
 
-Large arrays (gradients, weights) go over NCCL between GPUs and over gloo between CPUs; the few bytes of everything else
-go over sockets of our own, one from each process to process 0. With one process every function here does nothing and
-returns its argument, so training can call them always.
+Large arrays (gradients, weights) go over NCCL between GPUs and over gloo between CPUs; the few other bytes go over
+separate sockets, one from each process to process 0. With one process every function here does nothing and returns its
+argument, so training can always call them.
 """
 
 import argparse
@@ -25,19 +25,19 @@ from common.errors import InputError
 from train.bn_statistics import is_statistic
 
 BACKENDS = ("nccl", "gloo")
-BUCKET = 2**23  # float32 values (32 MB): small arrays are joined up to this size before they are sent
+BUCKET = 2**23  # float32 values (32 MB): small arrays are joined up to this size before sending
 SETTLING = 5  # seconds between losing another process and the error
-LEAVING = 30  # seconds that the libraries' clean-up may take at exit
+LEAVING = 30  # seconds allowed for the libraries' clean-up at exit
 
-_links = []  # process 0: a connection to each other process, in their order; another: one to process 0
+_links = []  # in process 0: a connection to each other process, in order; in the others: one to process 0
 
 
 def add_backend_flag(parser: argparse.ArgumentParser) -> None:
-    """`--backend`, of the commands that train in several processes."""
+    """Add `--backend`, the flag of the commands that train in several processes."""
     parser.add_argument(
         "--backend",
         choices=BACKENDS,
-        help="what several processes exchange gradients over (default: nccl on GPUs, gloo on CPUs)",
+        help="backend for the gradients of several processes (default: nccl on GPUs, gloo on CPUs)",
     )
 
 
@@ -60,13 +60,13 @@ def start(device=None, backend=None) -> str:
     """Connect to the other processes of this run, if there are any. Call it once, before networks are made.
 
     device: `--device`'s value; backend: `--backend`'s. Returns the device to compute on, `cpu` or `gpu:N`: with
-    several processes each has the GPU that the launcher gave it.
-    Raises InputError for a device that is not there, or that the backend does not join.
+    several processes each uses the GPU that the launcher assigned to it.
+    Raises InputError for a device that does not exist or that the backend does not support.
     """
     if count() == 1:
         return choose_device(device)
     device, backend = _place(device, backend)
-    # By itself Paddle would take NCCL wherever its GPU build is installed.
+    # By default Paddle would use NCCL wherever its GPU build is installed.
     os.environ["PADDLE_DISTRI_BACKEND"] = backend
     paddle.set_device(device)
     dist.init_parallel_env()
@@ -79,7 +79,7 @@ def _place(device, backend) -> tuple:
     """The device of this process and the backend, from the flags."""
     if device not in (None, "cpu", "gpu"):
         raise InputError(
-            f"--device {device}: with several processes each has a GPU of its own; leave it out and name the GPUs to "
+            f"--device {device}: with several processes each has its own GPU; leave it out and name the GPUs to "
             "the launcher, before the script: --devices 0,1"
         )
     on_gpu = choose_device("cpu" if device is None and backend == "gloo" else device) != "cpu"
@@ -87,12 +87,12 @@ def _place(device, backend) -> tuple:
         backend = "nccl" if on_gpu else "gloo"
     if on_gpu != (backend == "nccl"):
         place = "GPUs" if on_gpu else "CPUs"
-        raise InputError(f"--backend {backend} does not join {place}; leave it out, or use it with another --device")
+        raise InputError(f"--backend {backend} does not support {place}; leave it out, or use another --device")
     return (choose_device(f"gpu:{dist.ParallelEnv().device_id}") if on_gpu else "cpu"), backend
 
 
 def _connect() -> None:
-    """Connect every process to process 0, which tells its port over the backend."""
+    """Connect every process to process 0, which broadcasts its port over the backend."""
     host = dist.ParallelEnv().trainer_endpoints[0].rpartition(":")[0]
     if is_main():
         with Listener((host, 0), backlog=count()) as listener:
@@ -110,7 +110,7 @@ def _connect() -> None:
 
 
 def _leave() -> None:
-    """At exit: let the others know immediately, and end even if a library's clean-up waits for them."""
+    """At exit: notify the other processes immediately, and exit even if a library's clean-up waits for them."""
     for link in _links:
         link.close()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -118,15 +118,15 @@ def _leave() -> None:
 
 
 def _lost(what: str):
-    """Raise the InputError of a process that found another one gone."""
-    # The launcher shows the log of the first process that it sees failed: that is to be the one which failed first.
+    """Raise InputError in a process that has lost another one."""
+    # The launcher shows the log of the process whose failure it sees first: wait, so that it is the one that failed.
     time.sleep(SETTLING)
     logs = os.path.join(os.environ.get("PADDLE_LOG_DIR", "log"), "workerlog.*")
     raise InputError(f"{what} has ended, and this one cannot continue alone; the reason is in {logs}")
 
 
 def _exchange(message: bytes, combine) -> bytes:
-    """`combine([every process's message, in their order])`, computed by process 0, in every process.
+    """`combine([each process's message, in order])`, computed by process 0 and returned in every process.
 
     Waits for all of them, however long that takes. Raises InputError if one of them has ended.
     """
@@ -156,8 +156,8 @@ def any_of(flag: bool) -> bool:
 def barrier() -> None:
     """Wait until every process has arrived here.
 
-    After process 0 has saved, for example: the launcher kills the others some 4 seconds after one process has failed,
-    even in the middle of writing a file.
+    For example until process 0 has saved: about 4 seconds after a process has failed, the launcher kills the others,
+    even while they are writing a file.
     """
     any_of(False)
 
@@ -210,9 +210,9 @@ def check_identical(networks: dict) -> None:
 def average_gradients(parameters) -> None:
     """Replace each gradient by its mean over the processes; call it after backward.
 
-    A parameter without a gradient counts as zeros where another process has one, and keeps none where nobody has.
-    Gradients that a GradScaler has scaled are averaged as they are: one that is infinite in one process then is so
-    everywhere, and all of them skip that step.
+    A parameter without a gradient counts as zero if another process has one; if none has, it stays without. Scaled
+    gradients are averaged before unscaling: one that is infinite in one process then becomes infinite everywhere, and
+    all processes skip that step.
     """
     if count() == 1:
         return
@@ -230,7 +230,7 @@ def average_gradients(parameters) -> None:
 def average_statistics(network) -> None:
     """Replace batch norm's moving means and variances by their means over the processes.
 
-    The variance is then that of the pictures one process sees at once, not of all processes' together.
+    The variance is then that within one process's batch, not across the batches of all processes.
     """
     if count() == 1:
         return
@@ -264,9 +264,9 @@ def _average_bucket(tensors: list) -> None:
 
 @contextlib.contextmanager
 def _lost_process_as_error():
-    """Turns the backend's error about a process that ended in the middle of the block into InputError.
+    """Turn the backend's error about a process that ended during the block into InputError.
 
-    Processes come here together: gloo gives up on one that is 30 seconds late, and Paddle has no switch for that.
+    The processes must enter together: gloo gives up on one that is 30 seconds late, and Paddle cannot change that.
     """
     try:
         yield

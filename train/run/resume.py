@@ -1,4 +1,4 @@
-"""When a run saves a checkpoint, what goes into it, and which one a run resumes from."""
+"""Saves a run's checkpoints when they are due, and resumes the run from the newest one."""
 
 import dataclasses
 import time
@@ -14,7 +14,7 @@ from train.stages import Stage
 
 SHARE = 0.1  # of the time, at most, for checkpoints at the ends of epochs
 SHOWN = 4  # how many added, removed or changed pictures a message names
-NAMES_AND_SIZES = "names and sizes"  # of the pictures: their checksum, by which a checkpoint's are compared
+NAMES_AND_SIZES = "names and sizes"  # the key of the pictures' checksum, which is compared with a checkpoint's
 MADE = "made of HR there, given by --lr-data here", "given by --lr-data there, made of HR here"
 
 
@@ -32,16 +32,16 @@ class Saver:
         self.pictures = [
             f"{name} {rgb.shape[1]}x{rgb.shape[0]}" for name, rgb in zip(crops.pictures.names, crops.pictures)
         ]
-        # What the steps are computed from, besides the recipe.
+        # The inputs of the steps, besides the recipe.
         self.data = {**step.inputs, "pictures": len(self.pictures), NAMES_AND_SIZES: _crc(self.pictures)}
         self.steps = crops.steps(step.recipe.batch_size)
         self.pairs = _pairs(crops) if crops.lr_pictures else []
         self.valid_pictures = [f"{path.name} {path.stat().st_size}" for path in valid]
         self.valid = _crc(self.valid_pictures) if valid else 0
-        # Paddle gives an optimizer its moments at its first step; until then the checkpoint's are kept here.
+        # Paddle creates an optimizer's moments at its first step; until then the checkpoint's are kept here.
         self.moments = {}
         self.saved_at = time.monotonic()
-        self.took = 0.0  # seconds, by the last one
+        self.took = 0.0  # seconds, for the last checkpoint
         if parallel.is_main():
             remove_leftovers(self.folder)
             remove_leftovers(options.output)
@@ -57,11 +57,11 @@ class Saver:
         return Progress()
 
     def resume(self) -> Progress:
-        """Restore the newest valid checkpoint; without any, print so and start a new run.
+        """Restore the newest valid checkpoint; if there is none, say so and start a new run.
 
         Raises InputError if it has another recipe or other pictures (unless `--new-recipe`), or other networks.
         """
-        # Process 0 looks for it, and all of them take the one that it found.
+        # Process 0 searches, and all processes load the checkpoint that it found.
         found = checkpoint.newest(self.folder) if parallel.is_main() else None
         path = parallel.from_main(str(found[0]) if found else "")
         if not path:
@@ -111,7 +111,7 @@ class Saver:
         print(f"continuing with another recipe: {'; '.join(changes)}")
 
     def _may_change(self, name: str) -> bool:
-        """Whether another value of the recipe's `name` leaves what this stage computes from here on as it was."""
+        """Whether the recipe's `name` may change without changing what this stage computes from here on."""
         if name == f"{self.stage.key}_epochs":
             return self.stage.schedule(self.recipe) == "constant"
         (field,) = (field for field in dataclasses.fields(Recipe) if field.name == name)
@@ -128,13 +128,13 @@ class Saver:
             checkpoint.restore_optimizer(name, optimizer, self.step.networks[name], arrays, path)
             self.moments[name] = {key: arrays[key] for key in arrays if key.startswith(f"optimizer/{name}/")}
         if self.ema:
-            # A run whose average begins now starts it from the weights as they are.
+            # If the average begins with this run, it starts from the current weights.
             checkpoint.restore_network("ema" if note["ema"] else "generator", self.ema.generator, arrays, path)
             self.ema.updates = int(note["ema"])
         self.step.precision.load_state(note["precision"])
 
     def _adapt(self, progress: Progress, note: dict) -> None:
-        """Remove from `progress` what another command line makes meaningless."""
+        """Remove from `progress` everything that another command line invalidates."""
         if not (isinstance(progress.epoch, int) and isinstance(progress.step, int) and progress.epoch >= 0):
             raise ValueError(f"epoch {progress.epoch!r}, step {progress.step!r}")
         if note["steps"] != self.steps and progress.step:
@@ -148,7 +148,7 @@ class Saver:
             progress.start = {name: value for name, value in progress.start.items() if not name.startswith("valid")}
 
     def save(self, progress: Progress) -> None:
-        """Write a checkpoint and remove the old ones. Only the main process does."""
+        """Write a checkpoint and remove old ones, in the main process only."""
         if parallel.is_main():
             start = time.monotonic()
             path = checkpoint.path_of(self.folder, progress.epoch, progress.step)
@@ -191,14 +191,14 @@ class Saver:
         return time.monotonic() - self.saved_at >= 60 * self.options.save_every_minutes
 
     def is_due_after_epoch(self) -> bool:
-        """Whether checkpoints at the ends of epochs take at most SHARE of the time, or one is due anyway."""
+        """Whether checkpoints after each epoch would take at most SHARE of the time, or one is due anyway."""
         return self.took <= SHARE * (time.monotonic() - self.saved_at) or self.is_due_within_epoch()
 
 
 def _pairs(crops) -> list:
-    """ "HR and LR BYTES+CHECKSUM" of each pair: the bytes of HR's file, and the checksum of LR's pixels.
+    """ "HR and LR BYTES+CHECKSUM" of each pair: the size of HR's file and the checksum of LR's pixels.
 
-    LR's sides say nothing that HR's do not, and another LR of the same HR is another task.
+    LR's sides follow from HR's, and a different LR of the same HR is a different task.
     """
     files = zip(crops.pictures.sources, crops.lr_pictures.sources, crops.lr_pictures)
     return [f"{hr.name} and {lr.name} {hr.stat().st_size}+{zlib.crc32(rgb):08x}" for hr, lr, rgb in files]

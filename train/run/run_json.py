@@ -1,4 +1,4 @@
-"""`run.json`: recipe, flags, versions and command line of a run, so that results can be told apart."""
+"""`run.json`: the recipe, flags, versions and command line of a run, so that results can be told apart."""
 
 import dataclasses
 import datetime
@@ -20,9 +20,9 @@ COMMANDS = [stage.command for stage in STAGES.values()]
 
 
 def write(stage: Stage, options: Options, recipe: Recipe) -> None:
-    """Note the full recipe, the flags and the versions of a run in `run.json`.
+    """Write the full recipe, the flags and the versions of a run to `run.json`.
 
-    The other stage's note, if the file has one, is kept under its command's name.
+    The other stage's record, if the file has one, is kept under its command's name.
     """
     path = options.output / "run.json"
     run = {
@@ -52,7 +52,7 @@ def versions() -> dict:
 
 
 def _other_stage(path: Path, command: str) -> dict:
-    """{command: note} of the other stage, as an earlier run.json has it; {} where there is none."""
+    """{command: record} of the other stage from an earlier run.json; {} if there is none."""
     try:
         earlier = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

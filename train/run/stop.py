@@ -8,7 +8,7 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 
 class Stopped(Exception):
-    """The run was asked to stop. signum: by which signal."""
+    """The run was asked to stop, by the signal `signum`."""
 
     def __init__(self, signum: int):
         super().__init__(signum)
@@ -16,11 +16,11 @@ class Stopped(Exception):
 
 
 class Stop:
-    """A context that records SIGINT, SIGTERM and SIGHUP instead of obeying them; a second one of a kind is obeyed.
+    """A context that records SIGINT, SIGTERM and SIGHUP instead of obeying them; a repeated signal is obeyed.
 
     alone: False for one of several processes. Their launcher sends SIGTERM three times in a row and SIGKILL half a
-    minute later; there, further ones are only recorded, too.
-    signum: the signal that came first, or 0.
+    minute later, so repeated signals are only recorded there too.
+    signum: the first signal received, or 0.
     """
 
     def __init__(self, alone: bool = True):
@@ -28,7 +28,7 @@ class Stop:
         self.signum = 0
 
     def __enter__(self):
-        # A lost connection sends SIGHUP, which `nohup` has a process ignore.
+        # A lost connection sends SIGHUP, which processes under `nohup` ignore.
         wanted = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
         self._before = {number: signal.signal(number, self._note) for number in wanted}
         return self
@@ -42,11 +42,11 @@ class Stop:
             signal.signal(signum, self._before[signum])
         if not self.signum:
             self.signum = signum
-            # Not print(): the signal may have interrupted one.
+            # Not print(): the signal may have interrupted a print().
             with contextlib.suppress(OSError, RuntimeError):
                 sys.stderr.write("\nstopping after this step, saving\n")
 
     def check(self) -> None:
-        """Raise Stopped if a signal has come."""
+        """Raise Stopped if a signal has been received."""
         if self.signum:
             raise Stopped(self.signum)
