@@ -7,7 +7,7 @@ sr = upscale(rgb_uint8)  # [h,w,3] to [4h,4w,3]
 
 import os
 
-# Before Paddle is loaded: its notes on how it runs and optimises a program are not for users.
+# Set before Paddle is loaded: users do not need its log of how it runs and optimises a program.
 os.environ.setdefault("GLOG_minloglevel", "2")
 
 import common  # noqa: F401  before Paddle: see there

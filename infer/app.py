@@ -4,10 +4,10 @@
     python infer/app.py                                     # with srgan, srresnet and those in output/
     python infer/app.py --weights output/srgan_g.pdparams output/pretrain_g.pdparams --port 8080
 
-The page is at http://127.0.0.1:7860 and for this machine alone; `--host 0.0.0.0` opens it to the network. By another
-name than an address, localhost or this machine's own it is answered only if `--names` has it. Pictures are
-upscaled one after the other, whoever waits sees the queue. The PNG is what `infer/upscale.py --format png` writes. What
-is uploaded and made is removed after an hour and when the page ends: Ctrl-C.
+The page is at http://127.0.0.1:7860, reachable from this machine only; `--host 0.0.0.0` opens it to the network. It
+answers to addresses, localhost and this machine's own name; list any other host name with `--names`. Pictures are
+upscaled one after the other; waiting visitors see the queue. The PNG is the one that `infer/upscale.py --format png`
+writes. Uploads and results are removed after an hour, and when the page is stopped with Ctrl-C.
 """
 
 import sys
@@ -42,17 +42,17 @@ from infer.page.guard import Guard, remove_broken_off
 from infer.size import Size
 from models.weight_files.shipped import DEFAULT, FOLDER, NAMES, PHOTO, SHIPPED, weights_path
 
-PYTHON, GRADIO = (3, 10), 6  # the least: Gradio's own; 6 brought the slider's and the server's settings used here
-WAITING = 16  # requests; whoever comes then is told to try later
+PYTHON, GRADIO = (3, 10), 6  # the minimum, which is Gradio's; 6 introduced the slider and server settings used here
+WAITING = 16  # requests; further visitors are told to try later
 KEPT_SECONDS, LOOK_SECONDS = 3600, 600
 LONGEST = 1800  # seconds for one picture: the others wait
-AUTOMATIC = "auto"  # among the weights: by the photo
-JPEG = b"\xff\xd8\xff"  # what its files begin with
-OUTSCALES = (4, 2)  # to choose from; the first is chosen by itself
+AUTOMATIC = "auto"  # a choice among the weights: according to the photo
+JPEG = b"\xff\xd8\xff"  # the first bytes of its files
+OUTSCALES = (4, 2)  # choices; the first is the default
 EXAMPLE_SIDE = 256  # pixels: upscaled in a second or two
-BYTES_PER_PIXEL, BYTES_BESIDE = 8, 2**20  # of the largest upload: RGBA of 16 bits, stored as it is; profile and EXIF
-KEPT_PICTURES = 32  # of the largest size: what all uploads together may take, and all results
-# Its proxy offers the page under names that are not known beforehand.
+BYTES_PER_PIXEL, BYTES_BESIDE = 8, 2**20  # of the largest upload: uncompressed 16-bit RGBA; profile and EXIF
+KEPT_PICTURES = 32  # of the largest size: the limit for all uploads together, and for all results
+# AI Studio's proxy serves the page under names that are not known beforehand.
 AI_STUDIO, AI_STUDIO_NAMES = "/home/aistudio", [".baidu.com"]
 
 TITLE = "SRGAN 4×"
@@ -84,7 +84,7 @@ def main(arguments: argparse.Namespace) -> None:
                     remove_old(folder / "files")
                     time.sleep(LOOK_SECONDS)
             finally:
-                # It ends the queue at once and then waits for the visitors to go, for 5 seconds.
+                # This ends the queue at once and then waits up to 5 seconds for the visitors to leave.
                 closing = threading.Thread(target=page.close, args=(False,), daemon=True)
                 closing.start()
                 closing.join(0.5)
@@ -96,13 +96,13 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def find_weights(given: list) -> dict:
-    """{what the page calls them: absolute path} of the weights on the command line, else of those in the usual places.
+    """{name on the page: absolute path} of the weights on the command line, else of those in the default places.
 
-    Raises InputError where there are none or one is not there.
+    Raises InputError if there are none or one does not exist.
     """
     for path in given:
         if not os.path.exists(path):
-            raise InputError(f"--weights {path}: it is not there; expected {flags.WEIGHTS}")
+            raise InputError(f"--weights {path}: no such file or folder; expected {flags.WEIGHTS}")
     if not given:
         shipped = [path for path in SHIPPED.values() if path.exists()]
         output = Path("output")
@@ -114,20 +114,20 @@ def find_weights(given: list) -> dict:
         given = shipped + sorted(found, key=os.path.getmtime, reverse=True) + list(Path("models").glob("g_models/"))
     if not given:
         raise InputError(
-            f"there are no weights in {FOLDER}, in output/ and its folders (*_g.pdparams) nor in models/g_models: get "
+            f"there are no weights in {FOLDER}, in output/ and its folders (*_g.pdparams) or in models/g_models: get "
             "those of the repository with git checkout -- weights, or give --weights FILE"
         )
     return labels([os.path.abspath(path) for path in given])
 
 
 def load_gradio(files: Path):
-    """The module; it keeps, serves and in time removes what lies in `files`. Raises InputError: what to install."""
+    """The module gradio, which keeps its files in `files` for a while. Raises InputError naming what to install."""
     if sys.version_info < PYTHON:
         raise InputError(
             f"the page needs Python {'.'.join(map(str, PYTHON))} or later, as Gradio {GRADIO} does; this is "
             f"{sys.version.split()[0]} (infer/upscale.py does the same without a page)"
         )
-    # It reports home unless told not to, and asks its own server for a sign of life through the proxy where one is set.
+    # Gradio sends usage data unless told not to, and checks its own server through the system's proxy if there is one.
     os.environ.update(GRADIO_TEMP_DIR=str(files), GRADIO_ANALYTICS_ENABLED="False", no_proxy="*")
     try:
         import gradio
@@ -141,25 +141,25 @@ def load_gradio(files: Path):
 
 
 def largest_upload(arguments: argparse.Namespace) -> int:
-    """Bytes of the largest file that is taken."""
+    """The size in bytes of the largest file that is accepted."""
     return arguments.max_megapixels * 10**6 * BYTES_PER_PIXEL + BYTES_BESIDE
 
 
 def own_names(host: str) -> list:
-    """The host names that this machine has without being told, `host` among them."""
+    """The host names of this machine that need no `--names`, including `host`."""
     name = socket.gethostname()
-    return [host, name, f"{name}.local"]  # the last as mDNS spells it
+    return [host, name, f"{name}.local"]  # the last in mDNS form
 
 
 def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guard: Guard):
-    """The page. weights: as `find_weights` gives them. examples: paths of pictures. guard: knows who still waits."""
+    """The page. weights: from `find_weights`. examples: paths of pictures. guard: knows which visitors still wait."""
     choices = [AUTOMATIC, *weights] if {DEFAULT, PHOTO} <= set(weights) else list(weights)
     upscale, take_example = actions(gr, arguments, weights, choices, examples, guard)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEPT_SECONDS)) as page:
         gr.Markdown(WORDS.format(megapixels=arguments.max_megapixels))
         with gr.Row():
             with gr.Column(scale=1):
-                # Not gr.Image: that would hand over 8 bits of RGB, not the file.
+                # Not gr.Image, which would pass on 8-bit RGB instead of the file.
                 source = gr.File(label="照片 · Photo", file_types=list(EXTENSIONS), height=140, elem_id="photo")
                 if examples:
                     shown = gr.Dataset(
@@ -218,12 +218,12 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
 
 
 def actions(gr, arguments: argparse.Namespace, weights: dict, choices: list, examples: list, guard: Guard) -> tuple:
-    """What a click on the button does, and one on an example. choices: of the weights, by the names shown."""
+    """The actions for a click on the button and on an example. choices: the weights by the names shown."""
 
     def upscale(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         if source is None:
             raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
-        # In lists, as what a program sends may be of any type, and not every one can be looked up in a dict.
+        # Looked up in lists: programs may send values of any type, and not every type can be a key of a dict.
         known = name in choices and blend in ["", *weights] and engine in ["auto", *ENGINES] and outscale in OUTSCALES
         if not known or not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
             raise gr.Error("页面上没有这个选项。 · The page has no such choice.", print_exception=False)
@@ -234,7 +234,7 @@ def actions(gr, arguments: argparse.Namespace, weights: dict, choices: list, exa
                 raise InputError("the visitor has left")
             if time.monotonic() > begun + LONGEST:
                 raise InputError(
-                    f"it took over {LONGEST // 60} minutes; give a smaller picture or choose another engine"
+                    f"it took over {LONGEST // 60} minutes; use a smaller picture or choose another engine"
                 )
             progress(share, desc="放大 · upscaling" if share else "载入网络 · loading the network")
 
@@ -248,7 +248,7 @@ def actions(gr, arguments: argparse.Namespace, weights: dict, choices: list, exa
         }
         files = Path(os.environ["GRADIO_TEMP_DIR"])
         make_room(files, KEPT_PICTURES * largest_upload(arguments))
-        results = files / f"result-{uuid.uuid4().hex}"  # a name that nobody guesses
+        results = files / f"result-{uuid.uuid4().hex}"  # a name that cannot be guessed
         try:
             size = Size("outscale", outscale)
             made = worker.upscale_in_process(source, results, settings, arguments.max_megapixels * 10**6, show, size)
@@ -267,13 +267,13 @@ def actions(gr, arguments: argparse.Namespace, weights: dict, choices: list, exa
 
 
 def fitting(source) -> str:
-    """The shipped generator that the file `source` is upscaled with unless the visitor chooses: PHOTO for a JPEG."""
+    """The shipped generator used for the file `source` unless the visitor chooses one: PHOTO for a JPEG."""
     with open(source, "rb") as file:
         return PHOTO if file.read(len(JPEG)) == JPEG else DEFAULT
 
 
 def write_examples(folder: Path) -> list:
-    """Write small photographs to try the page with to `folder`; their paths, none where the packages lack them."""
+    """Write small example photographs to `folder`; return their paths, none if the packages lack them."""
     try:
         sources = sample_sources()
     except InputError as error:
@@ -289,10 +289,10 @@ def write_examples(folder: Path) -> list:
 
 
 def serve(gradio, page, arguments: argparse.Namespace, guard: Guard) -> None:
-    """Begin to serve the page behind `guard`. Raises InputError where nothing can listen at that host and port."""
+    """Start serving the page behind `guard`. Raises InputError if no server can listen at that host and port."""
     from starlette.middleware import Middleware  # Gradio's own server
 
-    # Not open: a direct POST would pass by the queue, and as many pictures be computed at once as come.
+    # Not open: direct POST requests would bypass the queue and be computed all at once.
     guard.functions = {number: len(function.inputs) for number, function in page.fns.items()}
     page.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
     try:
@@ -315,25 +315,25 @@ def serve(gradio, page, arguments: argparse.Namespace, guard: Guard) -> None:
         )
     except OSError as error:
         raise InputError(
-            f"--host {arguments.host} --port {arguments.port}: nothing can listen there; give another --port, or a "
-            "--host that is this machine's"
+            f"--host {arguments.host} --port {arguments.port}: nothing can listen there; give another --port, or one "
+            "of this machine's addresses as --host"
         ) from error
     print(f"http://{arguments.host}:{arguments.port}", flush=True)
 
 
 def remove_old(files: Path) -> None:
-    """Remove what Gradio leaves behind: uploads that were begun and never ended, and the folders of old files."""
+    """Remove what Gradio leaves behind: unfinished uploads, and the folders of old files."""
     remove_broken_off(files, KEPT_SECONDS)
     for folder in files.iterdir():
-        with contextlib.suppress(OSError):  # it is in use, or no folder
+        with contextlib.suppress(OSError):  # in use, or not a folder
             if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
                 folder.rmdir()
 
 
 def make_room(files: Path, most: int) -> None:
-    """Remove the oldest results, but those that together take `most` bytes or less."""
+    """Remove the oldest results until the rest take at most `most` bytes."""
     kept = 0
-    with contextlib.suppress(FileNotFoundError):  # `remove_old` or Gradio was there first; the rest can wait
+    with contextlib.suppress(FileNotFoundError):  # `remove_old` or Gradio removed it first; the rest can wait
         for folder in sorted(files.glob("result-*"), key=os.path.getmtime, reverse=True):
             kept += sum(path.stat().st_size for path in folder.iterdir())
             if kept > most:

@@ -1,4 +1,4 @@
-"""Which pictures a command works on, and where each result goes."""
+"""Finds the pictures that a command works on, and names each result."""
 
 import os
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ RESULT_ENDINGS = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tiff"
 
 @dataclass(frozen=True)
 class Job:
-    """A picture and the file of its result, or the reason why it has none."""
+    """A picture and the file for its result, or the reason why there is none."""
 
     source: Path
     target: Path
@@ -21,10 +21,10 @@ class Job:
 
 
 def find_jobs(inputs, output, recursive: bool, suffix: str, ending: str = "") -> tuple:
-    """The jobs for files and folders, and the files in folders that are no pictures by their endings.
+    """The jobs for files and folders, and the files in folders whose endings are not those of pictures.
 
-    A file's result is `output`/NAME`suffix`.EXT, a folder's are laid under `output` as they lie in the folder; EXT is
-    the picture's own ending or `ending`. In a folder, hidden files and results of an earlier run are left out.
+    A file's result is `output`/NAME`suffix`.EXT; those of a folder keep the folder's structure under `output`. EXT is
+    the picture's own ending or `ending`. Hidden files and results of an earlier run in a folder are skipped.
     """
     output = Path(output)
     found, others, problems = [], [], []
@@ -51,13 +51,13 @@ def find_jobs(inputs, output, recursive: bool, suffix: str, ending: str = "") ->
         problem = ""
         if first is not path:
             if os.path.abspath(first) == os.path.abspath(path):
-                continue  # named twice
-            remedy = "upscale it by itself with another -o"
+                continue  # given twice
+            remedy = "upscale it separately with another -o"
             if ending and first.suffix.lower() != path.suffix.lower():
                 remedy = f"leave out --format, or {remedy}"
             problem = f"{path}: its result would be {target}, like that of {first}; {remedy}"
         elif os.path.realpath(target) in sources:
-            problem = f"{path}: its result would replace {target}, a picture given; give another -o or --suffix"
+            problem = f"{path}: its result would replace {target}, an input picture; give another -o or --suffix"
         jobs.append(Job(path, target, problem))
     return jobs + problems, others
 
@@ -87,14 +87,14 @@ def _files(folder: Path, recursive: bool, errors: list) -> list:
 
 
 def check_output(output) -> None:
-    """Make the folder of the results, and remove the half-written files of killed commands from it.
+    """Create the folder for the results, and remove the half-written files of killed commands from it.
 
-    Raises InputError if something else is there, OSError if it cannot be made.
+    Raises InputError if the path is not a folder, OSError if the folder cannot be created.
     """
     output = Path(output)
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: it is a file; expected a folder for the results")
     output.mkdir(parents=True, exist_ok=True)
     if not os.access(output, os.W_OK | os.X_OK):
-        raise InputError(f"{output}: nothing can be written there; give another folder or change its permissions")
+        raise InputError(f"{output}: this folder is not writable; give another folder or change its permissions")
     remove_leftovers(output)

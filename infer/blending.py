@@ -1,4 +1,4 @@
-"""Where a generator comes from: a weight file or folder, or two of them blended."""
+"""The source of a generator: a weight file or folder, or a blend of two."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from common.files import hash_of
 
 @dataclass(frozen=True)
 class Source:
-    """Weights, a `.pdparams` file or a folder of the article's; with `blend`, mixed with a second one's.
+    """Weights from a `.pdparams` file or one of the article's folders; with `blend`, mixed with a second set.
 
     Blending is ESRGAN's network interpolation (arXiv 1809.00219, section 3.4): every weight is
-    (1 - alpha)·weights + alpha·blend, alpha 0..1. There `weights` is trained for PSNR and `blend` against a
-    discriminator, and alpha trades few artefacts for much detail.
+    (1 - alpha)·weights + alpha·blend, alpha 0..1. In ESRGAN, `weights` is trained for PSNR and `blend` against a
+    discriminator; a larger alpha gives more detail and more artefacts.
     """
 
     weights: str
@@ -23,7 +23,7 @@ class Source:
 
     def __post_init__(self):
         if not 0 <= self.alpha <= 1:
-            raise InputError(f"--alpha {self.alpha}: it must be between 0 and 1")
+            raise InputError(f"--alpha {self.alpha}: must be between 0 and 1")
 
     def generator(self):
         """The generator, in eval mode. Raises InputError naming the file that cannot be used."""
@@ -42,9 +42,9 @@ class Source:
         return network
 
     def key(self) -> str:
-        """A hash of all that the generator depends on; it differs wherever the generator does.
+        """A hash of everything that the generator depends on: different generators have different hashes.
 
-        Raises InputError, as loading does, where there is nothing to hash.
+        Raises InputError, as loading does, if there is nothing to hash.
         """
         parts = [_digest(self.weights)]
         if self.blend:
@@ -53,7 +53,7 @@ class Source:
 
 
 def _digest(path) -> str:
-    if Path(path).is_file():  # without Paddle, whose import takes longer than a small picture
+    if Path(path).is_file():  # works without Paddle, whose import takes longer than upscaling a small picture
         return hash_of(path, "sha256")
     digest = hashlib.sha256()
     for name, value in sorted(Source(str(path)).generator().state_dict().items()):

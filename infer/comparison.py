@@ -1,4 +1,4 @@
-"""The picture people put in a report: the same detail of LR, bicubic, each result and HR, enlarged."""
+"""A comparison figure for reports: the same detail of LR, bicubic, each result and HR, enlarged."""
 
 import warnings
 
@@ -11,19 +11,19 @@ from data.imresize import enlarge
 from data.metrics import luma
 
 IN_FIGURE = 3  # pictures, where --pictures does not choose them
-DETAIL = 6  # by itself the figure's detail has a sixth of the picture's shorter side
-FRAME = "#ff2a2a"  # around the detail in the whole picture
+DETAIL = 6  # default: the detail's side is a sixth of the picture's shorter side
+FRAME = "#ff2a2a"  # colour of the frame around the detail in the whole picture
 
 
 def detail(hr: np.ndarray, parts: int = DETAIL) -> tuple:
-    """(top, left, side) of the square of `hr` with the most detail: where its Y loses most by being shrunk.
+    """(top, left, side) of the most detailed square of `hr`: the one whose Y loses most when shrunk.
 
-    hr: uint8 [h,w,3], sides that are multiples of 4. side: the picture's shorter one divided by `parts`.
+    hr: uint8 [h,w,3] with sides that are multiples of 4. side: the picture's shorter side divided by `parts`.
     """
     side = min(hr.shape[:2]) // parts
     lost = cv2.absdiff(luma(hr), luma(enlarge(bicubic(hr, SCALE)))).astype(np.float64)
     mean = cv2.blur(lost, (side, side))
-    before = side // 2  # pixels of a window in front of the one that `blur` writes its mean to
+    before = side // 2  # pixels of a window before the pixel that gets its mean from `blur`
     height, width = (length - side + 1 for length in hr.shape[:2])
     inside = mean[before : before + height, before : before + width]
     top, left = np.unravel_index(np.argmax(inside), inside.shape)
@@ -31,12 +31,12 @@ def detail(hr: np.ndarray, parts: int = DETAIL) -> tuple:
 
 
 def draw(shown: list, parts: int = DETAIL):
-    """A Matplotlib figure, a row a picture: HR as a whole, then one detail of LR, of each method's result and of HR.
+    """A Matplotlib figure, one row per picture: the whole HR, then one detail of LR, of each method's result and of HR.
 
-    shown: what `measure` yields. parts: as `detail` takes it. Below each result stand its PSNR and SSIM on Y, those of
-    the whole picture.
+    shown: the values that `measure` yields. parts: as in `detail`. The PSNR and SSIM on Y below each result are those
+    of the whole picture.
     """
-    # Here and not above: it takes a second to load, and most calls draw nothing.
+    # Imported here: it takes a second to load, and most calls draw nothing.
     from common.plots import plt
 
     panels = 2 + len(shown[0][3])
@@ -58,13 +58,13 @@ def draw(shown: list, parts: int = DETAIL):
         for axis, (label, sr) in zip(row[2:], srs.items()):
             text = "{psnr_y:.2f} dB / {ssim_y:.4f}".format(**measured["methods"][label])
             _panel(axis, sr[rows, columns], label.replace("/", "/\n") + f"\n{text}")
-    # `write_plot` does this too; once leaves the texts too little room, as it counts on the space above square panels.
+    # `write_plot` does this too; one pass leaves the texts too little room, as it uses the space above square panels.
     figure.tight_layout()
     return figure
 
 
 def _in_lr(part: slice) -> slice:
-    """The LR pixels that hold `part` of a side of HR."""
+    """The LR pixels that cover `part` of a side of HR."""
     return slice(part.start // SCALE, -(-part.stop // SCALE))
 
 
@@ -78,8 +78,8 @@ def _panel(axis, rgb: np.ndarray, text: str) -> None:
 
 def write_figure(path, shown: list, parts: int = DETAIL) -> None:
     """Write the figure of `draw` as PNG, atomically."""
-    from common.plots import write_plot  # here: it loads Matplotlib
+    from common.plots import write_plot  # imported here, as it loads Matplotlib
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+")  # of a name in a script that the font lacks: drawn as boxes
+        warnings.filterwarnings("ignore", r"Glyph \d+")  # for names in a script that the font lacks
         write_plot(draw(shown, parts), path)

@@ -3,16 +3,16 @@
     python infer/evaluate.py --hr Set5
     python infer/evaluate.py --hr Set5/HR --lr Set5/LRbicx4 --weights output/pretrain_g.pdparams output/srgan_g.pdparams
     python infer/evaluate.py --hr photos --weights models/g_models --figure comparison.png --csv figures.csv
-    python infer/evaluate.py --hr Set5/HR --sr results/theirs --sr results/others     pictures that are ready
+    python infer/evaluate.py --hr Set5/HR --sr results/theirs --sr results/others     ready-made results
     python infer/evaluate.py --hr Set5/HR --tradeoff plot.png
 
-Prints for each picture, and as the mean of all: PSNR in dB and SSIM on the Y of BT.601, PSNR on RGB, all three without
-4 pixels along each border; LPIPS (v0.1, AlexNet; lower is better) on RGB and how much of a grid of 4 pixels the result
-has in grey levels, both of whole pictures; the seconds a picture took; and megapixels (of the result) per second.
-docs/measuring.md says which figure answers which question. Without --weights and --sr the two generators that come
-with the project are measured. HR pictures are cut at the right and the bottom to multiples of 4. The seconds are those
-of upscaling alone, not of reading and measuring, after one call on the first picture to warm up. With --tradeoff the
-methods are mixtures of two generators, from all of --weights (srresnet by default) to all of --blend (srgan).
+Prints for each picture, and as the mean of all: PSNR in dB and SSIM on the Y of BT.601 and PSNR on RGB, all three
+without 4 pixels along each border; LPIPS (v0.1, AlexNet; lower is better) on RGB and the strength of a 4-pixel grid in
+grey levels, both for the whole picture; the seconds per picture; and megapixels (of the result) per second.
+docs/measuring.md says which figure answers which question. Without --weights and --sr, the two generators that come
+with the project are measured. HR pictures are cropped at the right and the bottom to multiples of 4. The seconds cover
+only upscaling, not reading and measuring, after one warm-up call on the first picture. With --tradeoff the methods are
+mixtures of two generators, from all of --weights (srresnet by default) to all of --blend (srgan).
 """
 
 import sys
@@ -48,10 +48,10 @@ WRITTEN = ("csv", "json", "figure", "tradeoff")  # the flags that name a file to
 
 
 def settings_of(arguments, weights: dict, sr: dict, upscaler, distance_of: str) -> dict:
-    """What the figures and the seconds depend on, for the JSON.
+    """The settings that the figures and the seconds depend on, for the JSON file.
 
-    weights, sr: {label: path}. upscaler: one of those measured, None without any. distance_of: LPIPS's weights, ""
-    without.
+    weights, sr: {label: path}. upscaler: one of those measured, None if there is none. distance_of: the path of LPIPS's
+    weights, "" without LPIPS.
     """
     versions = {"python": platform.python_version(), "platform": platform.platform()}
     for name in VERSIONS_OF:
@@ -78,14 +78,14 @@ def _engine_of(arguments, upscaler) -> dict:
 
 
 def lpips_weights(flag) -> str:
-    """The file that `--lpips` names, or the usual one; "" for `off` and where that is not there."""
+    """The file given with `--lpips`, or the default one; "" for `off` and if the default one is missing."""
     if flag:
         return "" if flag == "off" else flag
     return lpips.WEIGHTS if lpips.available() else ""
 
 
 def check_sizes(pictures: list, ready: dict, with_lpips: bool) -> None:
-    """Read all pictures: whatever cannot be used is named now, not when those before it have been measured."""
+    """Read all pictures, so that unusable ones are reported now and not after others have been measured."""
 
     def check(pair):
         hr_path, lr_path = pair
@@ -98,9 +98,9 @@ def check_sizes(pictures: list, ready: dict, with_lpips: bool) -> None:
 
 
 def for_figure(pictures: list, names: list) -> list:
-    """The printable names of the pictures to draw: those of `--pictures`, with or without their endings, or the first.
+    """The printable names of the pictures to draw: those of `--pictures`, with or without endings, or the first ones.
 
-    pictures: what `pairs` gives. Raises InputError for a name that none of them has.
+    pictures: from `pairs`. Raises InputError for a name that none of them has.
     """
     if not names:
         return [printable(hr_path) for hr_path, _ in pictures[:IN_FIGURE]]
@@ -114,7 +114,7 @@ def for_figure(pictures: list, names: list) -> list:
 
 
 def check_targets(arguments) -> None:
-    """Make the folders of the files to write; raise InputError or OSError now for what could not be written later."""
+    """Create the output files' folders; raise InputError or OSError now for files that could not be written later."""
     targets = [getattr(arguments, name) for name in WRITTEN if getattr(arguments, name)]
     for path in targets:
         check_name(path)
@@ -130,7 +130,7 @@ def check_targets(arguments) -> None:
 
 
 def check_tradeoff(arguments) -> None:
-    """Fill in the generators of `--tradeoff`; raise InputError if it lacks what it needs, or `--blend` stands alone."""
+    """Set the generators of `--tradeoff`; raise InputError if it cannot run, or if `--blend` is given without it."""
     if not arguments.tradeoff:
         if arguments.blend:
             raise InputError("--blend is the second generator of --tradeoff: give --tradeoff PLOT.png too")
@@ -190,7 +190,7 @@ def main(arguments) -> None:
 
     settings = settings_of(arguments, weights, sr, next(iter(upscalers.values()), None), distance_of)
     paper = paper_figures(arguments.hr, bool(distance))
-    try:  # what cannot be written is no reason not to print it, nor the other way round
+    try:  # if the files cannot be written, still print the figures, and vice versa
         for path in filter(None, (getattr(arguments, name) for name in WRITTEN)):
             remove_leftovers(Path(path).parent)
         if arguments.csv:
@@ -237,8 +237,7 @@ def parser():
     result.add_argument(
         "--lpips",
         metavar="FILE|off",
-        help="LPIPS's weights; off leaves its column out, which is faster "
-        f"(default: {lpips.WEIGHTS} where it is there)",
+        help=f"LPIPS's weights; off leaves its column out, which is faster (default: {lpips.WEIGHTS} if it exists)",
     )
     flags.add_engine_flags(result, precision="fp32")
     result.add_argument("--csv", metavar="FILE", help="write every picture's figures and the means to FILE")

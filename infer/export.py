@@ -3,9 +3,9 @@
     python infer/export.py --to exported --format paddle
     python infer/export.py --to exported --format onnx --weights output/srgan_g.pdparams
 
-Height, width and batch are free. What was written is run and compared with the network before it is put in its place;
-a README.md beside it says how to use it. ONNX needs `pip install -r requirements-export.txt`. The exit status is 2
-where the weights cannot be used.
+Height, width and batch are free. The exported program is run and compared with the network before it is moved into
+place; a README.md beside it says how to use it. ONNX needs `pip install -r requirements-export.txt`. The exit status is
+2 if the weights cannot be used.
 """
 
 import sys
@@ -36,7 +36,7 @@ README = {
 
 ```python
 import numpy as np
-from PIL import Image  # before Paddle, whose 2.6 brings an old zlib along
+from PIL import Image  # before Paddle, whose 2.6 includes an old zlib
 from paddle import inference
 
 config = inference.Config("{program}", "{weights}")
@@ -68,7 +68,7 @@ def network(lr):
 {use}```
 """,
 }
-# The part of both examples that brings a photograph of any size to `network`.
+# The part of both examples that runs `network` on a photograph of any size.
 USE = """
 TILE, REACH = {tile}, {reach}
 rgb = np.asarray(Image.open("photo.png").convert("RGB"))
@@ -84,29 +84,29 @@ for top in range(0, height, TILE):
         tile[:] = made.transpose(1, 2, 0)[4 * above :, 4 * before :][: tile.shape[0], : tile.shape[1]]
 Image.fromarray(sr).save("photo_x4.png")
 """
-TILE = 192  # LR pixels a side: a photograph of 1024×644 takes 2.1 GB so
+TILE = 192  # side in LR pixels: with it, a photograph of 1024×644 takes 2.1 GB
 HEAD = """# SRGAN generator, 4× super-resolution
 
 Input `lr`: float32 [N,3,h,w], RGB, in [-1,1] (a grey level v of 0..255 is v / 127.5 - 1); any N, h, w.
 Output: float32 [N,3,4h,4w], RGB, in [-1,1]. An output pixel depends on the input up to {reach} pixels away: tiles that
-overlap by as much on every side give the whole picture's result. The example computes tile by tile, as a whole
-photograph of a phone would take tens of gigabytes.
+overlap by that much on every side give the same result as the whole picture. The example computes tile by tile, as a
+phone's photograph would take tens of gigabytes at once.
 """
 
 
 def onnx_runtime(folder):
-    """The ONNX program of `folder` as a function float32 [N,3,h,w] to [N,3,4h,4w]. InputError if it cannot be run."""
+    """The ONNX program in `folder` as a function float32 [N,3,h,w] to [N,3,4h,4w]. InputError if it cannot be run."""
     try:
         import onnxruntime
     except ImportError as error:
         raise InputError(
-            f"an ONNX program is checked with onnxruntime: pip install -r requirements-export.txt ({error})"
+            f"checking an ONNX program needs onnxruntime: pip install -r requirements-export.txt ({error})"
         ) from None
     program = str(Path(folder) / f"{programs.WHOLE}.onnx")
     try:
         session = onnxruntime.InferenceSession(program, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its own kinds, which have no common one
-        raise InputError(f"onnxruntime {onnxruntime.__version__} cannot load what was written: {error}") from error
+    except Exception as error:  # its own exceptions have no common base class
+        raise InputError(f"onnxruntime {onnxruntime.__version__} cannot load the exported program: {error}") from error
     return lambda lr: session.run(None, {programs.INPUTS[programs.WHOLE]: lr})[0]
 
 
@@ -114,13 +114,13 @@ def largest_difference(compute, expected) -> float:
     """The largest difference of two functions' values over pictures of CHECKED_SIZES."""
     random = np.random.default_rng(0)
     pictures = [random.uniform(-1, 1, size).astype("float32") for size in CHECKED_SIZES]
-    return float(np.max([np.abs(compute(lr) - expected(lr)).max() for lr in pictures]))  # NaN where one is: see max()
+    return float(np.max([np.abs(compute(lr) - expected(lr)).max() for lr in pictures]))  # NaN if one is: see max()
 
 
 def write_program(generator, kind: str, folder) -> float:
-    """Write `generator` to `folder` as a program of the kind `paddle` or `onnx`; its largest difference to eager's.
+    """Write `generator` to `folder` as a program of the kind `paddle` or `onnx`; return its largest error.
 
-    Raises InputError, and puts nothing there, where that is more than TOLERANCE.
+    Raises InputError and leaves `folder` unchanged if the difference is more than TOLERANCE.
     """
     temporary = temporary_folder(".exporting-", folder)
     try:
@@ -134,7 +134,7 @@ def write_program(generator, kind: str, folder) -> float:
             os.replace(path, Path(folder) / path.name)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    if kind == "paddle":  # 2.6 and 3.x write programs of two names, and the weights beside them are now this one's
+    if kind == "paddle":  # 2.6 and 3.x name programs differently; an old one would now be beside the new weights
         for name in {f"{programs.WHOLE}.pdmodel", f"{programs.WHOLE}.json"} - {path.name for path in files}:
             with contextlib.suppress(FileNotFoundError):
                 (Path(folder) / name).unlink()
@@ -158,7 +158,7 @@ def check_readme(folder) -> None:
     """Raise InputError if `folder` has a README.md that is not an earlier export's."""
     readme = Path(folder) / "README.md"
     if readme.exists() and not readme.read_bytes().startswith(HEAD.splitlines()[0].encode()):
-        raise InputError(f"{readme} is not of an earlier export and would be replaced; give another folder with --to")
+        raise InputError(f"{readme} is not from an earlier export and would be replaced; give another folder with --to")
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -170,12 +170,12 @@ def main(arguments: argparse.Namespace) -> None:
     difference = write_program(generator, arguments.format, arguments.to)
     write_readme(arguments.to, tiles.reach(generator))
     sizes = " and ".join("×".join(map(str, size)) for size in CHECKED_SIZES)
-    print(f"{arguments.to}: {arguments.format} program; on {sizes} it differs from eager by {difference:.2g} at most")
+    print(f"{arguments.to}: {arguments.format} program; on {sizes} it differs from eager by at most {difference:.2g}")
 
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
     flags.add_generator_flags(parser)
-    parser.add_argument("--to", metavar="DIR", required=True, help="folder for the program")
+    parser.add_argument("--to", metavar="DIR", required=True, help="folder for the exported program")
     parser.add_argument("--format", choices=README, required=True, help="kind of the program")
     command.run(parser.parse_args(), main)

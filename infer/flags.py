@@ -1,4 +1,4 @@
-"""The flags that the commands on a trained generator share."""
+"""The flags shared by the commands that use a trained generator."""
 
 import argparse
 
@@ -9,12 +9,12 @@ from infer.engines import ENGINES
 from infer.engines.precision import PRECISIONS
 from models.weight_files.shipped import DEFAULT, NAMES, PURPOSES, weights_path
 
-WEIGHTS = f"{NAMES} (included), a .pdparams file, or a folder of the article's (models/g_models)"
+WEIGHTS = f"{NAMES} (included), a .pdparams file, or one of the article's folders (models/g_models)"
 METAVAR = "NAME|FILE|FOLDER"
 
 
 def add_generator_flags(parser: argparse.ArgumentParser) -> None:
-    """Which generator: `--weights`, and `--blend` with `--alpha` for a mixture of two."""
+    """Add the flags that choose the generator: `--weights`, and `--blend` with `--alpha` for a mixture of two."""
     purposes = "; ".join(f"{name}: {purpose}" for name, purpose in PURPOSES.items())
     parser.add_argument(
         "--weights",
@@ -32,7 +32,7 @@ def add_generator_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def generator_settings(arguments: argparse.Namespace) -> dict:
-    """What the flags of `add_generator_flags` say, as arguments of `Source` and `Upscaler`."""
+    """The values of the flags of `add_generator_flags`, as arguments for `Source` and `Upscaler`."""
     if arguments.alpha is not None and not arguments.blend:
         raise InputError("--alpha is the share of --blend: give --blend FILE|FOLDER too")
     alpha = 0.5 if arguments.alpha is None else arguments.alpha
@@ -40,7 +40,7 @@ def generator_settings(arguments: argparse.Namespace) -> dict:
 
 
 def add_size_flag(parser: argparse.ArgumentParser, megapixels: int) -> None:
-    """`--max-megapixels`; its default is the command's."""
+    """Add `--max-megapixels`, with the command's default."""
     parser.add_argument(
         "--max-megapixels",
         metavar="N",
@@ -51,18 +51,18 @@ def add_size_flag(parser: argparse.ArgumentParser, megapixels: int) -> None:
 
 
 def add_engine_flags(parser: argparse.ArgumentParser, precision: str) -> None:
-    """How to compute: `--engine`, `--precision` (default: the command's), `--device`, `--tile`, `--self-ensemble`."""
+    """Add `--engine`, `--precision` (with the command's default), `--device`, `--tile`, `--self-ensemble`."""
     parser.add_argument(
         "--engine",
         choices=("auto", *ENGINES),
         default="auto",
-        help="what computes the network (default: auto, the fastest installed for the device)",
+        help="the engine that computes the network (default: auto, the fastest installed for the device)",
     )
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default=precision,
-        help="auto takes bf16 where the CPU has instructions for it, exact to about one level of 8 bits, and to "
+        help="auto uses bf16 if the CPU has instructions for it; bf16 is exact to about one level of 8 bits, or "
         f"about 11 bits of 16 (default: {precision})",
     )
     add_device_flag(parser)
@@ -74,15 +74,17 @@ def add_engine_flags(parser: argparse.ArgumentParser, precision: str) -> None:
         "(default: set by the free memory)",
     )
     parser.add_argument(
-        "--self-ensemble", action="store_true", help="mean over the 8 flips and turns: a little better, 8 times slower"
+        "--self-ensemble",
+        action="store_true",
+        help="mean over the 8 flips and turns: slightly better, 8 times slower",
     )
 
 
 def engine_settings(arguments: argparse.Namespace) -> dict:
-    """What the flags of `add_engine_flags` say, as arguments of `Upscaler`."""
+    """The values of the flags of `add_engine_flags`, as arguments for `Upscaler`."""
     return {name: getattr(arguments, name) for name in ("engine", "precision", "device", "tile", "self_ensemble")}
 
 
 def weights_read(arguments) -> list:
-    """What `check_apart` wants to know of the flags of `add_generator_flags`."""
+    """The values of the flags of `add_generator_flags`, as an argument for `check_apart`."""
     return [("--weights", arguments.weights), ("--blend", arguments.blend)]

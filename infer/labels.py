@@ -1,4 +1,4 @@
-"""What weights, folders of results and pictures are called in tables and lists."""
+"""The labels of weights, folders of results and pictures in tables and lists."""
 
 import os
 from pathlib import Path
@@ -9,9 +9,9 @@ BICUBIC = "bicubic"
 
 
 def labels(paths: list) -> dict:
-    """{label: path} with a short label for each path of weights or SR folder: as much of its end as tells them apart.
+    """{label: path} for paths of weights or SR folders; a label is the shortest end of the path that is unique.
 
-    Raises InputError if one is given twice.
+    Raises InputError if a path is given twice.
     """
     absolute = [Path(os.path.abspath(path)) for path in paths]
     if len(set(absolute)) < len(absolute):
@@ -32,5 +32,5 @@ def _label(name: Path, names: list) -> str:
 
 
 def printable(path: Path) -> str:
-    """The file's name; bytes in it that are no UTF-8 are escaped."""
+    """The file's name, with bytes that are not UTF-8 escaped."""
     return path.name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""What a method makes of pictures, compared with their originals and timed."""
+"""Compares the results of methods with the original pictures, and times the methods."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +13,12 @@ from infer.labels import printable
 
 
 def measure(pictures: list, methods: dict, ready=None, distance=None):
-    """Upscale every picture by every method, with a progress bar; yields (measured, LR, HR, {label: SR}) for one.
+    """Upscale every picture by every method, with a progress bar; yields (measured, LR, HR, {label: SR}) for each.
 
-    pictures: what `pairs` gives. methods: {label: function from LR to SR, RGB uint8}. ready: {label: what `sr_files`
-    gives}, results to be read, which took no seconds. distance: a `data.lpips.Lpips`, or None to leave LPIPS out.
-    The figures of a picture and the reading of the next share the cores, but while a method is timed they wait.
-    measured: {"name": the file's, "width", "height": of HR as cut, "methods": {label: {key of `tables.COLUMNS`:
+    pictures: from `pairs`. methods: {label: function from LR to SR, RGB uint8}. ready: {label: value of `sr_files`}:
+    results to be read, without seconds. distance: a `data.lpips.Lpips`, or None to leave LPIPS out.
+    Measuring a picture and reading the next one run in parallel, but both wait while a method is timed.
+    measured: {"name": of the file, "width", "height": of the cropped HR, "methods": {label: {key of `tables.COLUMNS`:
     value}}}.
     """
     ready = ready or {}
@@ -31,7 +31,7 @@ def measure(pictures: list, methods: dict, ready=None, distance=None):
             hr, lr = following.result()
             height, width = hr.shape[:2]
             srs, timed = {}, {}
-            for label, method in methods.items():  # while they are timed, nothing else is computed
+            for label, method in methods.items():  # nothing else is computed while a method is timed
                 start = time.perf_counter()
                 srs[label] = method(lr)
                 seconds = time.perf_counter() - start
@@ -48,7 +48,7 @@ def measure(pictures: list, methods: dict, ready=None, distance=None):
 
 
 def compared(sr: np.ndarray, hr: np.ndarray, distance=None) -> dict:
-    """{key of `tables.COLUMNS`: value} of one result, without what it took. distance: as in `measure`."""
+    """{key of `tables.COLUMNS`: value} of one result, without its times. distance: as in `measure`."""
     return {
         "psnr_y": psnr_y(sr, hr, SHAVE),
         "ssim_y": ssim_y(sr, hr, SHAVE),

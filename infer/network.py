@@ -1,4 +1,4 @@
-"""A generator's network as an engine computes it: windows of LR in, pieces of SR out."""
+"""A generator computed by an engine: takes windows of LR and returns pieces of SR."""
 
 import math
 
@@ -8,15 +8,15 @@ from infer import tiles
 from infer.engines.programs import TRUNK, UPSAMPLING, WHOLE
 
 PIECE_SHARE = 5  # a fifth of the memory is for the upsampling
-ENSEMBLE_BYTES = 8 * 64 * 4  # for an LR pixel: the features of 8 flips and turns
+ENSEMBLE_BYTES = 8 * 64 * 4  # per LR pixel: the features of 8 flips and turns
 
 
 class Network:
     """One generator in one engine.
 
-    module: the engine's. program: what its `load` takes. reaches: `tiles.reaches` of the generator. precision, device:
-    as chosen for the engine. self_ensemble: as `Upscaler` has it.
-    The attribute `reach` is how many LR pixels a window needs around what it keeps.
+    module: the engine's. program: the argument for its `load`. reaches: `tiles.reaches` of the generator. precision,
+    device: as chosen for the engine. self_ensemble: as in `Upscaler`.
+    The attribute `reach` is the number of LR pixels that a window needs around its tile.
     """
 
     def __init__(self, module, program, reaches: dict, precision: str, device: str, self_ensemble: bool = False):
@@ -31,9 +31,9 @@ class Network:
             self._parts = _self_ensemble(*self._parts)
 
     def sizes(self, memory: int) -> tuple:
-        """What `memory` bytes suffice for: (LR pixels of a window, LR pixels that a piece has a side at most).
+        """The sizes that fit `memory` bytes: (LR pixels of a window, the most LR pixels along a piece's side).
 
-        A piece has 16 a side or more, whatever the memory is. Where the engine computes windows whole, it is None.
+        A piece's side is at least 16, whatever the memory. It is None if the engine computes windows whole.
         """
         if self._is_whole:
             return memory // (self._bytes_per_pixel[WHOLE] + self._ensemble_bytes), None
@@ -45,11 +45,11 @@ class Network:
     def computed(self, lrs: np.ndarray, windows: list, piece):
         """Compute windows; yields (which window, slices of the SR picture, SR [3,h,w] in [-1,1]) piece by piece.
 
-        lrs: float32 [N,3,h,w] in [-1,1], what `windows` take of the picture. piece: as `sizes` says.
+        lrs: float32 [N,3,h,w] in [-1,1], the parts of the picture in `windows`. piece: from `sizes`.
         """
         trunk, upsampling = self._parts
         features = trunk(lrs)
-        if piece is None:  # a batch: on a GPU many small windows are faster so
+        if piece is None:  # in one batch: faster for many small windows on a GPU
             for i, (window, result) in enumerate(zip(windows, upsampling(features))):
                 in_picture, in_window = tiles.kept(*window)
                 yield i, in_picture, result[(slice(None), *in_window)]
@@ -65,7 +65,7 @@ class Network:
 def _self_ensemble(trunk, upsampling) -> tuple:
     """Both parts for the mean over the 8 flips and quarter turns (Timofte et al., CVPR 2016, "enhanced prediction").
 
-    The features of all eight, turned back, lie one after another along the channels, [N,8f,h,w].
+    The features of all eight, turned back, are concatenated along the channels, [N,8f,h,w].
     """
     ways = [(turns, flipped) for turns in range(4) for flipped in (False, True)]
 

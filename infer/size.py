@@ -1,19 +1,19 @@
-"""The size of results: the network's 4× output is reduced to it."""
+"""The size of results, to which the network's 4× output is reduced."""
 
 from dataclasses import dataclass
 
 from common.errors import InputError
 from common.scale import SCALE
 
-SIDES = ("width", "height", "longest")  # which side is given in pixels
+SIDES = ("width", "height", "longest")  # the side that is given in pixels
 
 
 @dataclass(frozen=True)
 class Size:
     """The requested size of every result; the aspect ratio is kept.
 
-    name: `outscale`, and value is by what the picture's sides are multiplied, above 0 and up to 4; or one of SIDES, and
-    value is what that side of the result has in pixels, 1 or more. Raises ValueError for another value.
+    name: `outscale`, with value the factor for the picture's sides, above 0 and up to 4; or one of SIDES, with value
+    that side of the result in pixels, 1 or more. Raises ValueError for another value.
     """
 
     name: str = "outscale"
@@ -28,16 +28,16 @@ class Size:
 
     @property
     def suffix(self) -> str:
-        """What is put behind a result's name: `_x4`, `_x2`, `_x1.5`, `_width1920`, …
+        """The suffix of a result's name: `_x4`, `_x2`, `_x1.5`, `_width1920`, …
 
-        It is the same for all pictures of a command, so that a result of an earlier one is known by its name.
+        It is the same for all pictures of a command, so that earlier results are recognised by their names.
         """
         return f"_x{self.value:g}" if self.name == "outscale" else f"_{self.name}{self.value}"
 
     def of(self, height: int, width: int) -> tuple:
-        """(height, width) of the result for a picture of these sides, rounded, halves up; 1 or more each.
+        """(height, width) of the result for a picture with these sides, rounded, halves up, to 1 or more.
 
-        Raises InputError, with what would do, for more than 4 times the sides.
+        Raises InputError, naming the largest possible value, for more than 4 times the sides.
         """
         if self.name == "outscale":
             return tuple(max(1, int(self.value * side + 0.5)) for side in (height, width))
@@ -50,4 +50,4 @@ class Size:
         return tuple(max(1, (2 * side * self.value + given) // (2 * given)) for side in (height, width))
 
 
-FULL = Size()  # what the network makes
+FULL = Size()  # the network's output

@@ -1,4 +1,4 @@
-"""The figures of `infer.measuring.measure` as text, CSV and JSON, beside the published ones."""
+"""The figures of `infer.measuring.measure` as text, CSV and JSON, together with published ones."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ import numpy as np
 
 from common.files import replacing
 
-# What can be measured: its key, its title in the table and how it is printed there.
+# The measures: key, title in the table and format in the table.
 COLUMNS = (
     ("psnr_y", "PSNR-Y", ".2f"),
     ("ssim_y", "SSIM-Y", ".4f"),
@@ -28,8 +28,8 @@ PAPER = {
     "bsd100": {"SRResNet": (27.58, 0.7620), "SRGAN": (25.16, 0.6688)},
 }
 
-# LPIPS and, where it is given, PSNR on Y by the README of SPSR (Ma et al., "Structure-preserving super resolution with
-# gradient guidance", CVPR 2020). Its SRGAN is a third party's training.
+# LPIPS and, where given, PSNR on Y from the README of SPSR (Ma et al., "Structure-preserving super resolution with
+# gradient guidance", CVPR 2020). Its SRGAN was trained by a third party.
 PERCEPTUAL = {
     "set5": {"bicubic": (0.3407, None), "SRGAN": (0.0882, 29.17), "ESRGAN": (0.0748, None)},
     "set14": {"bicubic": (0.4393, None), "SRGAN": (0.1663, 26.17), "ESRGAN": (0.1329, None)},
@@ -38,13 +38,13 @@ PERCEPTUAL = {
 
 
 def columns(results: list) -> list:
-    """The COLUMNS that any method was measured for. results: what `measure` says."""
+    """The COLUMNS that were measured for at least one method. results: from `measure`."""
     rows = results[0]["methods"].values()
     return [column for column in COLUMNS if any(column[0] in row for row in rows)]
 
 
 def means(results: list) -> dict:
-    """{label: {key of COLUMNS: mean}} of what `measure` says; megapixels per second are of all pictures together."""
+    """{label: {key of COLUMNS: mean}} of results from `measure`; megapixels per second are over all pictures."""
     megapixels = sum(result["width"] * result["height"] for result in results) / 1e6
     total = {}
     for label, first in results[0]["methods"].items():
@@ -56,9 +56,9 @@ def means(results: list) -> dict:
 
 
 def paper_figures(hr_folder, with_lpips: bool = False) -> dict:
-    """{label: {key of COLUMNS: value}}, the paper's own for Set5, Set14 and BSD100; {} for any other folder.
+    """{label: {key of COLUMNS: value}}, the paper's figures for Set5, Set14 and BSD100; {} for any other folder.
 
-    with_lpips: also the published ones of LPIPS, which came after the paper.
+    with_lpips: also published LPIPS figures, which are more recent than the paper.
     """
     known = [part.lower() for part in Path(hr_folder).resolve().parts if part.lower() in PAPER]
     if not known:
@@ -70,7 +70,7 @@ def paper_figures(hr_folder, with_lpips: bool = False) -> dict:
 
 
 def table(rows: dict, columns=COLUMNS) -> str:
-    """{label: {key of COLUMNS: value}} as text, a row a label; `-` for what it lacks."""
+    """{label: {key of COLUMNS: value}} as text, one row per label; `-` for missing values."""
     lines = [["method", *(title for _, title, _ in columns)]]
     for label, figures in rows.items():
         lines.append([label, *(format(figures[key], spec) if key in figures else "-" for key, _, spec in columns)])
@@ -82,7 +82,7 @@ def table(rows: dict, columns=COLUMNS) -> str:
 
 
 def report(results: list, paper: dict) -> str:
-    """A table for each picture and one of the means, the paper's figures below."""
+    """A table for each picture and one of the means, with the paper's figures at its end."""
     shown = columns(results)
     blocks = [f"{r['name']}, {r['width']}x{r['height']}\n{table(r['methods'], shown)}" for r in results]
     blocks.append(f"mean of {len(results)} pictures\n{table({**means(results), **paper}, shown)}")
@@ -90,9 +90,9 @@ def report(results: list, paper: dict) -> str:
 
 
 def write_csv(path, results: list) -> None:
-    """A row for each picture and method, then one for each method's means, where the picture is called `mean`.
+    """A row for each picture and method, then a row of means for each method, with `mean` as the picture.
 
-    What was not measured of a method is empty, of all methods left out.
+    A measure is empty if a method lacks it, and left out if all methods lack it.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
@@ -113,7 +113,7 @@ def write_json(path, results: list, settings: dict, paper: dict) -> None:
 
 
 def _standard(value):
-    """`value` without the infinities that standard JSON has no way to write."""
+    """`value` without infinities, which standard JSON cannot represent."""
     if isinstance(value, dict):
         return {key: _standard(item) for key, item in value.items()}
     if isinstance(value, list):

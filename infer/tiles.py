@@ -1,11 +1,11 @@
-"""A large picture through the network in tiles, with the same result as in one piece.
+"""Computes a large picture in tiles, with the same result as in one piece.
 
-An SR pixel depends only on the LR pixels within the network's reach (half its receptive field). A window that holds a
-tile and `reach` more pixels on every side therefore gives the tile's pixels as the whole picture would. All windows of
-a picture have one size: at the picture's borders, where there is nothing to add, a window keeps more of its result.
+An SR pixel depends only on the LR pixels within the network's reach (half its receptive field). A window with a tile
+and `reach` more pixels on every side therefore gives the same pixels for the tile as the whole picture. All windows of
+a picture have the same size: at the picture's borders, where no pixels can be added, a window keeps more of its result.
 
-The reach is the trunk's, all but 2 pixels, but most of the memory is the upsampling's. So the trunk computes windows,
-which are large, and the upsampling what a window keeps in pieces, which are small, each with its own short reach.
+All but 2 pixels of the reach come from the trunk, but most of the memory is for the upsampling. So the trunk computes
+large windows, and the upsampling computes the kept part of a window in small pieces, each with its own short reach.
 """
 
 import math
@@ -27,27 +27,27 @@ class Span:
 
 
 def reach(generator) -> int:
-    """How many LR pixels away from its own an SR pixel of `generator` can depend on: 36 for the article's.
+    """The distance in LR pixels up to which an SR pixel of `generator` depends on the input: 36 for the article's.
 
-    Read off the network: it is run once, and each convolution is asked for its kernel and for how many times the LR
-    side it works at. Every convolution is taken to lie on the one longest path from LR to SR, as they do here.
+    It is computed from the network: a run records each convolution's kernel and its resolution as a multiple of the LR
+    side. All convolutions are assumed to be on the longest path from LR to SR, as they are here.
     """
     trunk, upsampling = _convolutions(generator)
     return _reach(trunk + upsampling)
 
 
 def upsampling_reach(generator) -> int:
-    """How many pixels away from its own, in the trunk's features, an SR pixel can depend on: 2 for the article's."""
+    """The distance in the trunk's features up to which an SR pixel depends on them: 2 for the article's."""
     return _reach(_convolutions(generator)[1])
 
 
 def reaches(generator) -> dict:
-    """Both, as `infer.network.Network` takes them: {"reach", "upsampling_reach"}."""
+    """Both reaches, as keyword arguments for `infer.network.Network`: {"reach", "upsampling_reach"}."""
     return {"reach": reach(generator), "upsampling_reach": upsampling_reach(generator)}
 
 
 def _convolutions(generator) -> tuple:
-    """(kernel, times the LR side) of each convolution in the order of computation: the trunk's, the upsampling's."""
+    """(kernel, multiple of the LR side) of each convolution in order of computation: the trunk's, the upsampling's."""
     import paddle
 
     found = []
@@ -58,7 +58,7 @@ def _convolutions(generator) -> tuple:
 
     hooks = [layer.register_forward_post_hook(note) for layer in generator.sublayers() if _is_convolution(layer)]
     was_training = generator.training
-    generator.eval()  # a probe of zeros is not to move the statistics of batch norms
+    generator.eval()  # the probe of zeros must not change batch norm's statistics
     with paddle.no_grad():
         features = generator.trunk(probe)
         in_trunk = len(found)
@@ -75,9 +75,9 @@ def _is_convolution(layer) -> bool:
 
 
 def _reach(convolutions: list) -> int:
-    """The same from a list of (kernel, scale), in the order of computation."""
+    """The reach for a list of (kernel, scale), in the order of computation."""
     scale = SCALE
-    first, last = 0, scale - 1  # the SR pixels of LR pixel 0; then, layer by layer backwards, what they depend on
+    first, last = 0, scale - 1  # the SR pixels of LR pixel 0; then, layer by layer backwards, the pixels they depend on
     for kernel, working_scale in reversed(convolutions):
         ratio = scale // working_scale
         first, last, scale = first // ratio, last // ratio, working_scale
@@ -86,7 +86,7 @@ def _reach(convolutions: list) -> int:
 
 
 def spans(length: int, tile: int, reach: int) -> list:
-    """The windows along an axis of `length` LR pixels whose tiles have `tile`; what they keep adds up to the axis."""
+    """The windows for tiles of `tile` along an axis of `length` LR pixels; their kept parts add up to the axis."""
     window = min(length, tile + 2 * reach)
     count = 1 + math.ceil((length - window) / tile)
     edges = [0, *(i * tile + reach for i in range(1, count)), length]
@@ -95,9 +95,9 @@ def spans(length: int, tile: int, reach: int) -> list:
 
 
 def tile_for(height: int, width: int, reach: int, pixels: int) -> tuple:
-    """The tiles, (height, width) in LR pixels, whose windows have at most `pixels` each and together the fewest.
+    """The tile size, (height, width) in LR pixels, whose windows have at most `pixels` each and the fewest in total.
 
-    A picture that has no more itself is one tile. Where `pixels` is too small for tiles of 16 a side, they have 16.
+    A picture of at most `pixels` is one tile. If `pixels` is too small for tiles with sides of 16, the sides are 16.
     """
     best = None
     for down in range(1, max(1, (height - 2 * reach) // SMALLEST_TILE) + 1):  # the number of windows
@@ -114,27 +114,27 @@ def tile_for(height: int, width: int, reach: int, pixels: int) -> tuple:
         best = min(best or found, found)
     if best is None:
         return SMALLEST_TILE, SMALLEST_TILE
-    # Where one window takes a whole axis, its tile does too.
+    # If one window covers a whole axis, so does its tile.
     return tuple(
         length if window == length else window - 2 * reach for window, length in zip(best[2:], (height, width))
     )
 
 
 def _window(length: int, count: int, reach: int) -> int:
-    """The shortest windows of which `count` cover an axis of `length`: each shares 2·reach with the next."""
+    """The length of the shortest windows of which `count` cover an axis of `length`: neighbours share 2·reach."""
     return math.ceil((length + 2 * reach * (count - 1)) / count)
 
 
 def windows(height: int, width: int, tile: tuple, reach: int) -> list:
-    """All windows of a picture whose tiles have (height, width): pairs of Spans (rows, columns), row by row."""
+    """All windows of a picture for tiles of (height, width): pairs of Spans (rows, columns), row by row."""
     return [(rows, columns) for rows in spans(height, tile[0], reach) for columns in spans(width, tile[1], reach)]
 
 
 def pieces(rows: Span, columns: Span, side: int, reach: int) -> list:
-    """What a window keeps, cut into pieces of at most `side` a side: pairs of Spans, in the picture's pixels.
+    """The kept part of a window, cut into pieces with sides of at most `side`: pairs of Spans, in the picture's pixels.
 
-    A piece's Spans have `reach` more on each side, less only at the picture's borders. All along an axis are equally
-    long, as an engine prepares itself for each size anew.
+    A piece's Spans have `reach` more on each side, less only at the picture's borders. All pieces along an axis have
+    the same length, as an engine prepares itself for each new size.
     """
     return [(down, across) for down in _pieces(rows, side, reach) for across in _pieces(columns, side, reach)]
 
@@ -152,22 +152,22 @@ def _pieces(span: Span, side: int, reach: int) -> list:
 
 
 def inside(window: tuple, piece: tuple) -> tuple:
-    """The slices of a window that a piece of it takes, in LR pixels."""
+    """The slices of a window for a piece of it, in LR pixels."""
     return tuple(slice(part.start - whole.start, part.stop - whole.start) for whole, part in zip(window, piece))
 
 
 def taken(rows: Span, columns: Span) -> tuple:
-    """The slices of the LR picture that a window is."""
+    """The slices of the LR picture for a window."""
     return slice(rows.start, rows.stop), slice(columns.start, columns.stop)
 
 
 def pixels(rows: Span, columns: Span) -> int:
-    """How many LR pixels a window has."""
+    """The number of LR pixels in a window."""
     return (rows.stop - rows.start) * (columns.stop - columns.start)
 
 
 def kept(rows: Span, columns: Span) -> tuple:
-    """Where a window's result goes: (slices of the SR picture, slices of the window's own SR)."""
+    """The destination and source of a window's result: (slices of the SR picture, slices of the window's SR)."""
     picture = tuple(slice(span.first * SCALE, span.last * SCALE) for span in (rows, columns))
     window = tuple(
         slice((span.first - span.start) * SCALE, (span.last - span.start) * SCALE) for span in (rows, columns)

@@ -1,15 +1,15 @@
-"""Perception against distortion: how LPIPS and PSNR change as one generator's weights are blended into another's."""
+"""Plots perception against distortion: LPIPS and PSNR as one generator's weights are blended into another's."""
 
 
 def draw(blends: dict, others: dict, second: str):
-    """A Matplotlib figure: LPIPS over PSNR on Y, a curve through the blends, a point for everything else.
+    """A Matplotlib figure: LPIPS over PSNR on Y, with a curve through the blends and a point for each other method.
 
-    blends: {share of the second generator, 0..1: figures}, in order; others: {label: figures}, of which those without
-    both measures are left out. figures: {"psnr_y": dB, "lpips": distance, …}. second: what the second generator is
-    called. The best corner is the lower right one, which nothing reaches (Blau and Michaeli, "The perception-distortion
-    tradeoff", 2018).
+    blends: {share of the second generator, 0..1: figures}, in order; others: {label: figures}; those without both
+    measures are left out. figures: {"psnr_y": dB, "lpips": distance, …}. second: the second generator's name. The best
+    corner is the lower right one, which no method reaches (Blau and Michaeli, "The perception-distortion tradeoff",
+    2018).
     """
-    # Here and not above: it takes a second to load, and most calls draw nothing.
+    # Imported here: it takes a second to load, and most calls draw nothing.
     from common.plots import plt
 
     figure, axis = plt.subplots(figsize=(7, 5))
@@ -30,6 +30,6 @@ def draw(blends: dict, others: dict, second: str):
 
 def write_tradeoff(path, blends: dict, others: dict, second: str) -> None:
     """Write the figure of `draw` as PNG, atomically."""
-    from common.plots import write_plot  # here: it loads Matplotlib
+    from common.plots import write_plot  # imported here, as it loads Matplotlib
 
     write_plot(draw(blends, others, second), path)

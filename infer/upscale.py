@@ -1,15 +1,15 @@
-"""Upscale pictures to 4 times their sides, or to any size below.
+"""Upscale pictures to 4 times their sides, or to any smaller size.
 
     python infer/upscale.py photo.jpg
     python infer/upscale.py photo.jpg --outscale 2
     python infer/upscale.py holiday --longest 3840
     python infer/upscale.py holiday more/*.png -r --weights models/g_models -o upscaled --format png
 
-Files and folders of PNG, JPEG, BMP, WebP and TIFF, in any mix. Grey stays grey, 16 bits stay 16, alpha and colour
-profile are kept. Results are called NAME_x4.EXT, and by their size where one is given: NAME_x2.EXT with --outscale 2,
+Takes files and folders of PNG, JPEG, BMP, WebP and TIFF, in any mix. Grey stays grey, 16 bits stay 16, alpha and colour
+profile are kept. Results are named NAME_x4.EXT, or after the requested size: NAME_x2.EXT with --outscale 2,
 NAME_width1920.EXT with --width 1920; for these the network computes 4 times the sides, and an antialiased filter
-reduces that. A picture that cannot be used is named and the others are still upscaled; the exit status is then 1. It is
-2, before anything is written, if the weights or a setting cannot be used.
+reduces the result. Pictures that cannot be used are reported and the others are still upscaled; the exit status is then
+1. It is 2, and nothing is written, if the weights or a setting cannot be used.
 """
 
 import sys
@@ -40,12 +40,12 @@ from models.weight_files.shipped import DEFAULT, PHOTO, SHIPPED
 
 OUTPUT = "upscaled"
 JPEG_ENDINGS = {ending for ending, kind in FORMATS.items() if kind == "JPEG"}
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # all following pictures would fail too
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # which would fail for all following pictures too
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
 
 
 def upscale_file(upscaler, job: batch_jobs.Job, arguments: argparse.Namespace, progress) -> int:
-    """Read, upscale and write one picture; the result's pixels. Raises InputError or OSError naming the file."""
+    """Read, upscale and write one picture; return the result's pixels. Raises InputError or OSError naming the file."""
     if job.problem:
         raise InputError(job.problem)
     picture = read_picture(job.source, max_pixels=arguments.max_megapixels * 10**6)
@@ -61,7 +61,7 @@ def upscale_file(upscaler, job: batch_jobs.Job, arguments: argparse.Namespace, p
 
 
 def size_of(arguments: argparse.Namespace) -> Size:
-    """What the flags say of the size of the results; by itself 4 times the picture's."""
+    """The size of the results from the flags; by default 4 times the picture's sides."""
     given = [Size(name, getattr(arguments, name)) for name in ("outscale", *SIDES) if getattr(arguments, name)]
     return given[0] if given else FULL
 
@@ -87,7 +87,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.weights == str(SHIPPED[DEFAULT]) and any(
         job.source.suffix.lower() in JPEG_ENDINGS for job in found if not job.problem
     ):
-        print(f"for JPEGs with visible compression there is --weights {PHOTO}", file=sys.stderr)
+        print(f"for JPEGs with visible compression use --weights {PHOTO}", file=sys.stderr)
     start = time.perf_counter()
     done, skipped, pixels = upscale_all(upscaler, found, arguments)
     seconds = time.perf_counter() - start
@@ -104,7 +104,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def upscale_all(upscaler, found: list, arguments: argparse.Namespace) -> tuple:
-    """Upscale what can be, naming what cannot on standard error; (pictures, those already there, pixels made)."""
+    """Upscale the pictures and report failures on standard error; (pictures done, pictures skipped, pixels made)."""
     done = skipped = pixels = 0
     with tqdm(total=len(found), bar_format=BAR) as bar:
         for number, job in enumerate(found, 1):
@@ -114,7 +114,7 @@ def upscale_all(upscaler, found: list, arguments: argparse.Namespace) -> tuple:
 
             bar.set_description_str(f"{job.source.name} ")
             try:
-                # Asked now, not for all at the start: another command may be at work on the same folder.
+                # Checked now, not for all at the start: another command may be working on the same folder.
                 if not job.problem and not arguments.overwrite and os.path.isfile(job.target):
                     skipped += 1
                 else:
@@ -130,23 +130,23 @@ def upscale_all(upscaler, found: list, arguments: argparse.Namespace) -> tuple:
 
 
 def _path(text: str) -> str:
-    """argparse type: a path; the empty text of an unset variable would mean the current folder."""
+    """argparse type: a path, which must not be empty: an unset variable would mean the current folder."""
     if not text:
         raise argparse.ArgumentTypeError("it is empty")
     return text
 
 
 def _suffix(text: str) -> str:
-    """argparse type: a part of a file's name."""
+    """argparse type: a part of a file name."""
     if "/" in text or os.sep in text:
-        raise argparse.ArgumentTypeError(f"{text!r} names a folder; give that with -o")
+        raise argparse.ArgumentTypeError(f"{text!r} names a folder; give it with -o")
     return text
 
 
 def _add_size_flags(parser: argparse.ArgumentParser) -> None:
-    """`--outscale`, `--width`, `--height` and `--longest`, of which one may be given."""
+    """Add `--outscale`, `--width`, `--height` and `--longest`, of which only one may be given."""
     group = parser.add_argument_group(
-        "size of the results", f"at most one of these; the aspect ratio is kept; up to {SCALE} times the sides"
+        "size of the results", f"give at most one; the aspect ratio is kept; up to {SCALE} times the sides"
     ).add_mutually_exclusive_group()
     group.add_argument(
         "--outscale",
@@ -177,7 +177,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         type=command.Number(1, 100, whole=True),
         help="quality of JPEG and lossy WebP, 1 to 100; 100 makes WebP lossless "
-        "(default: 95; 100 for what was a lossless WebP)",
+        "(default: 95; 100 if the picture is a lossless WebP)",
     )
     result.add_argument(
         "--suffix",

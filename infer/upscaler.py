@@ -1,4 +1,4 @@
-"""A trained generator as a function on pictures."""
+"""A trained generator as a function that upscales pictures."""
 
 import sys
 
@@ -20,7 +20,7 @@ from models.weight_files.shipped import DEFAULT, weights_path
 
 BATCH_ON_CPU = 64 * 64  # LR pixels: on a CPU, computing more windows at once takes memory and saves nothing
 CHECKED = (1, 3, 12, 8)  # shape of the picture on which a program just written is compared with the network
-TOLERANCE = 1e-3  # by how much the two may differ
+TOLERANCE = 1e-3  # the largest difference allowed
 
 
 class Upscaler:
@@ -28,16 +28,16 @@ class Upscaler:
 
     weights: `srgan` or `srresnet`, which come with the project, a `.pdparams` file, or a folder of the article's
         (`models/g_models/`).
-    engine: `auto` (the fastest that is there), `openvino`, `paddle` or `eager`.
-    precision: `auto` (bf16 where the CPU has instructions for it), `fp32`, `bf16` or `fp16`.
-    device: `cpu`, `gpu` or `gpu:N`; None takes a GPU where there is one.
-    tile: the side in LR pixels of the tiles that a picture is computed in; None: as fits the memory. It changes the
-        memory and the time, not the result.
+    engine: `auto` (the fastest available), `openvino`, `paddle` or `eager`.
+    precision: `auto` (bf16 if the CPU has instructions for it), `fp32`, `bf16` or `fp16`.
+    device: `cpu`, `gpu` or `gpu:N`; None takes a GPU if there is one.
+    tile: the side in LR pixels of the tiles that a picture is computed in; None: chosen to fit the memory. It changes
+        the memory and the time, not the result.
     blend, alpha: a second generator's weights and their share of the mixture, 0..1 (see `infer/blending.py`).
     self_ensemble: the mean over the 8 flips and quarter turns of the picture; 8 times the time.
 
-    Raises InputError, naming the file or the setting, for weights that cannot be used and for what is not there.
-    The attributes `engine`, `precision` and `device` say what was chosen.
+    Raises InputError, naming the file or the setting, for weights that cannot be used and for an engine, a device or a
+    precision that is not available. The attributes `engine`, `precision` and `device` hold the choices made.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Upscaler:
         self_ensemble=False,
     ):
         if tile is not None and tile < 1:
-            raise InputError(f"--tile {tile}: it must be at least 1")
+            raise InputError(f"--tile {tile}: must be at least 1")
         source = Source(weights_path(weights), weights_path(blend) if blend else "", alpha)
         self.device = choose_device(device)
         self.engine = engines.choose(engine, self.device)
@@ -83,12 +83,12 @@ class Upscaler:
     def upscale(self, lr: np.ndarray, progress=lambda share: None, beside: int = 0, size=None) -> np.ndarray:
         """uint8 or uint16 [h,w,3] (RGB) or [h,w,1] (grey), full range, to the same at [4h,4w,…], or at `size`.
 
-        A grey picture goes through the network as RGB with three equal planes; what comes out is turned to grey.
-        progress: called now and then with the share of the picture, 0..1, done since the last call.
-        beside: bytes of memory to leave for what is done with the result.
-        size: (height, width), at most 4 times the picture's: what the network makes is reduced to it by
+        A grey picture is computed as RGB with three equal planes, and the output is converted to grey.
+        progress: called regularly with the share of the picture, 0..1, done since the last call.
+        beside: bytes of memory to leave free for processing the result.
+        size: (height, width), at most 4 times the picture's: the network's output is reduced to it by
             `data.imresize.shrink`, bicubic and antialiased.
-        Raises ValueError for another type, shape or size, or no pixels; InputError where the result does not fit the
+        Raises ValueError for another type, shape or size, or no pixels; InputError if the result does not fit into
         memory.
         """
         if lr.dtype not in (np.uint8, np.uint16) or lr.ndim != 3 or lr.shape[2] not in (1, 3) or not lr.size:
@@ -99,7 +99,7 @@ class Upscaler:
             raise ValueError(f"size {size} is not 1 to {SCALE} times {(height, width)}")
         is_reduced = size != (SCALE * height, SCALE * width)
         if is_reduced:
-            beside += size[0] * size[1] * planes * lr.itemsize  # both are there for a moment
+            beside += size[0] * size[1] * planes * lr.itemsize  # both exist for a moment
         memory = working_memory(self.device, SCALE**2 * lr.nbytes + beside)
         pixels, piece = self._network.sizes(memory)
         sr = np.empty((SCALE * height, SCALE * width, planes), lr.dtype)
@@ -113,13 +113,13 @@ class Upscaler:
             for _, in_picture, result in self._network.computed(lrs, batch, piece):
                 sr[in_picture] = _from_network(result, sr)
             progress(len(batch) / len(windows))
-        return shrink(sr, *size).copy() if is_reduced else sr  # a copy: the view would hold all of the memory
+        return shrink(sr, *size).copy() if is_reduced else sr  # a copy: the view would keep all of the memory
 
 
 def _program(source: Source, module) -> tuple:
-    """The folder of the exported programs, or the generator where the engine takes that; and `Network`'s reaches.
+    """The folder of the exported programs, or the generator if the engine takes that; and `Network`'s reaches.
 
-    Raises cache.NotWrittenError or OSError where there is no room for the programs.
+    Raises cache.NotWrittenError or OSError if there is no room for the programs.
     """
     if module.PROGRAM is None:
         generator = source.generator()
@@ -134,7 +134,7 @@ def _program(source: Source, module) -> tuple:
             for part in module.PARTS:
                 found = module.load(folder, "fp32", "cpu", part)(found)
             difference = np.abs(found - engines.module("eager").load(generator, "fp32", "cpu")(lr)).max()
-        except Exception as error:  # Paddle takes no notice of a full disk, and what it left fails in any way
+        except Exception as error:  # Paddle ignores a full disk, and the incomplete program can fail in any way
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise cache.NotWrittenError(lines[-1]) from error
         if not difference <= TOLERANCE:
@@ -145,13 +145,13 @@ def _program(source: Source, module) -> tuple:
 
 
 def _to_network(lr: np.ndarray) -> np.ndarray:
-    """Integers [h,w,1 or 3], full range, to float32 [3,h,w] in [-1,1]."""
+    """Convert integers [h,w,1 or 3], full range, to float32 [3,h,w] in [-1,1]."""
     scaled = lr.astype("float32") / (np.iinfo(lr.dtype).max / 2) - 1
     return np.broadcast_to(scaled, (*lr.shape[:2], 3)).transpose(2, 0, 1)
 
 
 def _from_network(sr: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Float32 [3,h,w] in [-1,1] to integers [h,w,planes] of the type and number of planes of `like`, rounded."""
+    """Convert float32 [3,h,w] in [-1,1] to integers [h,w,planes] with the type and planes of `like`, rounded."""
     if like.shape[2] == 1:
         sr = np.tensordot(GREY, sr, 1)[None]
     largest = np.iinfo(like.dtype).max

@@ -1,4 +1,4 @@
-"""A picture with everything that comes with it, upscaled: transparency, size, what its format can hold."""
+"""Upscales a complete picture: handles transparency, the requested size and the limits of the file format."""
 
 import contextlib
 from dataclasses import replace
@@ -15,14 +15,14 @@ from infer.size import FULL, Size
 
 
 def hidden_filled(picture: Picture) -> np.ndarray:
-    """The colour, [h,w,1 or 3], that of transparent pixels replaced by that of the nearest visible one.
+    """The colour, [h,w,1 or 3], with that of each transparent pixel replaced by that of the nearest visible one.
 
-    What is stored under transparency, mostly black, would bleed into the edge of what is seen.
+    The hidden colour, mostly black, would otherwise bleed into the edges of the visible parts.
     """
     if picture.alpha is None or picture.alpha.all() or not picture.alpha.any():
         return picture.colour
     hidden = picture.alpha == 0
-    # Each visible pixel has a label of its own, and each hidden one that of the nearest visible one.
+    # Each visible pixel has its own label, and each hidden one the label of the nearest visible one.
     _, labels = cv2.distanceTransformWithLabels(hidden.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     places = np.zeros(labels.max() + 1, np.intp)
     places[labels[~hidden]] = np.flatnonzero(~hidden)
@@ -33,7 +33,7 @@ def hidden_filled(picture: Picture) -> np.ndarray:
 
 @contextlib.contextmanager
 def naming(source):
-    """An InputError in the block says whose it is."""
+    """Make an InputError in the block name the source."""
     try:
         yield
     except InputError as error:
@@ -41,9 +41,10 @@ def naming(source):
 
 
 def upscale_picture(upscaler, picture: Picture, job: Job, progress, size: Size = FULL) -> Picture:
-    """The picture that was read from the job's source at the size wanted, as it is to be written to the job's target.
+    """The picture read from the job's source, upscaled to the requested size and ready to be written to its target.
 
-    Raises InputError naming the file where it cannot become so large, or the target cannot hold it, or the memory.
+    Raises InputError naming the file if it is too small for that size, or if the target's format or the memory cannot
+    hold the result.
     """
     with naming(job.source):
         height, width = size.of(*picture.colour.shape[:2])

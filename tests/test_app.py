@@ -85,7 +85,7 @@ class TestWeights:
     def test_one_that_is_not_there_ends_the_command_before_anything(self, tmp_path):
         result = run("--weights", "nowhere.pdparams", cwd=tmp_path)
         assert result.returncode == 2
-        assert result.stderr.startswith("error: --weights nowhere.pdparams: it is not there")
+        assert result.stderr.startswith("error: --weights nowhere.pdparams: no such file or folder")
 
 
 class TestGradio:

@@ -223,5 +223,5 @@ def test_openvino_is_refused_with_the_reason(monkeypatch):
 
 @pytest.mark.parametrize("name", ["onnx", "", "OpenVINO", "openvino_cpu"])
 def test_what_is_no_engine_is_refused_by_name(name):
-    with pytest.raises(InputError, match=f"--engine {name}: it must be auto, openvino, paddle or eager"):
+    with pytest.raises(InputError, match=f"--engine {name}: must be auto, openvino, paddle or eager"):
         engines.choose(name, "cpu")

@@ -88,7 +88,7 @@ def test_fp16_on_a_cpu_is_refused(cpu, engine):
 @pytest.mark.parametrize("device", ["cpu", "gpu:0"])
 def test_what_is_no_precision_is_refused_by_name(cpu, name, device):
     cpu(WITH[-1])
-    with pytest.raises(InputError, match=f"--precision {name}: it is auto, fp32, bf16 or fp16"):
+    with pytest.raises(InputError, match=f"--precision {name}: must be auto, fp32, bf16 or fp16"):
         choose_precision(name, "paddle", device)
 
 

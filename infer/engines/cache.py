@@ -1,4 +1,4 @@
-"""Exported programs, kept in a folder of the user's so that only the first use of weights has to export them."""
+"""A cache of exported programs in one of the user's folders, so that only the first use of weights exports them."""
 
 import atexit
 import contextlib
@@ -13,32 +13,31 @@ from pathlib import Path
 
 from common.files import temporary_folder
 
-KEPT = 16  # programs, of 6 MB each; the ones not used for longest go
+KEPT = 16  # programs of 6 MB each; the least recently used ones are removed
 CONTENTS = "contents.json"
 
 
 def folder() -> Path:
-    """Where programs are kept: `srgan-paddle` in $XDG_CACHE_HOME, or in ~/.cache."""
+    """The folder of the cache: `srgan-paddle` in $XDG_CACHE_HOME, or in ~/.cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "srgan-paddle"
 
 
 class NotWrittenError(Exception):
-    """A program that was not written as it should be: what a full disk or a limit on files' sizes leaves."""
+    """A program was written incompletely, because of a full disk or a limit on file sizes."""
 
 
 def entry(key: str, build) -> tuple:
-    """The folder of the program `key` and its facts; built where it is not there or is damaged.
+    """The folder of the program `key` and its facts; the program is built if it is missing or damaged.
 
-    build: called with an empty folder; writes the program's files and returns its facts, a dict that JSON can hold.
-    Two processes may do this at once: each builds in a folder of its own, which is then renamed to its place. What
-    cannot be kept there, for whatever reason, is built where the system has its temporary files, and serves this
-    process.
-    Raises NotWrittenError or OSError where there is no room either.
+    build: called with an empty folder; writes the program's files and returns its facts, a JSON-serializable dict.
+    Two processes may do this at once: each builds in a separate folder, which is then renamed to its place. A program
+    that cannot be stored there, for whatever reason, is built in the system's temporary folder for this process only.
+    Raises NotWrittenError or OSError if there is no room there either.
     """
     place = folder() / key
     facts = _whole(place)
     if facts is not None:
-        with contextlib.suppress(OSError):  # another user's, or on a file system that can only be read
+        with contextlib.suppress(OSError):  # another user's folder, or a read-only file system
             os.utime(place)
         return place, facts
     try:
@@ -54,7 +53,7 @@ def entry(key: str, build) -> tuple:
 
 
 def _kept(place: Path, build) -> dict:
-    """Build the program `place` and put it there; its facts."""
+    """Build the program and store it at `place`; return its facts."""
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=place.parent))
     try:
@@ -74,9 +73,9 @@ def _kept(place: Path, build) -> dict:
 
 
 def _replace(built: Path, place: Path, temporary: Path) -> None:
-    """Rename `built` to `place`, moving a damaged one to `temporary`, unless another process has put one there."""
+    """Rename `built` to `place`, moving a damaged one to `temporary`, unless another process has stored one there."""
     for attempt in range(10):
-        with contextlib.suppress(OSError):  # something is there: whole, or damaged and in the way
+        with contextlib.suppress(OSError):  # there is one already: complete, or damaged and in the way
             built.rename(place)
             return
         if _whole(place) is not None:
@@ -87,7 +86,7 @@ def _replace(built: Path, place: Path, temporary: Path) -> None:
 
 
 def _whole(place: Path):
-    """The facts of a program whose files are all as they were written, or None."""
+    """The facts of a program whose files are all complete and unchanged, or None."""
     try:
         text, digest = json.loads((place / CONTENTS).read_text())
         if hashlib.sha256(text.encode()).hexdigest() != digest:
@@ -105,8 +104,8 @@ def _digest(path: Path) -> str:
 
 
 def _remove_old() -> None:
-    """Remove all but the programs used last, and what builds that were killed a day ago or more left behind."""
-    with contextlib.suppress(OSError):  # another process removes them too
+    """Remove all but the most recently used programs, and leftovers of builds killed a day ago or more."""
+    with contextlib.suppress(OSError):  # another process may be removing them too
         used = {path: path.stat().st_mtime for path in folder().iterdir()}
         programs = [path for path in used if not path.name.startswith(".")]
         left = [path for path in used if path.name.startswith(".building-") and used[path] < time.time() - 86400]

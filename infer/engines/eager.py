@@ -1,4 +1,4 @@
-"""Paddle's dynamic graph: the network as it was trained, operation by operation. The reference, and the slowest."""
+"""Paddle's dynamic graph: runs the network as trained, operation by operation. The reference, and the slowest."""
 
 import contextlib
 
@@ -19,7 +19,7 @@ def load(generator, precision: str, device: str, part: str = WHOLE):
     import paddle
 
     paddle.set_device(device)
-    generator.to(device)  # it was made where Paddle computes by itself
+    generator.to(device)  # the generator was created on Paddle's default device
     dtype = {"fp32": None, "bf16": "bfloat16", "fp16": "float16"}[precision]
     network = {WHOLE: generator, TRUNK: generator.trunk, UPSAMPLING: generator.upsampling}[part]
 

@@ -1,9 +1,9 @@
-"""The generator in the form that is exported: the same function in fewer and cheaper operations.
+"""The generator in its exported form: the same function with fewer and cheaper operations.
 
-Two rewritings, both exact but for rounding:
-* In eval mode a batch norm multiplies and adds constants, which the convolution before it can do itself.
-* The last convolution is 1×1, and pixel shuffling only moves values. So the one can come before the other: 256
-  channels become 12 at twice the LR side, where there would be 64 to shuffle and 3 to compute at four times it.
+Two transformations, both exact up to rounding:
+* In eval mode a batch norm multiplies by and adds constants, which are folded into the convolution before it.
+* The last convolution is 1×1, and a pixel shuffle only moves values, so the two can be swapped: 256 channels become 12
+  at twice the LR side, instead of being shuffled to 64 and convolved to 3 at four times the LR side.
 """
 
 import numpy as np
@@ -14,9 +14,9 @@ from models.layers import same_conv
 
 
 class FoldedGenerator(nn.Layer):
-    """What `generator` computes in eval mode: LR [N,3,h,w] in [-1,1] to SR [N,3,4h,4w] in [-1,1].
+    """The same function as `generator` in eval mode: LR [N,3,h,w] in [-1,1] to SR [N,3,4h,4w] in [-1,1].
 
-    Its two parts, `trunk` and `upsampling`, are layers of their own.
+    Its two parts, `trunk` and `upsampling`, are separate layers.
     """
 
     def __init__(self, generator):
@@ -28,7 +28,7 @@ class FoldedGenerator(nn.Layer):
 
 
 class FoldedTrunk(nn.Layer):
-    """What `generator.trunk` computes in eval mode: LR [N,3,h,w] in [-1,1] to features [N,f,h,w]."""
+    """The same function as `generator.trunk` in eval mode: LR [N,3,h,w] in [-1,1] to features [N,f,h,w]."""
 
     def __init__(self, generator):
         super().__init__()
@@ -50,7 +50,7 @@ class FoldedTrunk(nn.Layer):
 
 
 class FoldedUpsampling(nn.Layer):
-    """What `generator.upsampling` computes: features [N,f,h,w] to SR [N,3,4h,4w] in [-1,1]."""
+    """The same function as `generator.upsampling`: features [N,f,h,w] to SR [N,3,4h,4w] in [-1,1]."""
 
     def __init__(self, generator):
         super().__init__()
@@ -73,8 +73,8 @@ def _convolution(weight: np.ndarray, bias: np.ndarray) -> nn.Conv2D:
 
 
 def _with_batch_norm(conv: nn.Conv2D, bn: nn.BatchNorm2D) -> nn.Conv2D:
-    """One convolution for `conv` and the batch norm after it, as in eval mode."""
-    # In double precision, so that only the folded weights' own rounding remains.
+    """One convolution equivalent to `conv` and the batch norm after it in eval mode."""
+    # In double precision, so that the only rounding is that of the folded weights.
     weight, bias = conv.weight.numpy().astype("float64"), conv.bias.numpy().astype("float64")
     mean, variance = bn._mean.numpy().astype("float64"), bn._variance.numpy().astype("float64")
     factor = bn.weight.numpy() / np.sqrt(variance + bn._epsilon)
@@ -82,9 +82,9 @@ def _with_batch_norm(conv: nn.Conv2D, bn: nn.BatchNorm2D) -> nn.Conv2D:
 
 
 def _before_shuffle(conv: nn.Conv2D) -> nn.Conv2D:
-    """The 1×1 convolution that, followed by a pixel shuffle by 2, does what that shuffle followed by `conv` does."""
+    """The 1×1 convolution that, followed by a pixel shuffle by 2, equals that shuffle followed by `conv`."""
     outputs, inputs = conv.weight.shape[:2]
     weight = np.zeros((outputs, 4, inputs, 4), "float32")
-    for position in range(4):  # pixel shuffle takes channel 4c + position to channel c
+    for position in range(4):  # pixel shuffle moves channel 4c + position to channel c
         weight[:, position, :, position] = conv.weight.numpy()[:, :, 0, 0]
     return _convolution(weight.reshape(4 * outputs, 4 * inputs, 1, 1), np.repeat(conv.bias.numpy(), 4))

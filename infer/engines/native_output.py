@@ -1,4 +1,4 @@
-"""What native libraries print past Python: not for users, unless something fails."""
+"""Captures the output that native libraries print past Python, which users need only if something fails."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ STANDARD_STREAMS = (1, 2)  # the file descriptors of standard output and standar
 
 @contextlib.contextmanager
 def native_output():
-    """Keep back what the process prints in the block; when it has ended, it is the one item of the yielded list."""
+    """Capture what the process prints in the block; afterwards it is the only item of the yielded list."""
     said = []
     _flush()
     with tempfile.TemporaryFile() as file:
@@ -32,7 +32,7 @@ def native_output():
 
 
 def _flush() -> None:
-    """Python's own buffers, so that each line goes to where its time is."""
+    """Flush Python's own buffers, so that lines printed before are not captured, and captured ones are not lost."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # it is closed
             stream.flush()

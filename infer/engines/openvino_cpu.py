@@ -1,4 +1,4 @@
-"""OpenVINO: the ONNX program, compiled for the CPU that is there."""
+"""OpenVINO: the ONNX program, compiled for this CPU."""
 
 import sys
 from pathlib import Path
@@ -12,19 +12,19 @@ PROGRAM, PARTS = "onnx", (TRUNK, UPSAMPLING)
 
 def missing(device: str) -> str:
     if device != "cpu":
-        return f"it computes on the CPU, not on {device}"
+        return f"OpenVINO computes on the CPU, not on {device}"
     try:
         import openvino  # noqa: F401
-    except Exception as error:  # noqa: BLE001  a library that does not go with the system fails in its own ways
+    except Exception as error:  # noqa: BLE001  a library that is incompatible with the system can raise anything
         return f"openvino cannot be loaded: pip install -r requirements-cpu.txt ({error})"
     return onnx_missing()
 
 
 def leave_out_converter() -> None:
-    """Import OpenVINO without its converter of models from here on, in half the time; nothing here converts one.
+    """Make later imports of OpenVINO skip its model converter, which is not needed here: they take half as long.
 
-    OpenVINO allows for a converter that cannot be imported. A program that uses this package may want it, so only
-    a command calls this.
+    OpenVINO works if the converter cannot be imported. Programs that use this package may need it, so only commands
+    call this function.
     """
     sys.modules.setdefault("openvino.tools.ovc", None)
 
@@ -38,7 +38,7 @@ def load(program, precision: str, device: str, part: str = WHOLE):
 
     settings = {
         "PERFORMANCE_HINT": "LATENCY",  # one picture at a time on all cores
-        # Each size of window leaves 0.7 MB of prepared kernels; by default those of thousands would be kept.
+        # Each window size leaves 0.7 MB of prepared kernels; by default those of thousands of sizes would be kept.
         "CPU_RUNTIME_CACHE_CAPACITY": "100",
         "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
     }
@@ -51,7 +51,7 @@ def load(program, precision: str, device: str, part: str = WHOLE):
     request = compiled.create_infer_request()
 
     def compute(array):
-        # Neither the input nor the features, which take much memory, are copied.
+        # This copies neither the input nor the features, which take much memory.
         array = np.ascontiguousarray(array)
         if bf16 and part == UPSAMPLING:
             array = openvino.Tensor(array, list(array.shape), openvino.Type.bf16)
@@ -61,9 +61,9 @@ def load(program, precision: str, device: str, part: str = WHOLE):
 
 
 def _pass_on_bf16(network, part: str) -> None:
-    """Have the features between the two parts in bf16, as they are computed: to convert them takes a twentieth more.
+    """Keep the features between the two parts in bf16, as computed: converting them takes a twentieth more time.
 
-    NumPy has no bf16: the array of features says float16, but its bits are bf16's.
+    NumPy has no bf16: the features' dtype is float16, but their bits are bf16.
     """
     import openvino
     from openvino.preprocess import PrePostProcessor

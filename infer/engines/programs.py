@@ -1,7 +1,7 @@
 """Programs: the generator, or a part of it, as files that run without this project's code (Paddle Inference, ONNX).
 
-The two parts are for large pictures (see `infer/tiles.py`): the trunk reaches far and needs little memory for a pixel,
-the upsampling needs most of the memory and reaches 2 pixels.
+The two parts are for large pictures (see `infer/tiles.py`): the trunk has a long reach and needs little memory per
+pixel; the upsampling reaches only 2 pixels but needs most of the memory.
 """
 
 import contextlib
@@ -14,14 +14,18 @@ from pathlib import Path
 from common.errors import InputError
 from infer.engines.native_output import native_output
 
-WHOLE, TRUNK, UPSAMPLING = "generator", "trunk", "upsampling"  # of the files: generator.pdmodel, .pdiparams, .onnx
+WHOLE, TRUNK, UPSAMPLING = (
+    "generator",
+    "trunk",
+    "upsampling",
+)  # of the files: generator.pdmodel, .pdiparams, .onnx
 INPUTS = {WHOLE: "lr", TRUNK: "lr", UPSAMPLING: "features"}
-VERSION = 2  # counted up when what is written changes, so that programs kept from before are written anew
+VERSION = 2  # incremented when the programs change, so that cached ones are rewritten
 ONNX_OPSET = 11  # the first with ONNX's own pixel shuffle (DepthToSpace in Paddle's channel order)
 
 
 def version(kind: str) -> str:
-    """What a program of the kind `paddle` or `onnx` depends on besides the weights."""
+    """Everything that a program of the kind `paddle` or `onnx` depends on besides the weights."""
     if kind == "onnx":
         return f"onnx-{VERSION}"
     import paddle
@@ -44,7 +48,7 @@ def write_paddle(generator, folder, parts: tuple = (WHOLE,)) -> None:
     for part in parts:
         network = classes[part](generator)
         network.eval()
-        channels = network.parameters()[0].shape[1]  # that its first convolution takes
+        channels = network.parameters()[0].shape[1]  # input channels of its first convolution
         shape = paddle.static.InputSpec([None, channels, None, None], "float32", INPUTS[part])
         with _home():
             paddle.jit.save(network, str(Path(folder) / part), input_spec=[shape])
@@ -52,7 +56,7 @@ def write_paddle(generator, folder, parts: tuple = (WHOLE,)) -> None:
 
 @contextlib.contextmanager
 def _home():
-    """A home for the block alone: paddle.jit puts Python files into ~/.cache and ends where it can't."""
+    """A temporary home folder within the block: paddle.jit writes Python files to ~/.cache and fails if it can't."""
     names = ("HOME", "USERPROFILE")
     before = {name: os.environ.get(name) for name in names}
     with tempfile.TemporaryDirectory() as temporary:
@@ -75,7 +79,7 @@ def paddle_files(folder, part: str = WHOLE) -> tuple:
 
 
 def onnx_missing() -> str:
-    """Why `write_onnx` cannot work here, or "" where it can. Does not load Paddle."""
+    """Why `write_onnx` cannot work here, or "" if it can. Does not load Paddle."""
     exporter = _installed("paddle2onnx")
     if not exporter:
         return "paddle2onnx is not installed: pip install -r requirements-export.txt"
@@ -98,7 +102,7 @@ def _major(version: str) -> int:
 def write_onnx(generator, folder, parts: tuple = (WHOLE,)) -> None:
     """Write ONNX programs of any batch, height and width to an existing folder.
 
-    Raises InputError if paddle2onnx is not installed, does not go with the Paddle that is, or fails.
+    Raises InputError if paddle2onnx is not installed, is incompatible with the installed Paddle, or fails.
     """
     reason = onnx_missing()
     if reason:

@@ -1,1 +1,1 @@
-"""What serves infer/app.py: the process that computes, the guard before its server, the hidden paths."""
+"""The parts behind infer/app.py: the process that computes, the guard before its server, the hiding of paths."""

@@ -1,12 +1,12 @@
-"""What stands before the page's server: who is let in, what may be sent and stored, and who still waits.
+"""The guard before the page's server: checks who may connect, limits uploads, and tracks which visitors still wait.
 
-Gradio answers whatever Host a request names and lets other sites' pages read the answers. A page open to the network
-would so be open to every site that its visitors look at: by DNS rebinding (the site's name is made to mean the page's
-address, and the browser takes the page for the site's own), and by plain requests to the address.
+Gradio answers requests with any Host and lets other sites' pages read the answers. A page open to the network would
+thus be open to every site that its visitors open: by DNS rebinding (the site makes its name resolve to the page's
+address, and the browser takes the page for part of the site), and by plain requests to the address.
 
-It also has endpoints that this page does not use, some of which store what is sent in the system's temporary folder
-for good; it takes any number of uploads, leaves those that are broken off where they are, and downloads what a request
-names instead of an upload.
+Gradio also has endpoints that this page does not use, some of which store uploads in the system's temporary folder
+forever; it accepts any number of uploads, keeps interrupted ones, and downloads any address that a request names
+instead of an upload.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from urllib.parse import parse_qs, urlsplit
 
 from infer.page.paths import Paths
 
-OPENING = 10  # seconds that a visitor may take from asking for a picture to listening for it
-UPLOAD_SECONDS = 1800  # that one may take
+OPENING = 10  # seconds that a visitor may take between requesting a picture and opening the message stream
+UPLOAD_SECONDS = 1800  # seconds that an upload may take
 _API = "/gradio_api/"
 _CALLS = ("queue/join", "run/predict")  # of the page's functions: in the queue, and of those that need none
-_WAYS_IN = ("upload", "cancel", "reset", *_CALLS)  # what the page itself sends to
-# What it asks for beside files; others of Gradio's tell of the server, or fetch what a request names from elsewhere.
+_WAYS_IN = ("upload", "cancel", "reset", *_CALLS)  # endpoints that the page sends to
+# Endpoints that the page reads besides files; Gradio's others describe the server, or fetch any address in a request.
 _WAYS_OUT = ("queue/data", "upload_progress", "heartbeat/", "startup-events")
 _NO_WAY = "网页没有这个入口。\nThis page has no such endpoint."
 _FILE = "file="
 _ASSETS = ("/assets/", "/static/")  # may come compressed
-_SESSIONS = 1000  # whose end is remembered
-_LONGEST_MESSAGE = 2**20  # bytes of all but uploads
-_AROUND = 2**16  # bytes of an upload beside the file itself
-_LEAST = 2**16  # what the smallest file counts: it takes a folder as well
+_SESSIONS = 1000  # sessions whose end is remembered
+_LONGEST_MESSAGE = 2**20  # bytes of a request other than an upload
+_AROUND = 2**16  # bytes of an upload besides the file itself
+_LEAST = 2**16  # bytes that even the smallest file counts: it also takes a folder
 
 
 class Guard:
     """An ASGI middleware.
 
-    names: host names that the page has for its visitors; ".example.com" is all below it. Requests from pages of these
-    names are let in even where another Host reaches the server, as behind a proxy.
-    own: further names of this machine. Addresses and localhost need no name: no site can have them for its own.
-    files: the folder where Gradio puts uploads. largest: bytes of one picture. most: bytes of all that are kept.
-    seconds: how long they are kept.
-    functions: {number: how many values it takes} of the page's functions; set it before the page is served.
+    names: host names under which visitors reach the page; ".example.com" matches all subdomains. Requests from pages
+    with these names are allowed even if the server sees another Host, as behind a proxy.
+    own: further names of this machine. Addresses and localhost are always allowed: no site can own them.
+    files: the folder where Gradio puts uploads. largest: bytes of one picture. most: bytes of all stored pictures.
+    seconds: how long pictures are kept.
+    functions: {number: count of arguments} of the page's functions; set it before the page is served.
     """
 
     def __init__(self, files, largest: int, most: int, seconds: float, names=(), own=()):
@@ -58,17 +58,17 @@ class Guard:
         self.functions = {}
         self._app = None
         self._coming = []  # bytes of the uploads in progress
-        self._stored = []  # (when it ended, bytes, whether it came whole) of the others
+        self._stored = []  # (time of its end, bytes, whether it was complete) of the others
         self._listening = collections.Counter()  # open streams of messages by session
-        self._left = {}  # when the last one ended, of the latest sessions
+        self._left = {}  # when the last stream ended, for the latest sessions
 
     def before(self, app) -> Guard:
-        """Stand before this ASGI application, and be one."""
+        """Wrap an ASGI application; returns one."""
         self._app = app
         return self
 
     def waits(self, session: str, since: float) -> bool:
-        """Whether the visitor who asked for a picture at `since`, of `time.monotonic()`, still waits for it."""
+        """Whether the visitor who requested a picture at `since` (`time.monotonic()`) still waits for it."""
         if self._listening[session]:
             return True
         return self._left.get(session, -math.inf) < since and time.monotonic() - since < OPENING
@@ -80,7 +80,7 @@ class Guard:
         if refusal:
             return await answer(send, 403, refusal)
         route = scope["path"].partition(_API)[2].rstrip("/")
-        if not scope["path"].startswith(_ASSETS):  # what names files goes through `outgoing`
+        if not scope["path"].startswith(_ASSETS):  # messages that name files go through `outgoing`
             scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]}
             send = self._paths.outgoing(send)
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
@@ -99,7 +99,7 @@ class Guard:
         await self._app(scope, receive, send)
 
     async def _take(self, route: str, scope, receive, send) -> None:
-        """Let what is sent through, if it is of use and within the limits."""
+        """Pass on a request's content if the page uses such requests and it is within the limits."""
         headers = dict(scope["headers"])
         length = b"" if b"transfer-encoding" in headers else headers.get(b"content-length", b"")
         if route not in _WAYS_IN:
@@ -122,7 +122,7 @@ class Guard:
         await self._app({**scope, "headers": list(headers.items())}, _again(content, receive), send)
 
     def _is_call(self, message) -> bool:
-        """Whether a message calls a function of the page's, with as many values as it takes."""
+        """Whether a message calls a function of the page with the right number of arguments."""
         if not isinstance(message, dict):
             return False
         number, values = message.get("fn_index"), message.get("data")
@@ -135,7 +135,7 @@ class Guard:
         oldest = time.monotonic() - self._seconds
         self._stored = [upload for upload in self._stored if upload[0] > oldest]
         if length + sum(self._coming) + sum(upload[1] for upload in self._stored) > self._most:
-            await _received(receive, keep=False)  # else a browser would tell of a broken connection
+            await _received(receive, keep=False)  # otherwise a browser would report a broken connection
             return await answer(
                 send, 507, "网页暂时没有空间，请稍后再试。\nThe page has no room left, try again later."
             )
@@ -160,17 +160,17 @@ class Guard:
             if not status:
                 await answer(send, 408, "上传太慢。\nThe upload took too long.")
         except Exception:
-            if not has_left:  # Gradio takes a visitor who goes for an error, and the server would print it
+            if not has_left:  # Gradio treats a visitor who leaves as an error, which the server would print
                 raise
         finally:
             self._coming.remove(length)
             self._stored.append((time.monotonic(), max(length, _LEAST * max(1, named)), status == 200))
-            if not self._coming:  # Gradio's names do not tell whose it is
+            if not self._coming:  # Gradio's names do not say which upload a file belongs to
                 remove_broken_off(self._files)
                 self._stored = [upload for upload in self._stored if upload[2]]
 
     def refusal(self, headers) -> str:
-        """Why a request with these headers, as ASGI has them, is not let in; "" where it is."""
+        """Why a request with these headers (in ASGI's form) is refused; "" if it is allowed."""
         hosts, origins = (
             [value.decode("latin1").lower() for name, value in headers if name == wanted]
             for wanted in (b"host", b"origin")
@@ -209,15 +209,15 @@ class Guard:
 
 
 def remove_broken_off(files: Path, seconds: float = 0) -> None:
-    """Remove the uploads that were begun, not ended, and not written to for so long; none may be in progress."""
+    """Remove unfinished uploads that have not been written to for so long; none may be in progress."""
     for path in files.glob("tmp*"):
-        with contextlib.suppress(OSError):  # it may be gone by now
+        with contextlib.suppress(OSError):  # it may have been removed already
             if path.is_file() and time.time() - path.stat().st_mtime >= seconds:
                 path.unlink()
 
 
 async def _received(receive, keep: bool = True) -> bytes:
-    """The whole content of a request, or b"" after it came; what came of it where it was broken off."""
+    """The complete content of a request, or b"" once it was read; the received part if the request was interrupted."""
     content, more = [], True
     while more:
         message = await receive()
@@ -228,7 +228,7 @@ async def _received(receive, keep: bool = True) -> bytes:
 
 
 def _again(content: bytes, receive):
-    """ASGI's `receive`, with what was received already."""
+    """ASGI's `receive` for content that has already been received."""
     messages = [{"type": "http.request", "body": content}]
 
     async def call():
@@ -238,10 +238,10 @@ def _again(content: bytes, receive):
 
 
 def _host_name(netloc: str) -> str:
-    """The name or the address in HOST or HOST:PORT, an IPv6 address without its brackets; "" where it is neither."""
+    """The name or the address in HOST or HOST:PORT, an IPv6 address without its brackets; "" if it is neither."""
     try:
         parts = urlsplit(f"//{netloc}")
-        parts.port  # noqa: B018  it raises ValueError for one that is no number
+        parts.port  # noqa: B018  raises ValueError if the port is not a number
     except ValueError:
         return ""
     return (parts.hostname or "").rstrip(".") if parts.netloc == netloc and "@" not in netloc else ""
@@ -260,7 +260,7 @@ def _is_among(name: str, names: tuple) -> bool:
 
 
 async def answer(send, status: int, text: str) -> None:
-    """Send plain text by ASGI's `send`."""
+    """Send plain text with ASGI's `send`."""
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text.encode()})

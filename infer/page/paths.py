@@ -1,8 +1,8 @@
-"""No visitor is told where the page's files lie.
+"""Hides the location of the page's files from visitors.
 
-Gradio names each file by its absolute path: in what it sends, in what it is sent, and in the addresses it is fetched
-from. Here the folder of uploads and results is called `SHOWN` on its way out, and the real one again on its way in;
-what is named in any other way is not the page's.
+Gradio names each file by its absolute path: in the messages that it sends and receives, and in the files' addresses.
+Here the folder of uploads and results is replaced by `SHOWN` in outgoing messages and restored in incoming ones; a file
+named in any other way does not belong to the page.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 SHOWN = "/files"
-_NAME_FILES = (b"application/json", b"text/html", b"text/event-stream")  # kinds of answers
+_NAME_FILES = (b"application/json", b"text/html", b"text/event-stream")  # types of answers
 
 
 class Paths:
@@ -22,20 +22,20 @@ class Paths:
         self._spellings = {json.dumps(self._files, ensure_ascii=ascii)[1:-1].encode() for ascii in (True, False)}
 
     def real(self, shown: str) -> str:
-        """The path of a file that a visitor names. Raises ValueError for one that is named in any other way."""
+        """The path of a file that a visitor names by `SHOWN`. Raises ValueError for a file named in any other way."""
         if not shown.startswith(f"{SHOWN}/"):
             raise ValueError("no file of the page's")
         return self._files + shown[len(SHOWN) :]
 
     def incoming(self, content: bytes) -> bytes:
-        """A message of the page's, in JSON, with the real paths of the files that it names.
+        """A message of the page, in JSON, with the real paths of the files that it names.
 
-        Raises ValueError where it is none, or names a file by an address: Gradio would download that whole.
+        Raises ValueError if it is not such a message, or names a file by an address, which Gradio would download.
         """
         try:
             message = json.loads(content)
         except RecursionError as error:
-            raise ValueError("it is nested too deep") from error
+            raise ValueError("it is nested too deeply") from error
         left = [message]
         while left:
             value = left.pop()
@@ -48,8 +48,8 @@ class Paths:
         return json.dumps(message).encode()
 
     def outgoing(self, send):
-        """ASGI's `send` for an answer of Gradio's, which must not be compressed."""
-        names_files, start, content = False, None, []  # start: kept where a length is said, as it may change
+        """ASGI's `send` for one of Gradio's answers, which must not be compressed."""
+        names_files, start, content = False, None, []  # the start, held back if it states a length, which may change
 
         async def call(message):
             nonlocal names_files, start

@@ -1,7 +1,7 @@
-"""A picture upscaled in a process of its own.
+"""Upscales a picture in a separate process.
 
-A server that computes in its own process has Ctrl-C end in a crash inside the engines' libraries, keeps their memory
-for good, cannot stop a computation that nobody waits for any more, and dies with it where the memory runs out.
+A server that computes in its own process crashes inside the engines' libraries at Ctrl-C, keeps their memory forever,
+cannot stop a computation that nobody waits for any more, and is killed with it if memory runs out.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ from infer.size import FULL, Size
 from infer.whole_picture import upscale_picture
 
 LOOK_EVERY = 0.3  # seconds
-LONGEST_VIEW = 4096  # pixels a side: what browsers and their users bear
+LONGEST_VIEW = 4096  # pixels a side: the most that browsers and visitors handle well
 
 
 @dataclass(frozen=True)
 class Upscaled:
-    """What `upscale_in_process` made: the PNG, two pictures of one size to compare, and a report, as lines."""
+    """The results of `upscale_in_process`: the PNG, two pictures of the same size to compare, and a report in lines."""
 
     target: Path
     before: Path  # the bicubic one, JPEG
@@ -44,19 +44,20 @@ class Upscaled:
 def upscale_in_process(
     source, folder, settings: dict, max_pixels: int, progress=lambda share: None, size: Size = FULL
 ) -> Upscaled:
-    """Upscale the file `source` to a PNG in `folder`, which is made: the very file that `infer/upscale.py` writes.
+    """Upscale the file `source` to a PNG in `folder`, which is created: the same file that `infer/upscale.py` writes.
 
-    settings: the arguments of `Upscaler`; paths in them absolute.
-    progress: called at least every half second with the share that is done, 0..1. If it raises, that ends the process.
-    size: an `infer.size.Size`, that of the result.
+    settings: the arguments of `Upscaler`, with absolute paths.
+    progress: called at least every half second with the share that is done, 0..1. An exception that it raises ends the
+    process.
+    size: an `infer.size.Size`, the size of the result.
 
-    Raises InputError with a message that tells files by their names alone, not their folders. Then, and when
-    `progress` raises, `folder` is removed.
+    Raises InputError with a message that names files without their folders. Then, and if `progress` raises, `folder` is
+    removed.
     """
     source, folder = Path(source), Path(folder)
     folder.mkdir()
     try:
-        # Forking a process that has threads can leave the child with locks that nobody holds.
+        # Forking a process with threads can leave the child with locks that are never released.
         context = multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(
@@ -77,7 +78,7 @@ def upscale_in_process(
 
 @contextlib.contextmanager
 def _without_interrupts():
-    """What is started in the block never gets Ctrl-C's signal, which a terminal sends to all: its parent ends it."""
+    """Processes started in the block ignore Ctrl-C, which a terminal sends to all processes: the parent ends them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -99,7 +100,7 @@ def _followed(process, receiver, progress, name: str) -> Upscaled:
                 process.join()
                 raise InputError(
                     f"{name}: its process was killed (exit status {process.exitcode}), perhaps because memory ran out; "
-                    "give a smaller picture"
+                    "use a smaller picture"
                 ) from None
             if isinstance(message, Upscaled):
                 process.join()
@@ -111,7 +112,7 @@ def _followed(process, receiver, progress, name: str) -> Upscaled:
 
 
 def _work(connection, source: Path, folder: Path, settings: dict, max_pixels: int, size: Size) -> None:
-    """The process: sends shares of the work as floats, then an Upscaled or, as text, why there is none."""
+    """The process's main function: sends shares of the work as floats, then an Upscaled or the error as text."""
     done = 0.0
 
     def advance(share):
@@ -123,7 +124,7 @@ def _work(connection, source: Path, folder: Path, settings: dict, max_pixels: in
         connection.send(_upscaled(source, folder, settings, max_pixels, size, advance))
     except InputError as error:
         connection.send(_without_folders(str(error), [source, folder, settings["weights"], settings["blend"]]))
-    except Exception:  # noqa: BLE001  a visitor is not to read what else it may say of this machine
+    except Exception:  # noqa: BLE001  visitors must not see details of this machine
         traceback.print_exc()
         connection.send(f"{source.name}: failed for a reason unrelated to the picture; see the server's terminal")
 
@@ -136,7 +137,7 @@ def _without_folders(message: str, paths: list) -> str:
 
 def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, size: Size, advance) -> Upscaled:
     start = time.perf_counter()
-    picture = read_picture(source, max_pixels)  # before the network is loaded: what is wrong here is said at once
+    picture = read_picture(source, max_pixels)  # before the network is loaded, so that errors are reported at once
     (job,), _ = batch_jobs.find_jobs(
         [source], folder, recursive=False, suffix=size.suffix, ending=batch_jobs.RESULT_ENDINGS["png"]
     )
@@ -158,11 +159,11 @@ def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, size:
 
 
 def _views(picture: Picture, sr: Picture, folder: Path) -> tuple:
-    """The bicubic enlargement and the result, at most LONGEST_VIEW a side, as two JPEG files."""
+    """Write the bicubic enlargement and the result, with sides of at most LONGEST_VIEW, as two JPEG files."""
     height, width = sr.colour.shape[:2]
     scale = max(1, max(height, width) / LONGEST_VIEW)
     size = max(1, round(width / scale)), max(1, round(height / scale))
-    if scale > 1:  # plane by plane of what may be 100 times a screen: OpenCV wants no copy
+    if scale > 1:  # plane by plane, as the picture may be 100 times a screen: OpenCV needs no copy of it
         shrunk = cv2.resize(sr.colour, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
         alpha = None if sr.alpha is None else cv2.resize(sr.alpha, size, interpolation=cv2.INTER_AREA)
         sr = replace(sr, colour=shrunk, alpha=alpha)
@@ -173,7 +174,7 @@ def _views(picture: Picture, sr: Picture, folder: Path) -> tuple:
 
 
 def _on_white(picture: Picture):
-    """Pillow's RGB picture of 8 bits, as seen on white paper."""
+    """An 8-bit RGB Pillow picture, composited on white."""
     colour = to_8_bits(picture.colour)
     image = Image.fromarray(colour[:, :, 0] if colour.shape[2] == 1 else colour).convert("RGB")
     if picture.alpha is None:
