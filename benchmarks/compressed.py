@@ -4,9 +4,9 @@
     python benchmarks/compressed.py --hr photos --weights output/srgan_g.pdparams --quality 60
     python benchmarks/compressed.py --hr photos --quality 60 --figure compressed.png
 
-The LR pictures (without --lr: made from HR by bicubic reduction) are compressed by OpenCV, with its usual subsampling
-of colour, and what is made of them is measured against HR as infer/evaluate.py measures. Quality 100 stands for LR
-pictures as they are, not compressed.
+The LR pictures (without --lr: made from HR by bicubic reduction) are compressed by OpenCV with its default chroma
+subsampling, and the results are measured against HR as in infer/evaluate.py. Quality 100 stands for uncompressed LR
+pictures.
 """
 
 import sys
@@ -37,13 +37,13 @@ from infer.measuring import compared
 from models.weight_files.shipped import SHIPPED, weights_path
 
 CLEAN = 100
-PARTS = 2  # what compression does is seen in a large detail
+PARTS = 2  # a large detail shows the effects of compression
 QUALITIES = (CLEAN, 80, 60, 40)
 SHOWN = (("lpips", ".4f"), ("psnr_y", ".2f"), ("ssim_y", ".4f"), ("grid", ".2f"))
 
 
 def compressed(rgb: np.ndarray, quality: int) -> np.ndarray:
-    """A picture, RGB uint8 [h,w,3], as a JPEG of the quality 1 to 99 gives it back; of 100 it stays as it is."""
+    """A picture, RGB uint8 [h,w,3], after JPEG compression with quality 1 to 99; unchanged for 100."""
     if quality == CLEAN:
         return rgb
     _, encoded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -53,7 +53,7 @@ def compressed(rgb: np.ndarray, quality: int) -> np.ndarray:
 def measured(pictures: list, methods: dict, qualities: list, distance) -> dict:
     """{(quality, method): {figure: mean over the pictures}}, with a progress bar.
 
-    pictures: what `data.hr_lr_pairs.pairs` gives. methods: {name: function from LR to SR, RGB uint8}.
+    pictures: from `data.hr_lr_pairs.pairs`. methods: {name: function from LR to SR, RGB uint8}.
     """
     found = {(quality, name): [] for quality in qualities for name in methods}
     with tqdm(total=len(found) * len(pictures), unit="picture") as bar:
@@ -69,7 +69,7 @@ def measured(pictures: list, methods: dict, qualities: list, distance) -> dict:
 
 
 def shown(pictures: list, methods: dict, quality: int) -> list:
-    """What `infer.comparison.draw` takes: LR compressed with that quality, HR and every method's result of each."""
+    """The input for `infer.comparison.draw`: each LR compressed with that quality, its HR and every method's result."""
     found = []
     for pair in pictures:
         hr, lr = read_pair(*pair)
@@ -82,7 +82,7 @@ def shown(pictures: list, methods: dict, quality: int) -> list:
 
 def main(arguments) -> None:
     if not available():
-        raise InputError(f"LPIPS is measured here, but {WEIGHTS} is missing; get it with: {COMMAND}")
+        raise InputError(f"this command measures LPIPS, but {WEIGHTS} is missing; get it with: {COMMAND}")
     paths = labels(arguments.weights or list(SHIPPED.values()))
     read = [("--weights", path) for path in paths.values()]
     folders = [("--hr", arguments.hr), ("--lr", arguments.lr)]
@@ -118,7 +118,7 @@ def parser():
         nargs="+",
         type=command.Number(1, CLEAN, whole=True),
         default=list(QUALITIES),
-        help=f"of the JPEGs, 1 to 99, and {CLEAN} for none (default: {' '.join(map(str, QUALITIES))})",
+        help=f"JPEG qualities, 1 to 99, and {CLEAN} for no compression (default: {' '.join(map(str, QUALITIES))})",
     )
     result.add_argument(
         "--figure",

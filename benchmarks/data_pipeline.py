@@ -1,22 +1,22 @@
-"""Time how batches of crops are made, several ways side by side in one process; prints Markdown tables.
+"""Time several ways of making batches of crops, side by side in one process; prints Markdown tables.
 
-    python benchmarks/data_pipeline.py --data DIR                                          # some minutes
+    python benchmarks/data_pipeline.py --data DIR                                          # a few minutes
     python benchmarks/data_pipeline.py --data DIR --crops-per-image 4 --repeats 1          # a quick look
     python benchmarks/data_pipeline.py --data DIR --memory                                 # writes 6.6 GB
 
 1. Batches in host memory, one after the other, for 384 and 96 crops and all degradations, by
    - the limit: only copying the bytes of the crops from the memory-mapped pictures to one array;
    - this project: `data.crops` on a `data.store`, as the training loop calls it, with 0, 1 and 2 workers (threads);
-   - the article: every picture decoded in memory; an epoch crops all of them into lists, resizes them with cv2 and
-     scales them to [-1,1], then makes float32 arrays of each batch; with and without the 224 pictures that it makes for
-     VGG19, which are made on the device here;
-   - one file per crop, as common trainers do: decode it whole (cv2.imread), crop, LR, float32 [3,h,w] in [-1,1].
+   - the article: all pictures decoded in memory; an epoch crops all of them into lists, resizes them with cv2 and
+     scales them to [-1,1], then makes float32 arrays of each batch; with and without the 224-pixel pictures that it
+     makes for VGG19, which this project makes on the device;
+   - one file per crop, like common trainers: decode it whole (cv2.imread), crop, LR, float32 [3,h,w] in [-1,1].
 2. How long a training loop waits for its batches, with a sleep in place of an accelerator's step.
 3. With --memory: the peak memory of reading, decoding and cropping 800 pictures of DIV2K's size. They are made from
    those in DIR, in a temporary folder (TMPDIR chooses where), and removed at the end.
 
-The ways take turns, so that a machine that slows down does so for all of them. A first round, which decodes and reads
-every picture, is not counted. DIR needs pictures of at least 384 pixels a side.
+The ways take turns, so that a slowdown of the machine affects all of them. The first round, which decodes and reads
+every picture, is not counted. The pictures in DIR must have at least 384 pixels on each side.
 """
 
 import sys
@@ -64,10 +64,10 @@ SETTINGS = (
 WORKERS = (0, 1, 2)
 VGG19_SIDE = 224
 LIMIT, ARTICLE, ARTICLE_VGG19, FILES = "limit", "article", "article, 224 for VGG19 too", "a file a crop"
-STEP_SECONDS = 0.05  # of the accelerator in the second part
+STEP_SECONDS = 0.05  # of the simulated accelerator in the second part
 # DIV2K's training pictures: 2040 pixels wide, the most frequent height.
 DIV2K_PICTURES, DIV2K_WIDTH, DIV2K_HEIGHT = 800, 2040, 1356
-DIFFERENT = 8  # files that those are links to
+DIFFERENT = 8  # different files; the pictures are links to them
 MEMORY_EPOCHS = 2
 
 
@@ -90,7 +90,7 @@ def limit(crops: Crops, batch_size: int):
 
 
 def timed(batches) -> float:
-    """The seconds it takes to iterate."""
+    """The seconds that iterating takes."""
     start = time.perf_counter()
     for _ in batches:
         pass
@@ -126,7 +126,7 @@ def article(pictures: list, size: int, steps: int, batch_size: int, with_vgg19: 
 
 
 def a_file_a_crop(paths: list, size: int, degradation: str, steps: int, batch_size: int):
-    """An epoch's batches, float32 [n,3,h,w] in [-1,1], each crop from a file that is decoded for it."""
+    """An epoch's batches, float32 [n,3,h,w] in [-1,1]; a file is decoded for each crop."""
     drawn = iter(random.sample(paths, len(paths)))
     for _ in range(steps):
         hr = [_crop_of_file(next(drawn), size) for _ in range(batch_size)]
@@ -151,13 +151,13 @@ def _to_network(rgb: np.ndarray) -> np.ndarray:
 
 
 def calls_of(crops: Crops, degradation: str, paths: list, in_memory: list, batch_size: int) -> dict:
-    """{way: function that makes an epoch's batches and returns the seconds it took}."""
+    """{way: function that makes an epoch's batches and returns the seconds that it took}."""
     size, steps = crops.hr_size, crops.steps(batch_size)
     epochs = itertools.count()
     calls = {LIMIT: partial(limit, crops, batch_size)}
     for workers in WORKERS:
         calls[ours(workers)] = lambda workers=workers: timed(crops.batches(next(epochs), batch_size, workers))
-    if degradation == "bilinear":  # the article has no other
+    if degradation == "bilinear":  # the article supports no other settings
         for way, with_vgg19 in ((ARTICLE, False), (ARTICLE_VGG19, True)):
             calls[way] = lambda with_vgg19=with_vgg19: timed(
                 article(in_memory * crops.crops_per_image, size, steps, batch_size, with_vgg19)
@@ -183,7 +183,7 @@ def _ratio(medians: dict, way: str, taken: float) -> str:
 
 
 def waited(crops: Crops, epoch: int, batch_size: int, workers: int) -> float:
-    """Seconds that a loop waits for its batches in an epoch, the first one aside, if each step takes STEP_SECONDS."""
+    """Seconds that a loop waits for an epoch's batches, except the first, if each step takes STEP_SECONDS."""
     batches = crops.batches(epoch, batch_size, workers)
     next(batches)
     total = 0.0
@@ -219,7 +219,7 @@ def name_of(setting: tuple) -> str:
 
 
 def large_pictures(paths: list, folder: Path) -> None:
-    """DIV2K_PICTURES pictures of DIV2K's size in `folder`: links to a few files, each a photograph again and again."""
+    """Write DIV2K_PICTURES pictures of DIV2K's size to `folder`: links to a few files, each a photograph repeated."""
     sources = folder / "sources"
     sources.mkdir()
     chosen = [paths[i % len(paths)] for i in range(DIFFERENT)]
@@ -231,7 +231,7 @@ def large_pictures(paths: list, folder: Path) -> None:
         (folder / f"{i:04d}.png").symlink_to(sources / f"{i % DIFFERENT}.png")
 
 
-# In a process of its own, since what a process had in memory at most cannot be forgotten.
+# Runs in a separate process, since a process cannot reset its peak memory.
 MEMORY = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -269,7 +269,7 @@ def memory(paths: list, folder: Path, batch_size: int) -> str:
 
 
 def header(arguments, pictures) -> str:
-    """The machine, the versions and what is made."""
+    """The machine, the versions and the settings."""
     found = f"Python {platform.python_version()}, NumPy {np.__version__}, OpenCV {cv2.__version__}"
     return (
         f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {cpu_name()}, "

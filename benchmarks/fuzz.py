@@ -1,14 +1,14 @@
-"""Read damaged and hostile weights, checkpoints, archives and pictures, and say what the readers made of them (Linux).
+"""Read damaged and hostile weights, checkpoints, archives and pictures, and print how the readers dealt with them (Linux).
 
-    python benchmarks/fuzz.py                          # 2,000 cases of each kind, in minutes
+    python benchmarks/fuzz.py                          # 2,000 cases of each kind; takes minutes
     python benchmarks/fuzz.py --cases 100000 --seed 7 --kinds weights --keep failures
 
-Every case follows from the seed and its number, so a run can be repeated. A case has failed if the reader returns
-anything but arrays or raises anything but the project's own error, returns other arrays than the checkpoint held,
-unpacks an archive to another place or to more than is allowed, or takes more than 5 seconds of the processor or 64 MB +
-8 × the file's size of memory (a picture: 300 MB + 24 bytes a pixel). Its file is kept. The exit status is 1 if any case
-failed or a process died; one of which a case takes a minute by the clock is ended. The gate reads 2,000 cases of each
-kind.
+Each case is determined by the seed and its number, so a run can be repeated. A case fails if the reader returns
+anything except arrays, raises anything except the project's own error, returns other arrays than the checkpoint had,
+unpacks an archive to another place or to more than is allowed, or takes more than 5 seconds of CPU time or more memory
+than 64 MB + 8 × the file's size (a picture: 300 MB + 24 bytes per pixel). Files of failed cases are kept. The exit
+status is 1 if any case failed or a process died; a process is killed if a case takes a minute of wall-clock time. The
+gate reads 2,000 cases of each kind.
 """
 
 import sys
@@ -57,8 +57,8 @@ from train.run import checkpoint
 MEMORY, MEMORY_PER_BYTE = 64 * 2**20, 8
 PICTURE_MEMORY, MEMORY_PER_PIXEL = 300 * 2**20, 24
 SECONDS = 5  # of the processor, as others may use it too
-HANGS = 60  # seconds by the clock
-LARGEST = 20_000  # operations or so, of a case
+HANGS = 60  # seconds of wall-clock time
+LARGEST = 20_000  # about so many operations per case
 NOTE = {"progress": {"epoch": 1, "step": 0}}
 GIVEN = {
     "head_conv.weight": np.arange(108, dtype="float32").reshape(4, 3, 3, 3),
@@ -83,7 +83,7 @@ def number(luck: random.Random, length: int) -> bytes:
 
 
 def operation(luck: random.Random) -> bytes:
-    """One operation of a pickle, mostly with an argument that fits it."""
+    """One pickle operation, usually with a matching argument."""
     if luck.random() < 0.2:
         return luck.choice(GLOBALS)
     chosen = luck.choice(pickletools.opcodes)
@@ -122,13 +122,13 @@ def damaged(content: bytes, luck: random.Random, first: int = 0) -> bytes:
 
 
 def weights_case(luck: random.Random) -> bytes:
-    """A pickle of arrays that was damaged, or operations at random, over and over."""
+    """Yields damaged pickles of arrays, and random operations, endlessly."""
     whole = pickle.dumps({**GIVEN, "swapped": np.array([1, 2], ">f4")}, protocol=luck.choice((2, 3, 4, 5)))
     if luck.random() < 0.5:
         return damaged(whole, luck)
     parts = b"".join(operation(luck) for _ in range(luck.randrange(1, 30)))
     parts *= luck.choice((1, 1, 1, LARGEST // 30))
-    if luck.random() < 0.3:  # within a file that begins as it should
+    if luck.random() < 0.3:  # within a file that begins correctly
         ends = [place for _, _, place in pickletools.genops(whole)]
         place = luck.choice(ends)
         return whole[:place] + parts + whole[place:]
@@ -142,7 +142,7 @@ def read_weights(path) -> None:
 
 @functools.lru_cache(maxsize=None)
 def whole_checkpoints() -> tuple:
-    """The bytes of a checkpoint, and of one of before the digest."""
+    """The bytes of a checkpoint, and of an older one without a digest."""
     with tempfile.TemporaryDirectory() as folder:
         path = checkpoint.path_of(folder, 1, 0)
         checkpoint.save(path, GIVEN, NOTE)
@@ -153,7 +153,7 @@ def whole_checkpoints() -> tuple:
 
 
 def checkpoint_case(luck: random.Random) -> bytes:
-    """A checkpoint that was damaged: anywhere, in its directory, or in what follows a header of its archive."""
+    """A damaged checkpoint: damaged anywhere, in its directory, or after a header of its archive."""
     whole = luck.choice(whole_checkpoints())
     places = [0, whole.index(b"PK\1\2")]
     for signature in (b"PK\3\4", b"PK\1\2", b"\x93NUMPY"):
@@ -301,7 +301,7 @@ def read_archive(path) -> None:
 
 @functools.lru_cache(maxsize=None)
 def whole_pictures() -> tuple:
-    """The bytes of small pictures, one of each kind that a decoder has code of its own for."""
+    """The bytes of small pictures, one for each kind that a decoder has separate code for."""
     noise = np.random.default_rng(0).integers(0, 256, (40, 56, 4), dtype=np.uint8)
     noise[8:32] = noise[8]
     rgba = Image.fromarray(noise)
@@ -356,7 +356,7 @@ def whole_pictures() -> tuple:
 
 
 def picture_case(luck: random.Random) -> bytes:
-    """A picture that was damaged, mostly before its pixels; a PNG's sums are put right half of the time."""
+    """A damaged picture, mostly damaged before its pixels; half of the time a PNG's checksums are corrected."""
     whole = luck.choice(whole_pictures())
     if luck.random() < 0.3:
         whole = enlarged(whole, luck)
@@ -365,7 +365,7 @@ def picture_case(luck: random.Random) -> bytes:
 
 
 def enlarged(content: bytes, luck: random.Random) -> bytes:
-    """A picture whose header says that it is larger; and so do, mostly, other numbers before the pixels."""
+    """A picture whose header, and usually other numbers before the pixels, claim a larger size."""
     head = content[:400]
     for side in (40, 56):
         claimed = luck.choice((side, 1000, 7000, 60_000))
@@ -376,7 +376,7 @@ def enlarged(content: bytes, luck: random.Random) -> bytes:
 
 
 def with_sums(png: bytes) -> bytes:
-    """A PNG with the right checksum behind each chunk."""
+    """A PNG with the right checksum after each chunk."""
     result, place = bytearray(png), 8
     while place + 12 <= len(png):
         end = place + 8 + int.from_bytes(png[place : place + 4], "big")
@@ -388,11 +388,11 @@ def with_sums(png: bytes) -> bytes:
 
 
 def read_pictures(path) -> int:
-    """Read it as upscaling and as training do; its pixels. Raises InputError as they do."""
+    """Read a picture as upscaling and as training do; return its pixels. Raises InputError as they do."""
     picture = read_picture(path)
     assert picture.colour.dtype in (np.uint8, np.uint16) and picture.colour.size
     height, width = picture.colour.shape[:2]
-    lost("picture.tif", picture)  # it takes EXIF apart
+    lost("picture.tif", picture)  # this parses EXIF
     del picture
     assert read_rgb(path).shape == (height, width, 3)
     return height * width
@@ -411,19 +411,19 @@ FILES = {"zips": "case.zip"}  # {kind: what its files are called}; they tell by 
 
 
 def reset_peak() -> None:
-    """Let `peak_memory` begin anew, from what is in memory now (see proc(5), clear_refs)."""
+    """Reset `peak_memory` to the current memory (see proc(5), clear_refs)."""
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")
 
 
 def peak_memory() -> int:
-    """Bytes that this process has had in memory at most. What `getrusage` tells begins with its parent's."""
+    """The peak memory of this process in bytes. The value of `getrusage` starts at its parent's."""
     (kilobytes,) = re.findall(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     return int(kilobytes) * 1024
 
 
 def fuzz(kind: str, cases: int, seed: int, keep: Path) -> dict:
-    """Read that many cases of a kind; {what is counted: how many}. Those that are wrong are written to `keep`."""
+    """Read that many cases of a kind; return {count's name: count}. Failed cases are written to `keep`."""
     make, read = KINDS[kind]
     found = {"read": 0, "refused": 0, "tracebacks": 0, "too large": 0, "too slow": 0, "peak": 0, "seconds": 0.0}
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
@@ -440,7 +440,7 @@ def fuzz(kind: str, cases: int, seed: int, keep: Path) -> dict:
                 outcome = "read"
             except InputError as error:
                 outcome = "refused" if str(error).startswith((f"{path}: ", f"{path} ", f"{path}, ")) else "tracebacks"
-            except Exception:  # noqa: BLE001  what is looked for
+            except Exception:  # noqa: BLE001  these are the errors that fuzzing looks for
                 outcome = "tracebacks"
                 traceback.print_exc()
             seconds, grown = time.process_time() - start, peak_memory() - before
@@ -449,7 +449,7 @@ def fuzz(kind: str, cases: int, seed: int, keep: Path) -> dict:
             found["seconds"], found["peak"] = max(found["seconds"], seconds), max(found["peak"], grown)
             limit = MEMORY + MEMORY_PER_BYTE * len(content)
             if kind == "pictures":
-                if pixels is None:  # it was refused on the way
+                if pixels is None:  # it was refused during reading
                     pixels = min(pixels_of(path), MAX_PIXELS)
                 limit = PICTURE_MEMORY + MEMORY_PER_PIXEL * pixels
             found["too large"] += grown > limit
@@ -461,8 +461,8 @@ def fuzz(kind: str, cases: int, seed: int, keep: Path) -> dict:
 
 
 def _in_process(connection, *arguments) -> None:
-    # libtiff writes a line or two of each damaged TIFF; Python's own messages go on.
-    sys.stderr = open(os.dup(2), "w", buffering=1)  # noqa: SIM115  to the process's end
+    # libtiff prints a line or two about each damaged TIFF; Python's own messages are kept.
+    sys.stderr = open(os.dup(2), "w", buffering=1)  # noqa: SIM115  open until the process ends
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     faulthandler.enable(sys.stderr)
     faulthandler.register(signal.SIGALRM, sys.stderr, chain=True)
@@ -470,7 +470,7 @@ def _in_process(connection, *arguments) -> None:
 
 
 def fuzz_in_process(*arguments) -> dict:
-    """`fuzz` in a process of its own, which may die. Raises InputError if it does."""
+    """Run `fuzz` in a separate process, which may die. Raises InputError if it does."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.fuzz"])  # Paddle's import takes longer than the cases of most kinds
     here, there = context.Pipe()
@@ -482,7 +482,7 @@ def fuzz_in_process(*arguments) -> dict:
     except EOFError:
         process.join()
         raise InputError(
-            f"{arguments[0]}: the process ended with {process.exitcode}, the case is one of its last"
+            f"{arguments[0]}: the process ended with {process.exitcode}; the cause is one of its last cases"
         ) from None
     finally:
         process.join()

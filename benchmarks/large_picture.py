@@ -1,12 +1,12 @@
-"""Upscale one large picture: the whole command's seconds and peak memory (Linux), and what a pixel costs.
+"""Upscale one large picture: the whole command's seconds and peak memory (Linux), and the time per pixel.
 
     python benchmarks/large_picture.py --weights srgan                                            # takes minutes
     python benchmarks/large_picture.py --weights models/g_models --width 200 --height 150         # a quick look
 
-The picture is scikit-image's coffee, repeated to the size. Writing a JPEG needs Pillow's canvas and so more memory than
-a PNG. Peak memory is the most that the process had in memory, its libraries included. What a pixel costs is upscaling
-alone, in one process, with the files decoded: of the large picture, which needs tiles, and of one of 480×320, which is
-computed 3 times before it and 3 times after it.
+The picture is scikit-image's coffee, repeated to the size. Writing a JPEG needs Pillow's canvas and thus more memory
+than writing a PNG. Peak memory is that of the process, including its libraries. The time per pixel covers only
+upscaling, in one process, with the files decoded: of the large picture, which needs tiles, and of one of 480×320, which
+is computed 3 times before it and 3 times after it.
 """
 
 import sys
@@ -36,7 +36,7 @@ LOOK_EVERY = 0.05  # seconds
 
 
 def repeated(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The picture [h,w,3] again and again, to [height,width,3]."""
+    """The picture [h,w,3], repeated to [height,width,3]."""
     rows, columns = np.arange(height) % rgb.shape[0], np.arange(width) % rgb.shape[1]
     return rgb[rows[:, None], columns]
 
@@ -56,13 +56,13 @@ def run_watched(call: list) -> tuple:
 def _peak_memory(pid: int) -> float:
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:  # it has just ended
+    except OSError:  # the process has just ended
         return 0.0
     return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), default=0.0)
 
 
 def pixel_costs(upscale, large: np.ndarray, small: np.ndarray) -> tuple:
-    """Seconds for an LR pixel of both pictures; the small one's are the median."""
+    """Seconds per LR pixel for both pictures; the small one's are the median."""
 
     def cost(rgb):
         start = time.perf_counter()

@@ -1,12 +1,12 @@
-"""Compare LPIPS by Paddle with the authors' package in PyTorch: the distances, and the seconds for a pair of pictures.
+"""Compare LPIPS in Paddle with the authors' package in PyTorch: the distances, and the seconds per pair of pictures.
 
     python benchmarks/lpips_pytorch.py
     python benchmarks/lpips_pytorch.py --crop 64 --repeats 1     # a quick look
 
 The package's AlexNet gets random weights (the trained ones would have to be downloaded), its linear layers keep the
-trained ones that come with it, and Paddle computes from the same. The pairs are the sample photographs and what bicubic
-enlargement makes of a quarter of their sides. Each way runs in its own process, since PyTorch computes on a single core
-in one process with Paddle; they take turns, and a first round is not counted.
+trained weights included in the package, and Paddle uses the same weights. The pairs are the sample photographs and
+their bicubic enlargements from a quarter of their sides. Each way runs in its own process, since PyTorch computes on a
+single core when it shares a process with Paddle; they take turns, and the first round is not counted.
 PyTorch and lpips: `pip install -r benchmarks/requirements.txt`.
 """
 
@@ -40,7 +40,7 @@ SEED = 0
 
 
 def load_paddle(weights):
-    """(SR, HR), RGB uint8, to their distance by `data.lpips`."""
+    """The distance of (SR, HR), RGB uint8, computed by `data.lpips`."""
     from train.run import cpu
 
     cpu.use_all_cores()
@@ -49,7 +49,7 @@ def load_paddle(weights):
 
 
 def load_pytorch():
-    """The same by the authors' package."""
+    """The same distance, computed by the authors' package."""
     import torch
 
     distance = _package()
@@ -65,7 +65,7 @@ def load_pytorch():
 
 
 def _package():
-    import lpips as package  # here: they may not be installed
+    import lpips as package  # imported here, as they may not be installed
     import torch
 
     torch.manual_seed(SEED)
@@ -73,7 +73,7 @@ def _package():
 
 
 def write_weights(path) -> None:
-    """The weights that `load_pytorch` has, as a file of `data.lpips`'s."""
+    """Write the weights of `load_pytorch` as a file for `data.lpips`."""
     state = _package().state_dict()
     convs = [name for name in state if name.startswith("net.") and name.endswith(".weight")]
     arrays = {}

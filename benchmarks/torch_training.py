@@ -35,7 +35,7 @@ class TorchDiscriminator(nn.Module):
     def forward(self, picture):
         h = F.leaky_relu(self.convs[0](picture), 0.2)
         for conv, bn in zip(self.convs[1:], self.bns):
-            # 'SAME' pads an odd side by 1 before it and 2 after it.
+            # 'SAME' pads an odd side by 1 at the start and 2 at the end.
             h = F.leaky_relu(bn(conv(F.pad(h, (0, h.shape[3] % 2, 0, h.shape[2] % 2)))), 0.2)
         h = F.leaky_relu(h + F.leaky_relu(self.res_bn(self.res_conv(h)), 0.2), 0.2)
         return self.fc(h.flatten(1))
@@ -69,7 +69,7 @@ def networks_of(stage: int, hr_size: int) -> dict:
 
 
 def read_weights(network: nn.Module, path) -> None:
-    """Take the weights of an .npz of the state dict of the project's network. Raises RuntimeError where one differs."""
+    """Load the weights from an .npz of the project's state dict. Raises RuntimeError if a name or a shape differs."""
     with np.load(path) as state:
         weights = {torch_name(name): torch.from_numpy(value) for name, value in state.items()}
     for name in [name for name in weights if name.startswith("fc") and weights[name].dim() == 2]:
@@ -80,7 +80,7 @@ def read_weights(network: nn.Module, path) -> None:
 def load(folder, stage: int, hr_size: int, memory_format: str):
     """A function that takes the next training step: ({part: seconds}, {loss: number}). On all cores, in float32.
 
-    folder: what `benchmarks.paddle_training.write_start` wrote. memory_format: PyTorch's name of one.
+    folder: written by `benchmarks.paddle_training.write_start`. memory_format: one of PyTorch's.
     """
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     form = getattr(torch, memory_format)

@@ -7,17 +7,17 @@ For each stage and crop size, on the CPU, the same step from the same weights wi
 
 - Paddle as the commands run it: with the settings of `train/run/cpu.py`, batches prefetched by a thread, norms for the
   log;
-- Paddle with --amp, in bf16, where Paddle and the CPU have it;
+- Paddle with --amp, in bf16, if Paddle and the CPU support it;
 - Paddle, eager: without the settings of `train/run/cpu.py`;
 - PyTorch, in its usual memory format and channels-last, on batches that are in memory already.
 
-A step goes from the next batch to losses as numbers. VGG19 has random weights. Each way runs in its own process, since
-PyTorch computes on a single core in one process with Paddle. They take turns, so that a machine that slows down does so
-for all of them. A first round is not counted, and the first step's losses are compared. Stage 2 with 384 crops takes
-9 GB of memory. PyTorch: `pip install -r benchmarks/requirements.txt`.
+A step lasts from fetching the batch to the losses as numbers. VGG19 has random weights. Each way runs in its own
+process, since PyTorch computes on a single core when it shares a process with Paddle. They take turns, so that a
+slowdown of the machine affects all of them. The first round is not counted, and the first step's losses are compared.
+Stage 2 with 384 crops takes 9 GB of memory. PyTorch: `pip install -r benchmarks/requirements.txt`.
 
-With `--device gpu` only the first way runs, and the device is synchronized where a part begins and ends. No GPU was
-available to try it.
+With `--device gpu` only the first way runs, and the device is synchronized where a part begins and ends. This has not
+been tested, as no GPU was available.
 """
 
 import sys
@@ -45,14 +45,14 @@ from common.errors import InputError
 from data.pictures.images import read_rgb
 from data.prepare import sample_sources
 
-# Nothing here loads Paddle: the processes that compute begin by importing this file, and PyTorch's is to be without it.
+# This module must not load Paddle: each computing process imports it, and PyTorch's process must not contain Paddle.
 
 OURS, AMP, EAGER = ("Paddle", "as the commands run it"), ("Paddle", "with --amp"), ("Paddle", "eager")
 PYTORCH = {("PyTorch", "as it is"): "contiguous_format", ("PyTorch", "channels-last"): "channels_last"}
 STAGES = {1: "Stage 1", 2: "Stage 2, with VGG19"}
 SIZES = (384, 96)
 LARGEST_BATCH = 8
-# What the first step's losses may differ by, as a share. D's: batch norm of few values magnifies what is rounded.
+# The allowed relative difference of the first step's losses. D's: batch norm of few values magnifies rounding errors.
 TOLERANCES = {"mse": 1e-4, "vgg": 1e-2, "d_loss": 5e-2}
 
 
@@ -63,7 +63,7 @@ def load_paddle(*arguments, **keywords):
 
 
 def load_pytorch(*arguments):
-    from benchmarks import torch_training  # here: it may not be installed
+    from benchmarks import torch_training  # imported here, as it may not be installed
 
     return torch_training.load(*arguments)
 
@@ -74,12 +74,12 @@ def has_amp() -> bool:
 
 
 def default_batch(hr_size: int) -> int:
-    """As many crops as have the pixels of one of the largest, at most LARGEST_BATCH."""
+    """The number of crops with as many pixels as one of the largest, at most LARGEST_BATCH."""
     return max(1, min(LARGEST_BATCH, (max(SIZES) // hr_size) ** 2))
 
 
 def prepare(photographs: list, setting: tuple, device: str, folder: Path) -> dict:
-    """{way: load} for a setting (stage, HR side, batch size, steps); what PyTorch needs is written to `folder`."""
+    """{way: load} for a setting (stage, HR side, batch size, steps); writes PyTorch's input files to `folder`."""
     call = partial(load_paddle, photographs, *setting, device)
     if device != "cpu":
         return {OURS: call}
@@ -96,7 +96,7 @@ def prepare(photographs: list, setting: tuple, device: str, folder: Path) -> dic
 
 
 def measure(loads: dict, repeats: int, bar) -> tuple:
-    """({way: [{part: seconds} of each repeat]}, {way: peak MB}). Raises InputError if they do not compute the same."""
+    """({way: [{part: seconds} of each repeat]}, {way: peak MB}). Raises InputError if their losses differ."""
     parts, losses = {way: [] for way in loads}, {way: [] for way in loads}
 
     def step(way) -> float:
@@ -113,7 +113,7 @@ def measure(loads: dict, repeats: int, bar) -> tuple:
 
 
 def check_same(losses: dict) -> None:
-    """{way: the first step's {loss: number}}. Raises InputError where one differs from the first way's."""
+    """{way: the first step's {loss: number}}. Raises InputError if a loss differs from the first way's."""
     expected = next(iter(losses.values()))
     for way, terms in losses.items():
         for name, tolerance in TOLERANCES.items():
@@ -143,7 +143,7 @@ def report(parts: dict, memory: dict) -> str:
 
 
 def read_photographs(largest: int) -> list:
-    """The photographs of the installed packages that are large enough. Raises InputError where none is."""
+    """The photographs of the installed packages that are large enough. Raises InputError if there are none."""
     photographs = [read_rgb(source) for source in sample_sources()]
     fitting = [rgb for rgb in photographs if min(rgb.shape[:2]) >= largest]
     if not fitting:
@@ -186,7 +186,7 @@ def main(arguments) -> None:
 
 
 def hr_size(text: str) -> int:
-    """argparse type: a side that crops can have."""
+    """argparse type: a valid side of crops."""
     size = command.positive(text)
     if size % 4:
         raise argparse.ArgumentTypeError(f"{text} is not a multiple of 4")

@@ -2,9 +2,9 @@
 
     python benchmarks/training_curve.py output/log.csv --steps 464 --to curve.png
 
-Several logs are one run after the other, each from the weights of the one before (--init).
---steps is the number of steps per epoch, which the training command prints at its start. The hours are those of the
-steps, without the validation between them. The pictures are those of --valid, at each epoch in which it measured them.
+Several logs are consecutive runs, each started from the previous one's weights (--init).
+--steps is the number of steps per epoch, which the training command prints at its start. The hours count the steps
+without the validation between them. PSNR is that of the --valid pictures, in each epoch with a validation.
 """
 
 import sys
@@ -23,9 +23,9 @@ from train.stages import PRETRAIN
 
 
 def points(paths: list, steps: int) -> list:
-    """[(steps, hours, dB)] at the end of each epoch of stage 1 in whose row a log has a PSNR; the logs follow on.
+    """[(steps, hours, dB)] at the end of each stage-1 epoch with a PSNR in its row; the logs are joined.
 
-    steps: of an epoch. Raises InputError naming the file if it is no log, or has no such row.
+    steps: per epoch. Raises InputError naming the file if it is not a log or has no such row.
     """
     found, seconds, epochs = [], 0.0, 0
     for path in paths:

@@ -4,14 +4,14 @@
     python benchmarks/upscale.py --weights models/g_models --picture photo.jpg --repeats 9
     python benchmarks/upscale.py --weights models/g_models --crop 48 --repeats 1    # a quick look
 
-1. The network on a photograph, with every engine and precision that this machine has, and with PyTorch.
-2. The whole command `infer/upscale.py` on it, with the program exported before.
+1. The network on a photograph, with every engine and precision available on this machine, and with PyTorch.
+2. The whole command `infer/upscale.py` on it, with the program already exported.
 3. How the time grows with the pixels.  4. Whether computing windows as a batch helps.
 
 A time is that of one call from a float32 array [N,3,h,w] to another [N,3,4h,4w], including the necessary conversions;
-PyTorch may return its channels-last memory as it is. Each way runs in its own process, since PyTorch computes on a
-single core in one process with Paddle. They take turns, so that a machine that slows down does so for all of them. A
-first round is not counted. PyTorch: `pip install -r benchmarks/requirements.txt`.
+PyTorch may return a result in channels-last layout. Each way runs in its own process, since PyTorch computes on a
+single core when it shares a process with Paddle. They take turns, so that a slowdown of the machine affects all of
+them. The first round is not counted. PyTorch: `pip install -r benchmarks/requirements.txt`.
 """
 
 import sys
@@ -55,21 +55,21 @@ PYTORCH = "pytorch"
 REFERENCE = ("eager", "fp32")
 MEASURED = ("fp32", "bf16")
 TOLERANCE = 1e-3  # of fp32 results in [-1,1], to eager's
-CHECKED = 96  # LR pixels of the detail that results are compared on
+CHECKED = 96  # side in LR pixels of the detail on which results are compared
 PHOTOGRAPH, WIDTH, HEIGHT = "coffee", 480, 320
 SIDE = 48  # the smallest picture of the third table
 WINDOWS = 4  # along each side, in the fourth
 NOTES = """PyTorch's time: of the same precision. Peak MB: resident memory of a process that computes this row alone,
 its libraries included. Differs: at most, of values in [-1,1], on a detail.
 """
-PYTORCH_BYTES = 12000  # memory that PyTorch takes for an LR pixel, at most
-RESULT_BYTES = 3 * SCALE**2 * 4  # of the SR in float32, for an LR pixel
+PYTORCH_BYTES = 12000  # the most memory that PyTorch takes per LR pixel
+RESULT_BYTES = 3 * SCALE**2 * 4  # of the SR in float32, per LR pixel
 
 
 def load_engine(engine: str, precision: str, program: str, reaches: dict):
-    """One of the project's engines, computing as `Upscaler` has it compute a picture that is one window.
+    """One of the project's engines, computing as in `Upscaler` for a picture that is one window.
 
-    program: the programs' folder, or the weights for one that has none. reaches: what `Network` takes.
+    program: the programs' folder, or the weights for an engine without programs. reaches: as for `Network`.
     """
     module = engines.module(engine)
     network = Network(
@@ -95,7 +95,7 @@ def load_pytorch(precision: str, path: str):
 
 
 def why_not(way: tuple) -> str:
-    """Why (engine, precision) cannot run here, or "" where it can."""
+    """Why (engine, precision) cannot run here, or "" if it can."""
     engine, precision = way
     if engine == PYTORCH:
         if find_spec("torch") is None:
@@ -109,12 +109,12 @@ def why_not(way: tuple) -> str:
 
 
 def all_ways() -> list:
-    """(engine, precision) of everything there is, the project's first."""
+    """(engine, precision) of all ways, the project's first."""
     return [(engine, precision) for engine in (*engines.ENGINES, PYTORCH) for precision in MEASURED]
 
 
 def prepare(ways: list, weights: str, generator, folder: Path) -> dict:
-    """{way: load}: what each needs to start is written to `folder`."""
+    """{way: load}; the files that each needs are written to `folder`."""
     loads = {}
     for engine, precision in ways:
         if engine == PYTORCH:
@@ -133,7 +133,7 @@ def _pytorch_weights(generator, folder: Path) -> str:
 
 
 def _programs(module, generator, folder: Path) -> str:
-    """The folder of an engine's programs, written if they are not there yet; "" where it has none."""
+    """The folder of an engine's programs, written if they do not exist yet; "" if the engine has none."""
     if module.PROGRAM is None:
         return ""
     target = folder / module.PROGRAM
@@ -149,7 +149,7 @@ def to_network(rgb: np.ndarray) -> np.ndarray:
 
 
 def differences(running: dict, lr: np.ndarray) -> dict:
-    """{way: largest difference to eager's result} on a detail. Raises InputError if one in fp32 has too large a one."""
+    """{way: largest difference to eager's result} on a detail. Raises InputError if one in fp32 differs too much."""
     detail = np.ascontiguousarray(lr[:, :, :CHECKED, :CHECKED])
     expected = running[REFERENCE].result(detail)
     found = {way: float(np.abs(worker.result(detail) - expected).max()) for way, worker in running.items()}
@@ -188,7 +188,7 @@ def compare(loads: dict, lr: np.ndarray, repeats: int, bar) -> tuple:
 
 
 def run_command(file: Path, weights: str, output: Path) -> float:
-    """The seconds that `infer/upscale.py` takes on a file. Raises InputError with what it said if it fails."""
+    """The seconds that `infer/upscale.py` takes for a file. Raises InputError with its message if it fails."""
     call = [sys.executable, ROOT / "infer/upscale.py", file, "-o", output, "--weights", weights]
     start = time.perf_counter()
     ended = subprocess.run([*call, "--device", CPU, "--overwrite"], capture_output=True, check=False)
@@ -199,7 +199,7 @@ def run_command(file: Path, weights: str, output: Path) -> float:
 
 
 def whole_command(rgb: np.ndarray, weights: str, network: float, repeats: int, folder: Path, bar) -> str:
-    """The second table; network: seconds of the first table's engine that the command takes by itself."""
+    """The second table; network: the first table's seconds of the engine that the command uses by default."""
     file = folder / "photograph.png"
     write_rgb(file, rgb)
     call = partial(run_command, file, weights, folder / "upscaled")
@@ -248,18 +248,18 @@ def batching(way: tuple, load, rgb: np.ndarray, repeats: int, bar) -> str:
 
 
 def smallest_side(rgb: np.ndarray) -> int:
-    """Of the third table's pictures: less than SIDE for a small photograph, so that a quick look is quick."""
+    """The side for the third table's pictures: less than SIDE for a small photograph, so that a quick look is quick."""
     return max(1, min(SIDE, min(rgb.shape[:2]) // 5))
 
 
 def filled(rgb: np.ndarray, side: int) -> np.ndarray:
-    """A square of `side` pixels, filled with the photograph again and again."""
+    """A square of `side` pixels, filled by repeating the photograph."""
     rows, columns = (np.arange(side) % length for length in rgb.shape[:2])
     return rgb[rows[:, None], columns]
 
 
 def photograph(arguments) -> tuple:
-    """(what it is called, RGB uint8 [h,w,3]). Raises InputError if it cannot be read or is smaller than `--crop`."""
+    """(the picture's name, RGB uint8 [h,w,3]). Raises InputError if it cannot be read or is smaller than `--crop`."""
     sources = {} if arguments.picture else {source.stem: source for source in sample_sources()}
     path = Path(arguments.picture or sources[PHOTOGRAPH])
     rgb = read_rgb(path)
@@ -274,7 +274,7 @@ def photograph(arguments) -> tuple:
 
 
 def check_memory(ways: list, rgb: np.ndarray) -> None:
-    """Raises InputError where all ways together, each keeping what it has taken, need more memory than is free."""
+    """Raise InputError if all ways together, none of which releases memory, need more than is free."""
     each = [PYTORCH_BYTES if engine == PYTORCH else _bytes_per_pixel(engine, precision) for engine, precision in ways]
     height, width = rgb.shape[:2]
     needed, free = sum(each) * height * width, psutil.virtual_memory().available
@@ -287,7 +287,7 @@ def check_memory(ways: list, rgb: np.ndarray) -> None:
 
 
 def _bytes_per_pixel(engine: str, precision: str) -> int:
-    """Memory for an LR pixel of a window and its result. What the upsampling takes is the same for each picture."""
+    """Memory per LR pixel of a window and its result. The upsampling takes the same memory for every picture."""
     module = engines.module(engine)
     return module.bytes_per_pixel(precision)[module.PARTS[0]] + RESULT_BYTES
 
