@@ -1,1 +1,1 @@
-"""The notebook, and what it uses besides the project's commands."""
+"""The notebook and its helper modules."""

@@ -1,9 +1,9 @@
-"""What AI Studio mounts beside a project, or a user names: found in folders and in archives, unpacked once.
+"""Finds data that AI Studio mounts beside a project or that the user names, in folders and archives, unpacked once.
 
-AI Studio shows the data sets of a project as `/home/aistudio/data/DATA_SET/`, each file as it was uploaded: a folder of
-pictures, or a zip or tar archive with anything in it. That folder may be slow and read-only. An archive is unpacked to
-a folder of the project's, and only if its table of contents has what is wanted; an archive in an archive is opened
-where nothing else has it. What cannot be read is named and skipped, except an archive that the user names.
+AI Studio shows a project's data sets as `/home/aistudio/data/DATA_SET/`, each file as it was uploaded: a folder of
+pictures, or a zip or tar archive with any content. That folder may be slow and read-only. An archive is unpacked to one
+of the project's folders, and only if its table of contents has the wanted data; an archive inside an archive is opened
+only if nothing else has them. Unreadable files are reported and skipped, except an archive that the user names.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ UNPACKED = "data/mounted"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2")
 REMEDY = "Upload or mount it again, or unpack it yourself and name the folder"
 NO_ROOM = "Make room, or unpack it yourself elsewhere and name the folder"
-FEWEST_PICTURES = 10  # in a mounted folder to train on: fewer are a data set's illustrations
+FEWEST_PICTURES = 10  # pictures in a mounted folder to train on: fewer are a data set's illustrations
 BENCHMARKS = ("set5", "set14", "bsd100")
 
-# A folder, by its name, of LR pictures, or of pictures to measure on.
+# Names of folders of LR pictures, or of pictures to measure on.
 _NOT_TO_TRAIN_ON = re.compile(
     r"(?<![a-z])(lr|(valid(ation)?|val|test|set5|set14|bsd100|urban100|manga109)(?![a-z]))", re.IGNORECASE
 )
@@ -34,16 +34,16 @@ _LR = re.compile(r"(?<![a-z])(lr|srf|bicubic)", re.IGNORECASE)
 _HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
 _UNPACKED_NAME = re.compile(rf"({'|'.join(map(re.escape, ARCHIVES))})-[0-9a-f]{{12}}(?=/|$)", re.IGNORECASE)
 
-_SAMPLE = 2**20  # bytes at either end of an archive that tell it from another one
+_SAMPLE = 2**20  # bytes at each end of an archive by which it is identified
 
 
 def training_pictures(named="", mount=MOUNT, to=UNPACKED):
-    """The folder of pictures to train on, a Path: DIV2K_train_HR where there is one, else the one with most pictures.
+    """The folder of pictures to train on, a Path: DIV2K_train_HR if there is one, else the one with the most pictures.
 
-    named: a folder or archive to look in, the user's; "" looks in `mount`, where a folder needs 10 pictures. to: the
-    folder that archives are unpacked to. Folders of LR, validation or test pictures come last; those of Set5, Set14 and
-    BSD100, which `benchmark` finds, are taken only from what is named.
-    Returns None where `mount` has none. Raises InputError where `named` has none, or is a damaged or harmful archive.
+    named: the user's folder or archive to search; "" searches `mount`, where a folder needs 10 pictures. to: the folder
+    that archives are unpacked to. Folders of LR, validation or test pictures rank last; those of Set5, Set14 and
+    BSD100, which `benchmark` finds, are used only if they are in `named`.
+    Returns None if `mount` has none. Raises InputError if `named` has none, or is a damaged or harmful archive.
     """
     fewest = 1 if named else FEWEST_PICTURES
 
@@ -60,7 +60,7 @@ def training_pictures(named="", mount=MOUNT, to=UNPACKED):
 def vgg19(named="", mount=MOUNT, to=UNPACKED):
     """VGG19's weights, a Path for `load_vgg19`: `*vgg19*.pdparams` or a folder of fluid variables.
 
-    named: a file, whatever it is called, a folder or an archive. The rest is as for `training_pictures`.
+    named: a file of any name, a folder or an archive. Otherwise as `training_pictures`.
     """
     if named and Path(named).is_file() and not _is_archive(named):
         return Path(named)
@@ -77,9 +77,9 @@ def vgg19(named="", mount=MOUNT, to=UNPACKED):
 
 
 def g_models(named="", mount=MOUNT, to=UNPACKED):
-    """The article's checkpoint folder, a Path for `load_generator`: the one with `n64s1/c.w_0` in it.
+    """The article's checkpoint folder, a Path for `load_generator`: the one that contains `n64s1/c.w_0`.
 
-    The article's `d_models` has the same variables; `g_models` comes first. The rest is as for `training_pictures`.
+    The article's `d_models` has the same variables; `g_models` is preferred. Otherwise as `training_pictures`.
     """
 
     def places(names, title):
@@ -89,11 +89,11 @@ def g_models(named="", mount=MOUNT, to=UNPACKED):
                 folder = path.parent.parent
                 yield (_shown(title, folder).name == "g_models",), str(folder)
 
-    return _find("a checkpoint folder of the article's (g_models)", places, named, mount, to)
+    return _find("one of the article's checkpoint folders (g_models)", places, named, mount, to)
 
 
 def benchmark(named="", mount=MOUNT, to=UNPACKED):
-    """The folder of HR pictures of Set5, else of Set14, else of BSD100, a Path. The rest as for `training_pictures`."""
+    """The folder of HR pictures of Set5, else Set14, else BSD100, a Path. Otherwise as `training_pictures`."""
 
     def places(names, title):
         for folder, pictures in _by_folder(names).items():
@@ -106,7 +106,7 @@ def benchmark(named="", mount=MOUNT, to=UNPACKED):
 
 
 def _by_folder(names: list) -> dict:
-    """{folder: its pictures' names}."""
+    """{folder: names of its pictures}."""
     folders = {}
     for name in names:
         path = PurePosixPath(name)
@@ -116,30 +116,30 @@ def _by_folder(names: list) -> dict:
 
 
 def _shown(title, folder) -> PurePosixPath:
-    """The path of a folder as the data set shows it: what an archive was unpacked to has the archive's name."""
+    """The path of a folder in the data set, in which the folder of an unpacked archive has the archive's name."""
     return PurePosixPath(_UNPACKED_NAME.sub("", str(PurePosixPath(title, folder))))
 
 
 def _benchmarks(path: PurePosixPath) -> list:
-    """The places in BENCHMARKS of the parts of a path that are there."""
+    """The positions in BENCHMARKS of those parts of a path that are in it."""
     return [BENCHMARKS.index(part.lower()) for part in path.parts if part.lower() in BENCHMARKS]
 
 
 def _find(what: str, places, named, mount, to):
     """The best place in `named` or `mount`, a Path, or None.
 
-    places: called with the files of a folder or an archive, relative paths with slashes, and its path as the data set
-    shows it; yields (rank, place) of each place that will do, where the highest rank is the best.
+    places: called with the files of a folder or an archive, as relative paths with slashes, and its path in the data
+    set; yields (rank, place) for each suitable place; the highest rank is the best.
     """
     root = Path(named or mount)
     if not root.exists():
         if named:
-            raise InputError(f"{root} is not there; expected a folder or an archive with {what}")
+            raise InputError(f"{root} does not exist; expected a folder or an archive with {what}")
         return None
     if root.is_file() and not _is_archive(root):
         raise InputError(
             f"{root} is another kind of file; expected a folder or a zip or tar archive ({' '.join(ARCHIVES)}) with "
-            f"{what}. Name such a one, or the folder that the file is in or was unpacked to"
+            f"{what}. Name one, or the folder that contains the file or its unpacked contents"
         )
     found = _best(what, places, root, Path(to), PurePosixPath(_without_ending(root) if root.is_file() else root.name))
     if named and found is None:
@@ -166,7 +166,7 @@ def _best(what: str, places, root: Path, to: Path, title: PurePosixPath, nested:
             folder = best if best.is_dir() else _unpacked(best, root, to, nested)
             others = {str(holder / place) for _, holder, place in ranked[1:]} - {str(best / place)}
             if others:
-                print(f"{what}: {best / place} taken; also there: {', '.join(sorted(others)[:5])}")
+                print(f"{what}: using {best / place}; also found: {', '.join(sorted(others)[:5])}")
             return folder / place
         ranked = [entry for entry in ranked if entry[1] != best]
         del listings[best]
@@ -176,7 +176,7 @@ def _best(what: str, places, root: Path, to: Path, title: PurePosixPath, nested:
                 folder = _unpacked(archive, root, to)
                 try:
                     found = _best(what, places, folder, folder, titles[archive], nested=True)
-                except FileNotFoundError:  # another process has just unpacked an archive in there, and removed it
+                except FileNotFoundError:  # another process has just unpacked and removed an archive in it
                     found = _best(what, places, folder, folder, titles[archive], nested=True)
                 if found:
                     return found
@@ -185,7 +185,7 @@ def _best(what: str, places, root: Path, to: Path, title: PurePosixPath, nested:
 
 @contextlib.contextmanager
 def _skip_faulty(root: Path, nested: bool):
-    """Say what cannot be read in a search of `root`, and go on: another archive may have what is wanted."""
+    """Report what cannot be read while searching `root` and continue: another archive may have the wanted data."""
     try:
         yield
     except (InputError, OSError) as error:
@@ -204,7 +204,7 @@ def _without_ending(archive: Path) -> str:
 
 
 def _files(root: Path) -> list:
-    """The files below `root`, relative paths with slashes, sorted; links are followed, hidden files left out."""
+    """The files below `root`, as relative paths with slashes, sorted; links are followed, hidden files skipped."""
     found, seen = [], set()
     for folder, folders, names in os.walk(root, followlinks=True, onerror=lambda error: print(f"skipped: {error}")):
         real = os.path.realpath(folder)
@@ -216,7 +216,7 @@ def _files(root: Path) -> list:
 
 
 def _listing(archive: Path, root: Path, to: Path) -> list:
-    """The files in an archive, or in the folder that it is unpacked to: to list a packed tar is to unpack all of it."""
+    """The files in an archive, or in its unpacked folder: listing a compressed tar means decompressing all of it."""
     folder = _folder_of(archive, root, to)
     if folder.is_dir():
         return _files(folder)
@@ -226,7 +226,7 @@ def _listing(archive: Path, root: Path, to: Path) -> list:
 
 @functools.lru_cache(maxsize=None)
 def _members(archive: Path, size: int, modified: int) -> list:
-    """What is in an archive, remembered for one of that size and time of modification."""
+    """The contents of an archive, cached for its size and modification time."""
     return archives.members(archive, REMEDY)
 
 
@@ -236,7 +236,7 @@ def _folder_of(archive: Path, root: Path, to: Path) -> Path:
 
 
 def _unpacked(archive: Path, root: Path, to: Path, nested: bool = False) -> Path:
-    """The folder that `archive` is unpacked to; it is unpacked now if it is not, or was another archive then."""
+    """The folder that `archive` is unpacked to; it is unpacked now if it has not been, or has changed since."""
     folder = _folder_of(archive, root, to)
     if folder.is_dir():
         return folder
@@ -249,7 +249,7 @@ def _unpacked(archive: Path, root: Path, to: Path, nested: bool = False) -> Path
             return folder
         raise
     if nested:
-        archive.unlink()  # it has just been unpacked itself: once on the disk is enough
+        archive.unlink()  # it was itself just unpacked from an archive: do not keep it twice on the disk
     before = re.compile(re.escape(archive.name) + r"-[0-9a-f]{12}")
     for other in folder.parent.iterdir():
         if before.fullmatch(other.name) and other != folder:
@@ -258,9 +258,9 @@ def _unpacked(archive: Path, root: Path, to: Path, nested: bool = False) -> Path
 
 
 def _fingerprint(archive: Path) -> str:
-    """12 digits of an archive's size and its first and last MiB, where a zip has the checksums of all its files.
+    """12 hash digits of an archive's size and its first and last MiB, where a zip has the checksums of all its files.
 
-    Not its time of modification: in a new session AI Studio mounts the same file with another one.
+    They do not include its modification time, which changes when AI Studio mounts the same file in a new session.
     """
     if not archive.is_file():  # to open a pipe is to wait for somebody to write to it
         raise InputError(f"{archive} is not a file; expected a zip or tar archive")

@@ -1,7 +1,7 @@
-"""Execute the notebook and store it again as the repository has it: without outputs but for the two result pictures.
+"""Execute the notebook and store it in the repository's form: without outputs except the two result pictures.
 
-    python notebooks/run.py                                          with the settings that it has
-    python notebooks/run.py --set INIT=g.pdparams --set PHOTO=a.jpg   with others, which are not stored
+    python notebooks/run.py                                          with its own settings
+    python notebooks/run.py --set INIT=g.pdparams --set PHOTO=a.jpg   with other settings, which are not stored
 
 It needs `pip install -r notebooks/requirements.txt`, and runs in the project's folder: results go to output/quick/.
 """
@@ -33,7 +33,7 @@ def with_settings(notebook, settings: dict):
     """Change lines `NAME = value` of the first code cell. settings: {NAME: value}. InputError for another name."""
     cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
     for name, value in settings.items():
-        line = f"{name} = {value!r}".replace("\\", r"\\")  # as `re` wants it
+        line = f"{name} = {value!r}".replace("\\", r"\\")  # escaped for `re`
         cell.source, found = re.subn(rf"^{re.escape(name)} = .*?(?=  #|$)", line, cell.source, flags=re.MULTILINE)
         if not found:
             raise InputError(f"{NOTEBOOK}: its first cell has no setting {name}")
@@ -47,11 +47,11 @@ def execute(notebook, folder, kernel: str = "python3"):
 
 
 def stripped(notebook):
-    """The notebook as it is stored: of all outputs the pictures of the cells tagged `result`."""
+    """The notebook in its stored form: the only outputs are the pictures of the cells tagged `result`."""
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
-        cell.pop("id", None)  # of format 4.5, which older Jupyters do not read
+        cell.pop("id", None)  # belongs to format 4.5, which older Jupyters cannot read
         if cell.cell_type == "code":
             pictures = [output for output in cell.outputs if "image/jpeg" in output.get("data", {})]
             cell.outputs = [_picture(output) for output in pictures] if RESULT in tags else []
@@ -80,7 +80,7 @@ def main(arguments) -> None:
 
 
 def setting(text: str) -> tuple:
-    """argparse type: NAME=value; the value is Python's, or else the text itself."""
+    """argparse type: NAME=value; the value is a Python literal, or else the text itself."""
     name, _, value = text.partition("=")
     try:
         return name, ast.literal_eval(value)

@@ -1,8 +1,9 @@
-"""The notebook's packages: what is missing is installed; an installed Paddle, and what it stands on, stays as it is.
+"""Installs the packages that the notebook lacks, without changing an installed Paddle or its dependencies.
 
     python notebooks/set_up.py
 
-Python's own library only, and nothing of the project's, which needs Pillow: this runs before anything is installed.
+It uses only Python's standard library and no module of the project, which needs Pillow: it runs before any package is
+installed.
 """
 
 import importlib
@@ -17,16 +18,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PADDLES = ("paddlepaddle-gpu", "paddlepaddle")
 OPENCVS = ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless")
-NOT_TO_RUN = ("pytest",)  # of the requirements: for those who work on the project
-LOADED_AS = {"numpy": "numpy", "pillow": "PIL", "matplotlib": "matplotlib", "opencv-python": "cv2"}  # as modules
-PYTHONS = ((3, 8), (3, 12))  # the first and the last for which Paddle 2.6.2 is built
+NOT_TO_RUN = ("pytest",)  # in the requirements: packages for contributors only
+LOADED_AS = {"numpy": "numpy", "pillow": "PIL", "matplotlib": "matplotlib", "opencv-python": "cv2"}  # names of modules
+PYTHONS = ((3, 8), (3, 12))  # the first and last versions for which Paddle 2.6.2 is built
 
 
 class SetUpError(Exception):
     """The notebook cannot go on; the message says why and what to do."""
 
 
-# `common` before Paddle: see there.
+# `common` must be imported before Paddle: see there.
 CHECK = """
 import common, paddle
 print("Paddle", paddle.__version__, "on", paddle.get_device(), flush=True)
@@ -37,7 +38,7 @@ if {is_gpu}:
 
 
 def installed() -> dict:
-    """{name, in lower case with hyphens: version} of the packages of this Python."""
+    """{name, in lower case with hyphens: version} of this Python's packages."""
     importlib.invalidate_caches()
     found = ((entry.metadata["Name"], entry.version) for entry in metadata.distributions())
     return {_normal(name): version for name, version in found if name}
@@ -48,7 +49,7 @@ def _normal(name: str) -> str:
 
 
 def paddle_of(packages: dict):
-    """The name of the installed Paddle's package, of which there is one for each kind of device, or None."""
+    """The package name of the installed Paddle (there is a package for each type of device), or None."""
     return next((name for name in sorted(packages) if name.startswith("paddlepaddle")), None)
 
 
@@ -58,12 +59,12 @@ def required_by(package: str) -> set:
 
 
 def beside_paddle(packages: dict, requirements: list, stands_on: set) -> tuple:
-    """(what to ask pip for, what pip must not change), lists of requirements, where a Paddle is installed.
+    """(requirements for pip to install, requirements that pip must not change), two lists, if a Paddle is installed.
 
-    packages: what `installed` gives; a Paddle that pip does not know, one built from source say, is not in it.
-    requirements: the lines of the project's. stands_on: what the Paddle requires.
-    Paddle, NumPy and all that Paddle stands on are not asked for and keep their versions. Two exceptions: Pillow, of
-    which the project needs a newer one than Paddle; and a NumPy 2 beside a Paddle 2, which does not run with it.
+    packages: from `installed`; a Paddle that pip does not know, such as one built from source, is not in it.
+    requirements: the lines of the project's file. stands_on: Paddle's dependencies.
+    Paddle, NumPy and Paddle's dependencies are not requested and keep their versions. There are two exceptions: Pillow,
+    as the project needs a newer version than Paddle; and NumPy 2 beside Paddle 2, which does not run with it.
     """
     paddle = paddle_of(packages)
     kept = {paddle, "numpy", *stands_on} & set(packages) - {"pillow"}
@@ -71,22 +72,22 @@ def beside_paddle(packages: dict, requirements: list, stands_on: set) -> tuple:
         kept -= {"numpy"}
     left_out = {*PADDLES, *NOT_TO_RUN, *kept}
     if any(name in packages for name in OPENCVS[1:]):
-        left_out.add(OPENCVS[0])  # they are all the module cv2: two of them would overwrite each other
+        left_out.add(OPENCVS[0])  # all of them provide the module cv2 and would overwrite each other
     wanted = [line for line in requirements if _normal(re.match(r"[\w.-]+", line).group()) not in left_out]
     return wanted, [f"{name}=={packages[name]}" for name in sorted(kept)]
 
 
 def read_requirements(name: str) -> list:
-    """The lines of a requirements file of the project's, without comments."""
+    """The lines of one of the project's requirements files, without comments."""
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def set_up() -> None:
-    """Install what is missing, say what was done, and check that Paddle can be loaded.
+    """Install missing packages, report the changes, and check that Paddle can be loaded.
 
-    Raises SetUpError if packages that this process has loaded were replaced (restart it), if there is no Paddle for
-    this Python, or if pip or Paddle fails.
+    Raises SetUpError if packages loaded by this process were replaced (restart it), if there is no Paddle for this
+    Python, or if pip or Paddle fails.
     """
     before = installed()
     paddle = paddle_of(before)
@@ -95,7 +96,7 @@ def set_up() -> None:
         _pip_install(*beside_paddle(before, read_requirements("requirements.txt"), required_by(paddle)))
         _check()
     elif find_spec("paddle"):
-        print("a Paddle that pip does not know is here and stays as it is")
+        print("a Paddle that pip does not know is installed and stays as it is")
         _pip_install(*beside_paddle(before, read_requirements("requirements.txt"), set()))
         _check()
     else:
@@ -109,8 +110,7 @@ def set_up() -> None:
         print(f"{name}: {before[name]} before, {after.get(name)} now")
     if any(LOADED_AS.get(name) in sys.modules for name in replaced):
         raise SetUpError(
-            "packages that are loaded here were replaced: restart the kernel (menu Kernel) and run from the first cell "
-            "again"
+            "loaded packages were replaced: restart the kernel (menu Kernel) and run from the first cell again"
         )
 
 
@@ -147,7 +147,7 @@ def _answers(program: str) -> bool:
 
 
 def _pip_install(wanted: list, constraints: list) -> None:
-    """pip asks no server where all of `wanted` is there."""
+    """Run pip, which contacts no server if all of `wanted` is installed."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "constraints.txt")
         file.write_text("\n".join(constraints) + "\n", encoding="utf-8")
@@ -156,7 +156,7 @@ def _pip_install(wanted: list, constraints: list) -> None:
 
 
 def _run(line: list) -> None:
-    """Run a program; its output is shown when it has ended."""
+    """Run a program and show its output when it has ended."""
     done = subprocess.run(
         line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", check=False
     )

@@ -1,4 +1,4 @@
-"""What the notebook shows: commands while they run, pictures side by side, the networks' layers, before and after."""
+"""The notebook's displays: running commands, pictures side by side, the networks' layers, before and after."""
 
 import base64
 import codecs
@@ -26,22 +26,22 @@ from infer.comparison import detail as most_detailed
 
 ROOT = Path(__file__).resolve().parents[1]
 DPI = 100
-DETAIL_SIZE = (90, 120)  # height and width of what is shown of a photograph before and after, in its own pixels
+DETAIL_SIZE = (90, 120)  # height and width of the part shown before and after, in the photograph's pixels
 QUALITY = 88  # of the JPEGs in the notebook's file
 
 
 def run(script: str, *arguments) -> None:
-    """Run one of the project's commands as `python script arguments` does, its output shown as it comes.
+    """Run one of the project's commands, as `python script arguments` does, and show its output live.
 
-    The kernel's stop button is Ctrl-C for the command. Raises InputError if it ends with another exit status than 0:
-    what follows in the notebook is not to begin.
+    The kernel's stop button acts as Ctrl-C for the command. Raises InputError if the exit status is not 0, so that the
+    following cells do not run.
     """
     words = [script, *map(str, arguments)]
     print("$ python", *words, flush=True)
-    # One line a second is enough of tqdm's bars: a notebook keeps all that was written.
+    # One line a second is enough for tqdm's bars: a notebook keeps all output.
     settings = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "TQDM_MININTERVAL": "1"}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    # A session of its own: a signal for the kernel's processes would come to the command twice, and the second ends it.
+    # A separate session: otherwise a signal to the kernel would reach the command twice, and the second one ends it.
     with subprocess.Popen([sys.executable, *words], cwd=ROOT, env=settings, start_new_session=True, **pipes) as process:
         stopped = _show_output(process)
     if stopped:
@@ -51,7 +51,7 @@ def run(script: str, *arguments) -> None:
 
 
 def _show_output(process: subprocess.Popen) -> bool:
-    """Show what the process writes until it ends; whether it was asked to stop."""
+    """Show the process's output until it ends; return whether it was asked to stop."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     stopped = False
     while True:
@@ -59,15 +59,15 @@ def _show_output(process: subprocess.Popen) -> bool:
             part = os.read(process.stdout.fileno(), 65536)
             if not part:
                 return stopped
-            sys.stdout.write(decoder.decode(part))  # tqdm's carriage returns as they are: the notebook obeys them
+            sys.stdout.write(decoder.decode(part))  # keeps tqdm's carriage returns, which the notebook obeys
             sys.stdout.flush()
         except KeyboardInterrupt:
             stopped = True
-            process.send_signal(signal.SIGINT)  # training ends its step, saves and ends
+            process.send_signal(signal.SIGINT)  # training finishes its step, saves and exits
 
 
 def as_image(figure: Figure) -> Image:
-    """A Matplotlib figure for the notebook, as JPEG: photographs stay small."""
+    """A Matplotlib figure for the notebook, as JPEG, which keeps photographs small."""
     file = io.BytesIO()
     figure.savefig(file, format="jpeg", dpi=DPI, pil_kwargs={"quality": QUALITY})
     return Image(data=file.getvalue(), format="jpeg")
@@ -104,10 +104,10 @@ def panels(rows: dict, titles: list, inches: float = 2.4) -> Figure:
 
 
 def samples(output, prefix: str, hr_size: int, most: int = 6) -> Figure:
-    """The sample pictures that a training command wrote, a column an epoch: LR, the generator's and HR.
+    """The sample pictures of a training run, one column per epoch: LR, SR and HR.
 
-    prefix: `epoch_init` (stage 1) or `epoch` (stage 2). most: columns; of more epochs some are left out.
-    Raises InputError where there is none.
+    prefix: `epoch_init` (stage 1) or `epoch` (stage 2). most: the largest number of columns; with more epochs, some are
+    left out. Raises InputError if there are no samples.
     """
     pattern = re.compile(re.escape(prefix) + r"_(\d+)_G\.jpg")
     matches = [pattern.fullmatch(path.name) for path in Path(output).iterdir()]
@@ -142,7 +142,7 @@ def curves(output) -> Figure:
 
 
 def _points(rows: list, stage: str, name: str) -> tuple:
-    """(epochs, values) of a column of log.csv, where it has any."""
+    """(epochs, values) of a column of log.csv, for the rows that have a value."""
     found = [(int(row["epoch"]), float(row[name])) for row in rows if row["stage"] == stage and row[name]]
     return tuple(zip(*found)) if found else ((), ())
 
@@ -151,11 +151,11 @@ def _points(rows: list, stage: str, name: str) -> tuple:
 
 
 def layers(network, picture) -> list:
-    """What a network does with a picture, by watching it: a dict for each convolution and fully connected layer.
+    """A network's layers, observed while it runs: a dict for each convolution and fully connected layer.
 
-    name; kind, `k3 n64 s1`: the kernel's side, the maps it makes and its stride (as the paper's figure has them), or
-    `fc 1`; shape: of its result; skip_from: the number of the layer whose input is added to what reaches the next one,
-    or None: found by doing the sum. network: in eval mode. picture: a tensor [N,3,h,w].
+    name; kind, `k3 n64 s1`: the kernel's side, the number of maps and the stride (as in the paper's figure), or `fc 1`;
+    shape: of its result; skip_from: the number of the layer whose input is added to the next layer's input, or None;
+    it is found by computing the sums. network: in eval mode. picture: a tensor [N,3,h,w].
     """
     import paddle
     from paddle import nn
@@ -164,7 +164,7 @@ def layers(network, picture) -> list:
 
     def watch(name, layer):
         def hook(_, inputs, result):
-            results["last"] = result  # with batch norm: what reaches the next layer
+            results["last"] = result  # with batch norm: the next layer's input
             if isinstance(layer, (nn.Conv2D, nn.Linear)):
                 seen.append({"name": name, "layer": layer, "input": inputs[0], "shape": list(result.shape[1:])})
             seen[-1]["result"] = results["last"]
@@ -201,14 +201,14 @@ def _is_sum(total, first, second) -> bool:
 
     if first.shape != second.shape:
         return False
-    # The first numbers tell, as all of this is done to each number by itself.
+    # The first numbers suffice, as these operations treat each number separately.
     total, first, second = (tensor.flatten()[:256] for tensor in (total, first, second))
     sums = (first + second, leaky_relu(first + leaky_relu(second, 0.2), 0.2))
     return any(np.allclose(total.numpy(), known.numpy(), atol=1e-5) for known in sums)
 
 
 def architecture(network, picture, title: str) -> Figure:
-    """The layers of a network as `layers` finds them; blocks that are repeated are drawn once, with their number."""
+    """Draw a network's layers as found by `layers`; repeated blocks are drawn once, with their count."""
     groups = _folded(layers(network, picture))
     columns = [numbered for _, members in groups for numbered in members]
     figure = Figure(figsize=(max(7.5, 0.85 * len(columns)), 3.6), layout="constrained")
@@ -242,9 +242,10 @@ def architecture(network, picture, title: str) -> Figure:
 
 
 def _folded(found: list) -> list:
-    """[(times, [(number, layer)])]: of equal blocks in a row the first, with how often it comes.
+    """[(count, [(number, layer)])]: the first of each sequence of equal blocks, and the sequence's length.
 
-    A block is what has one name up to its number (`blocks.3.conv1`); equal ones have the same layers.
+    A block consists of the layers with the same name up to its number (`blocks.3.conv1`); equal blocks have the same
+    layers.
     """
     groups = []
     for numbered in enumerate(found):
@@ -266,7 +267,7 @@ def _folded(found: list) -> list:
 
 
 def detail(photo: np.ndarray, sr: np.ndarray) -> tuple:
-    """(bicubic, SR) of the same part of a photograph, RGB uint8 [h,w,3] each, where the photograph has most detail.
+    """(bicubic, SR) of the most detailed part of a photograph, RGB uint8 [h,w,3] each.
 
     photo: uint8 [h,w,3]. sr: uint8 [4h,4w,3]. The part is at most DETAIL_SIZE pixels of the photograph.
     """
@@ -280,9 +281,9 @@ def detail(photo: np.ndarray, sr: np.ndarray) -> tuple:
 
 
 def compare(before: np.ndarray, after: np.ndarray, names=("before", "after")) -> HTML:
-    """Two pictures of one size, one upon the other; a slider moves the border. RGB uint8 [h,w,3].
+    """Two pictures of the same size on top of each other, with a slider that moves the border. RGB uint8 [h,w,3].
 
-    Plain HTML with both pictures in it: no widgets, no server.
+    Plain HTML that contains both pictures: no widgets, no server.
     """
     height, width = before.shape[:2]
     sources = [base64.b64encode(_jpeg(Pictures.fromarray(rgb))).decode("ascii") for rgb in (before, after)]

@@ -1,4 +1,4 @@
-"""What the notebook trains on, measures on and compares with: what is named or mounted, else the next best, said."""
+"""Chooses the notebook's data: the named or mounted data, or else the next best, which is reported."""
 
 import math
 import shutil
@@ -12,15 +12,15 @@ from notebooks.show import run
 from train.flags import DATA_FOLDERS, VGG19_PATHS
 from train.recipe import Recipe
 
-SAMPLE = Path("data/sample")  # the photographs that come with installed packages
-HELD_OUT = ("chelsea.png", "coffee.png")  # those that are never trained on
-FEW = 8  # pictures that a quick run takes of a data set: decoding 800 takes minutes
-MOST_MEASURED = 5  # pictures that a quick run measures on: Set5's
+SAMPLE = Path("data/sample")  # the photographs that come with the installed packages
+HELD_OUT = ("chelsea.png", "coffee.png")  # those held out from training
+FEW = 8  # pictures of a data set that a quick run uses: decoding 800 takes minutes
+MOST_MEASURED = 5  # the most pictures that a quick run measures on: as many as Set5 has
 SAVED_BY_THE_ARTICLE = ("models/g_models", "/home/aistudio/models/g_models")
 
 
 def sample() -> tuple:
-    """The sample photographs: (the folder of those to train on, the folder of those to measure on); written once."""
+    """The sample photographs: (the folder to train on, the folder to measure on); written once."""
     train, held_out = SAMPLE / "train", SAMPLE / "held_out"
     if not all((held_out / name).is_file() for name in HELD_OUT):
         write_sample(train)
@@ -31,10 +31,10 @@ def sample() -> tuple:
 
 
 def training(named, mount, quick: bool, output: Path) -> tuple:
-    """(the folder of pictures to train on, the flags of the training commands that this choice needs).
+    """(the folder of pictures to train on, the flags that the training commands need for it).
 
-    named, mount: as in `notebooks.mounted`. quick: take a few of the pictures, and download nothing. output: where
-    these are put.
+    named, mount: as in `notebooks.mounted`. quick: use only a few of the pictures, and download nothing. output: the
+    folder for these few.
     """
     folder = mounted.training_pictures(named, mount) or _first_there(DATA_FOLDERS)
     if not folder and not quick:
@@ -60,20 +60,20 @@ def training(named, mount, quick: bool, output: Path) -> tuple:
 
 
 def _enough_for_a_batch(pictures: int) -> list:
-    """The flag that makes of fewer pictures than the article's batch has crops at least one batch an epoch."""
+    """The flag that gives at least one batch per epoch if there are fewer pictures than crops in a batch."""
     batch_size = Recipe().batch_size
     return ["--crops-per-image", math.ceil(batch_size / pictures)] if pictures < batch_size else []
 
 
 def vgg19(named, mount, quick: bool) -> list:
-    """The flags of stage 2 that name VGG19's weights, or leave the VGG loss out. The arguments are as in `training`."""
+    """The flags of stage 2 that name VGG19's weights or leave out the VGG loss. The arguments are as in `training`."""
     path = mounted.vgg19(named, mount) or _first_there(VGG19_PATHS)
     if not path and not quick:
         path = _fetched("vgg19", VGG19_PATHS)
     if path:
         print(f"VGG19's weights: {path}")
         return ["--vgg19", path]
-    print("!!! VGG19's weights are not here: stage 2 goes WITHOUT THE VGG LOSS")
+    print("!!! VGG19's weights not found: stage 2 trains WITHOUT THE VGG LOSS")
     print("    (mount them, set VGG19" + (", or QUICK = False, which downloads them)" if quick else ")"))
     return ["--no-vgg"]
 
@@ -82,11 +82,11 @@ def benchmark(mount, quick: bool) -> Path:
     """The folder of pictures to measure on: Set5, Set14 or BSD100 if it is mounted, else the held-out photographs."""
     folder = mounted.benchmark(mount=mount)
     if folder and quick and len(list_pictures(folder)) > MOST_MEASURED:
-        print(f"{folder} is there, but has many pictures for QUICK")
+        print(f"{folder} exists, but has too many pictures for QUICK")
         folder = None
     if not folder:
         folder = sample()[1]
-        print("Set5, Set14 or BSD100 are not mounted: measuring on two photographs that were not trained on")
+        print("none of Set5, Set14 and BSD100 is mounted: measuring on two photographs that were not trained on")
     print(f"pictures to measure on: {folder}")
     return folder
 
@@ -97,8 +97,8 @@ def g_models(named, mount):
     if folder:
         print(f"the original project's generator: {folder}")
     else:
-        print("no models/g_models of the original project is here; with one, mounted or named in G_MODELS,")
-        print("this cell would load it and measure it beside the generator that was trained above")
+        print("the original project's models/g_models was not found; with one, mounted or named in G_MODELS,")
+        print("this cell loads it and measures it beside the generator trained above")
     return folder
 
 
@@ -107,7 +107,7 @@ def _first_there(paths):
 
 
 def _fetched(what: str, paths):
-    """The path that `data/download.py` brings `what` to, or None where it cannot: the command has said why."""
+    """The path to which `data/download.py` fetches `what`, or None if it fails; the command has said why."""
     try:
         run("data/download.py", what)
     except InputError as error:
