@@ -89,7 +89,7 @@ def g_models(named="", mount=MOUNT, to=UNPACKED):
                 folder = path.parent.parent
                 yield (_shown(title, folder).name == "g_models",), str(folder)
 
-    return _find("one of the article's checkpoint folders (g_models)", places, named, mount, to)
+    return _find("article checkpoints (g_models)", places, named, mount, to)
 
 
 def benchmark(named="", mount=MOUNT, to=UNPACKED):

@@ -249,7 +249,7 @@ def test_what_is_named_is_looked_in_and_one_picture_is_enough(tmp_path, to):
 
 @pytest.mark.parametrize("find", [mounted.training_pictures, mounted.vgg19, mounted.g_models, mounted.benchmark])
 def test_what_is_named_and_of_no_use_is_an_error(tmp_path, to, find):
-    with pytest.raises(InputError, match="not there"):
+    with pytest.raises(InputError, match="does not exist"):
         find(named=tmp_path / "nothing", to=to)
     write(tmp_path / "texts", {"a.txt": b"", "b.zip": zipped({"c.txt": b""})})
     with pytest.raises(InputError, match="texts: no "):

@@ -122,7 +122,7 @@ def test_a_paddle_that_pip_does_not_know_stays(machine, monkeypatch, capsys):
     (install,) = studio.installs()
     assert not [word for word in install if word.startswith(("paddle", "numpy"))]
     assert studio.constraints == ["numpy==2.2.0"]
-    assert "a Paddle that pip does not know is here" in capsys.readouterr().out
+    assert "a Paddle that pip does not know is installed" in capsys.readouterr().out
 
 
 def test_replacing_a_loaded_package_asks_for_a_restart(machine, capsys, monkeypatch):
