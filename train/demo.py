@@ -68,7 +68,7 @@ def main(arguments) -> None:
     run("train/pretrain_g.py", TRAINING + STAGE1)
     run("train/train_gan.py", TRAINING + STAGE2 + vgg_flags())
     stage1, stage2 = sample_psnrs(PRETRAIN.result), sample_psnrs(GAN.result)
-    print(f"Pictures, figures and weights are in {OUTPUT}/")
+    print(f"pictures, figures and weights are in {OUTPUT}/")
     print(f"mean PSNR of stage 1's samples: {stage1[0]:.2f} dB after its first epoch, {stage1[-1]:.2f} dB at its end;")
     print(f"  of stage 2's (other crops): {stage2[0]:.2f} dB after its first epoch, {stage2[-1]:.2f} dB at its end")
     print(f"{time.time() - start:.0f} s in all")

@@ -1,4 +1,4 @@
-"""The training step of each stage: takes a batch, updates the networks, returns the losses, in train mode."""
+"""The training step of each stage: takes a batch, updates the networks in train mode and returns the losses."""
 
 import contextlib
 
@@ -36,8 +36,8 @@ class PretrainStep:
 
     recipe: a `train.recipe.Recipe`, of which `learning_rate`, `beta1` and `grad_accumulate` are read. precision: a
     `train.run.mixed_precision.Precision`.
-    The attributes `networks` and `optimizers`, {name: …}, are what a run saves and resumes; `inputs` says what a step
-    is computed from besides the recipe and the pictures, {name: a word for it}.
+    The attributes `networks` and `optimizers`, {name: …}, are saved and resumed by a run; `inputs`, {name: value},
+    lists the other inputs of a step besides the recipe and the pictures.
     """
 
     def __init__(self, generator, recipe, precision=FP32):
@@ -49,8 +49,8 @@ class PretrainStep:
     def __call__(self, lr, hr, number: int = 0) -> dict:
         """Update G. lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]; number, as in `GanStep`, changes nothing here.
 
-        With `grad_accumulate` the N crops are computed in micro-batches, which changes what batch norm sees and saves
-        memory. Returns scalar tensors: {'mse'} and {'g_gradient'}, the norm of G's gradient.
+        With `grad_accumulate` the N crops are computed in micro-batches, which saves memory and makes batch
+        norm's batches smaller. Returns scalar tensors: {'mse'} and {'g_gradient'}, the norm of G's gradient.
         """
         generator, parts, terms = self.networks["generator"], _parts(self.recipe.grad_accumulate, lr, hr), []
         for lr_part, hr_part in parts:
@@ -65,10 +65,10 @@ class PretrainStep:
 class GanStep:
     """Stage 2: one update of D, then one of G against the updated D.
 
-    vgg19: may be None; its loss is then left out and 0. recipe: a `train.recipe.Recipe`, of which what concerns Adam,
-    the losses and `grad_accumulate` are read. precision: a `train.run.mixed_precision.Precision`.
-    The attributes `networks` and `optimizers`, {name: …}, are what a run saves and resumes; `inputs` says what a step
-    is computed from besides the recipe and the pictures, {name: a word for it}.
+    vgg19: may be None; its loss is then left out and 0. recipe: a `train.recipe.Recipe`, of which the settings of Adam
+    and the losses and `grad_accumulate` are read. precision: a `train.run.mixed_precision.Precision`.
+    The attributes `networks` and `optimizers`, {name: …}, are saved and resumed by a run; `inputs`, {name: value},
+    lists the other inputs of a step besides the recipe and the pictures.
     """
 
     def __init__(self, generator, discriminator, vgg19, recipe, precision=FP32):
@@ -80,11 +80,11 @@ class GanStep:
     def __call__(self, lr, hr, number: int = 0) -> dict:
         """Update D and G. lr [N,3,h,w], hr [N,3,4h,4w], float in [-1,1]; number: of the step in the run, from 0 on.
 
-        In the first `d_warmup` steps G's weights stay as they are; in the `adv_ramp` steps after those the weight of
+        In the first `d_warmup` steps G's weights do not change; in the `adv_ramp` steps after those the weight of
         the adversarial loss rises from 0. SR is computed once and serves both updates, except in micro-batches
-        (`grad_accumulate`): keeping the graph of every part's SR would take the memory that they save.
+        (`grad_accumulate`): keeping the graph of every part's SR would use the memory that micro-batches save.
         Returns scalar tensors: {'d_loss', 'g_loss', 'mse', 'vgg', 'adv'}, where g_loss is the weighted sum of the last
-        three (with `l1` the mean absolute difference takes mse's place in it) and of the grid loss; {'d_hr', 'd_sr'},
+        three (with `l1` the mean absolute difference replaces mse in it) and the grid loss; {'d_hr', 'd_sr'},
         D's mean probability before its update that HR and SR are real; {'d_gradient', 'g_gradient'}, the norms of the
         gradients.
         D's update leaves no gradient in G, and G's none in D or VGG19.
@@ -131,7 +131,7 @@ class GanStep:
 
 
 def _judged(discriminator, hr, sr, together: bool) -> tuple:
-    """D's logits of HR and SR; in one pass if batch norm does not depend on the batch, which gives the same result."""
+    """D's logits of HR and SR. together: in one pass, which gives the same result if D's batch norm is frozen."""
     if together:
         return tuple(paddle.split(discriminator(paddle.concat([hr, sr])), 2))
     return discriminator(hr), discriminator(sr)
@@ -153,7 +153,7 @@ def _g_losses(discriminator, vgg19, sr, hr, recipe, number: int) -> dict:
 
 
 def _shift(recipe, number: int) -> tuple:
-    """Rows and columns cropped from VGG19's input in step `number`, which is the seed: a resumed run draws the same."""
+    """Rows and columns cropped from VGG19's input: random, but the same for the same step `number` in a resumed run."""
     if not recipe.vgg_shift:
         return 0, 0
     return tuple(np.random.default_rng((recipe.seed, number)).integers(0, SCALE, 2).tolist())

@@ -36,7 +36,7 @@ _ASSETS = ("/assets/", "/static/")  # may come compressed
 _SESSIONS = 1000  # sessions whose end is remembered
 _LONGEST_MESSAGE = 2**20  # bytes of a request other than an upload
 _AROUND = 2**16  # bytes of an upload besides the file itself
-_LEAST = 2**16  # bytes that even the smallest file counts: it also takes a folder
+_LEAST = 2**16  # bytes counted for even the smallest file, which also takes a folder
 
 
 class Guard:

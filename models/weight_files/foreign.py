@@ -83,8 +83,8 @@ def recognise_file(path: AnyPath) -> tuple[str, str]:
     # ir_version is 1 to 13 by now.
     if len(head) > 2 and head[0] == 0x08 and 0 < head[1] < 32 and head[2] in _ONNX_SECOND:
         return "an ONNX program", _NOT_PADDLES
-    # A pickle begins with 0x80, which no text does, not even UTF-8. A pickle of the obsolete protocols 0 and 1 is a
-    # text that ends with its last operation, a full stop; the pickle reader reports what is wrong with it.
+    # A pickle begins with 0x80, which no text does, not even in UTF-8. One in the first, obsolete protocol is a text
+    # that ends with its last operation, a full stop; the pickle reader then reports the operation that it refuses.
     if head[0] != 0x80 and not tail.endswith(b".") and not set(head) & _CONTROLS:
         return "a text file", _NOT_WEIGHTS
     return "", ""
