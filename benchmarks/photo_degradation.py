@@ -76,8 +76,10 @@ def main(arguments) -> None:
 if __name__ == "__main__":
     parser = command.parser(__doc__)
     parser.add_argument(
-        "--data", metavar="DIR", required=True, help="folder of photographs, of 192 pixels a side or more"
+        "--data", metavar="DIR", required=True, help="folder of photographs with sides of at least 192 pixels"
     )
     parser.add_argument("--to", metavar="FILE", required=True, help="the PNG or JPEG to draw")
-    parser.add_argument("--seed", metavar="N", type=command.count, default=0, help="of what is drawn (default: 0)")
+    parser.add_argument(
+        "--seed", metavar="N", type=command.count, default=0, help="seed of the random draws (default: 0)"
+    )
     command.run(parser.parse_args(), main)

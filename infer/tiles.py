@@ -2,7 +2,7 @@
 
 An SR pixel depends only on the LR pixels within the network's reach (half its receptive field). A window with a tile
 and `reach` more pixels on every side therefore gives the same pixels for the tile as the whole picture. All windows of
-a picture have the same size: at the picture's borders, where no pixels can be added, a window keeps more of its result.
+a picture have the same size: at the picture's borders, without pixels to add, a window keeps more of its result.
 
 All but 2 pixels of the reach come from the trunk, but most of the memory is for the upsampling. So the trunk computes
 large windows, and the upsampling computes the kept part of a window in small pieces, each with its own short reach.

@@ -1,1 +1,1 @@
-"""What a run shows: samples, log, curves, VisualDL, validation, the state of the GAN."""
+"""A run's reports: samples, log, curves, VisualDL, validation, the state of the GAN."""
