@@ -163,7 +163,7 @@ def load(path) -> tuple:
     except MemoryError:
         raise InputError(f"{path}: not enough memory to read it") from None
     except Exception as error:  # noqa: BLE001  a damaged archive can raise anything
-        # A damaged archive makes the reader seek to impossible positions (EINVAL); any other OSError comes from the disk.
+        # A damaged archive makes the reader seek to impossible positions (EINVAL); any other OSError is the disk's.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
         raise Damaged(f"{path}: damaged, or not a checkpoint ({type(error).__name__}: {error})") from None
