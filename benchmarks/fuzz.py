@@ -1,4 +1,4 @@
-"""Read damaged and hostile weights, checkpoints, archives and pictures, and print how the readers dealt with them (Linux).
+"""Read damaged and hostile weights, checkpoints, archives and pictures, and print how the readers treated them (Linux).
 
     python benchmarks/fuzz.py                          # 2,000 cases of each kind; takes minutes
     python benchmarks/fuzz.py --cases 100000 --seed 7 --kinds weights --keep failures

@@ -53,7 +53,7 @@ def test_a_missing_one_says_how_to_get_it_back(monkeypatch, tmp_path):
 
 
 def test_a_name_that_is_not_there_is_told_those_that_are():
-    with pytest.raises(InputError, match="srgan_foto: no such file, .* srgan, srresnet or srgan_photo"):
+    with pytest.raises(InputError, match=r"srgan_foto: no such file, .*\(srgan, srresnet or srgan_photo\)"):
         load_generator("srgan_foto")
 
 
