@@ -30,7 +30,7 @@ from common.files import check_apart
 from data.hr_lr_pairs import pairs, read_pair
 from data.imresize import enlarge
 from data.lpips import COMMAND, WEIGHTS, Lpips, available
-from infer import Upscaler, flags
+from infer import Upscaler, generator_flags
 from infer.comparison import IN_FIGURE, write_figure
 from infer.labels import BICUBIC, labels, printable
 from infer.measuring import compared
@@ -107,10 +107,10 @@ def parser():
     result.add_argument("--lr", metavar="DIR", help="folder of their LR pictures (default: made by bicubic reduction)")
     result.add_argument(
         "--weights",
-        metavar=flags.METAVAR,
+        metavar=generator_flags.METAVAR,
         nargs="+",
         type=weights_path,
-        help=f"{flags.WEIGHTS} (default: all that come with the project)",
+        help=f"{generator_flags.WEIGHTS} (default: all that come with the project)",
     )
     result.add_argument(
         "--quality",

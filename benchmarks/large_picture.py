@@ -26,7 +26,7 @@ from common import command
 from common.errors import InputError
 from data.pictures.images import read_rgb, write_rgb
 from data.prepare import sample_sources
-from infer import Upscaler, flags
+from infer import Upscaler, generator_flags
 from models.weight_files.shipped import weights_path
 
 PHOTOGRAPH = "coffee"
@@ -94,7 +94,9 @@ def main(arguments) -> None:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("--weights", metavar=flags.METAVAR, type=weights_path, required=True, help=flags.WEIGHTS)
+    parser.add_argument(
+        "--weights", metavar=generator_flags.METAVAR, type=weights_path, required=True, help=generator_flags.WEIGHTS
+    )
     parser.add_argument("--width", metavar="N", type=command.positive, default=4000, help="(default: 4000)")
     parser.add_argument("--height", metavar="N", type=command.positive, default=3000, help="(default: 3000)")
     command.run(parser.parse_args(), main)

@@ -42,7 +42,7 @@ from common.errors import InputError
 from common.scale import SCALE
 from data.pictures.images import read_rgb, write_rgb
 from data.prepare import sample_sources
-from infer import Upscaler, engines, flags, tiles
+from infer import Upscaler, engines, generator_flags, tiles
 from infer.blending import Source
 from infer.engines import programs
 from infer.engines.precision import choose_precision
@@ -333,7 +333,9 @@ def main(arguments) -> None:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    parser.add_argument("--weights", metavar=flags.METAVAR, type=weights_path, required=True, help=flags.WEIGHTS)
+    parser.add_argument(
+        "--weights", metavar=generator_flags.METAVAR, type=weights_path, required=True, help=generator_flags.WEIGHTS
+    )
     parser.add_argument(
         "--picture", metavar="FILE", help="a whole photograph (default: 480x320 pixels of scikit-image's coffee)"
     )

@@ -34,7 +34,7 @@ from common.errors import InputError
 from common.files import temporary_folder
 from data.pictures.images import EXTENSIONS, read_rgb, write_rgb
 from data.prepare import sample_sources
-from infer import flags
+from infer import generator_flags
 from infer.engines import ENGINES
 from infer.labels import labels
 from infer.page import worker
@@ -102,7 +102,7 @@ def find_weights(given: list) -> dict:
     """
     for path in given:
         if not os.path.exists(path):
-            raise InputError(f"--weights {path}: no such file or folder; expected {flags.WEIGHTS}")
+            raise InputError(f"--weights {path}: no such file or folder; expected {generator_flags.WEIGHTS}")
     if not given:
         shipped = [path for path in SHIPPED.values() if path.exists()]
         output = Path("output")
@@ -154,7 +154,7 @@ def own_names(host: str) -> list:
 def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guard: Guard):
     """The page. weights: from `find_weights`. examples: paths of pictures. guard: knows which visitors still wait."""
     choices = [AUTOMATIC, *weights] if {DEFAULT, PHOTO} <= set(weights) else list(weights)
-    upscale, take_example = actions(gr, arguments, weights, choices, examples, guard)
+    on_upscale, on_example = actions(gr, arguments, weights, choices, examples, guard)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEPT_SECONDS)) as page:
         gr.Markdown(WORDS.format(megapixels=arguments.max_megapixels))
         with gr.Row():
@@ -169,7 +169,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
                         type="index",
                         elem_id="examples",
                     )
-                    shown.click(take_example, shown, source, queue=False, api_visibility="private")
+                    shown.click(on_example, shown, source, queue=False, api_visibility="private")
                 outscale = gr.Radio(
                     [(f"{factor}×", factor) for factor in OUTSCALES],
                     value=OUTSCALES[0],
@@ -206,7 +206,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
                 report = gr.Markdown(elem_id="report")
                 download = gr.DownloadButton("下载 PNG · Download the PNG", interactive=False, elem_id="download")
         go.click(
-            upscale,
+            on_upscale,
             [source, outscale, name, blend, alpha, engine],
             [compare, report, download],
             show_progress_on=compare,
@@ -220,7 +220,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
 def actions(gr, arguments: argparse.Namespace, weights: dict, choices: list, examples: list, guard: Guard) -> tuple:
     """The actions for a click on the button and on an example. choices: the weights by the names shown."""
 
-    def upscale(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
+    def on_upscale(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         if source is None:
             raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
         # Looked up in lists: programs may send values of any type, and not every type can be a key of a dict.
@@ -240,7 +240,7 @@ def actions(gr, arguments: argparse.Namespace, weights: dict, choices: list, exa
 
         taken = fitting(source) if name == AUTOMATIC else name
         settings = {
-            **flags.engine_settings(arguments),
+            **generator_flags.engine_settings(arguments),
             "engine": engine,
             "weights": weights[taken],
             "blend": weights[blend] if blend else "",
@@ -258,12 +258,12 @@ def actions(gr, arguments: argparse.Namespace, weights: dict, choices: list, exa
         report = f"{taken}: {made.report}"
         return (made.before, made.after), report, gr.DownloadButton(value=made.target, interactive=True)
 
-    def take_example(index):
+    def on_example(index):
         if index not in range(len(examples)):
             raise gr.Error("页面上没有这个选项。 · The page has no such choice.", print_exception=False)
         return examples[int(index)]
 
-    return upscale, take_example
+    return on_upscale, on_example
 
 
 def fitting(source) -> str:
@@ -344,11 +344,12 @@ def parser() -> argparse.ArgumentParser:
     result = command.parser(__doc__)
     result.add_argument(
         "--weights",
-        metavar=flags.METAVAR,
+        metavar=generator_flags.METAVAR,
         nargs="+",
         type=weights_path,
         default=[],
-        help=f"weights to offer, each {flags.WEIGHTS} (default: {NAMES}, *_g.pdparams and *_g_best.pdparams in "
+        help=f"weights to offer, each {generator_flags.WEIGHTS} "
+        f"(default: {NAMES}, *_g.pdparams and *_g_best.pdparams in "
         "output/ and its folders, models/g_models)",
     )
     result.add_argument(
@@ -372,8 +373,8 @@ def parser() -> argparse.ArgumentParser:
         default=os.environ.get("GRADIO_SERVER_PORT", "7860"),
         help="the port to listen on (default: $GRADIO_SERVER_PORT, or 7860)",
     )
-    flags.add_size_flag(result, megapixels=16)
-    flags.add_engine_flags(result, precision="auto")
+    generator_flags.add_size_flag(result, megapixels=16)
+    generator_flags.add_engine_flags(result, precision="auto")
     return result
 
 

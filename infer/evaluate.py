@@ -32,7 +32,7 @@ from data import lpips
 from data.hr_lr_pairs import SHAVE, pairs, read_pair, read_sr, sr_files
 from data.imresize import enlarge
 from data.pictures.images import all_of
-from infer import flags
+from infer import generator_flags
 from infer.comparison import IN_FIGURE, write_figure
 from infer.labels import BICUBIC, labels, printable
 from infer.measuring import measure
@@ -74,7 +74,7 @@ def settings_of(arguments, weights: dict, sr: dict, upscaler, distance_of: str) 
 
 def _engine_of(arguments, upscaler) -> dict:
     chosen = {name: getattr(upscaler, name) for name in ("engine", "precision", "device")}
-    return {**flags.engine_settings(arguments), **chosen}
+    return {**generator_flags.engine_settings(arguments), **chosen}
 
 
 def lpips_weights(flag) -> str:
@@ -172,7 +172,7 @@ def main(arguments) -> None:
     check_apart(read, files=[(f"--{name}", getattr(arguments, name)) for name in WRITTEN], flat=folders)
     check_sizes(pictures, ready, bool(distance_of))
     with command.exit_status(2):
-        chosen = flags.engine_settings(arguments)
+        chosen = generator_flags.engine_settings(arguments)
         if blend:
             pair = {"weights": arguments.weights[0], "blend": arguments.blend}
             upscalers = {label: Upscaler(**pair, alpha=share, **chosen) for label, share in mixtures.items()}
@@ -221,11 +221,11 @@ def parser():
     )
     result.add_argument(
         "--weights",
-        metavar=flags.METAVAR,
+        metavar=generator_flags.METAVAR,
         nargs="+",
         type=weights_path,
         default=[],
-        help=f"the generators to measure, each {flags.WEIGHTS} (default, without --sr: the shipped ones)",
+        help=f"the generators to measure, each {generator_flags.WEIGHTS} (default, without --sr: the shipped ones)",
     )
     result.add_argument(
         "--sr",
@@ -239,7 +239,7 @@ def parser():
         metavar="FILE|off",
         help=f"LPIPS's weights; off leaves its column out, which is faster (default: {lpips.WEIGHTS} if it exists)",
     )
-    flags.add_engine_flags(result, precision="fp32")
+    generator_flags.add_engine_flags(result, precision="fp32")
     result.add_argument("--csv", metavar="FILE", help="write every picture's figures and the means to FILE")
     result.add_argument("--json", metavar="FILE", help="the same with the settings and versions")
     result.add_argument(
@@ -255,7 +255,7 @@ def parser():
     )
     result.add_argument(
         "--blend",
-        metavar=flags.METAVAR,
+        metavar=generator_flags.METAVAR,
         type=weights_path,
         help=f"the second generator of --tradeoff: a GAN's (default: {DEFAULT})",
     )

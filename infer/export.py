@@ -23,7 +23,7 @@ import numpy as np
 from common import command
 from common.errors import InputError
 from common.files import check_apart, replacing, temporary_folder
-from infer import flags, tiles
+from infer import generator_flags, tiles
 from infer.batch_jobs import check_output
 from infer.blending import Source
 from infer.engines import eager, paddle_inference, programs
@@ -163,9 +163,9 @@ def check_readme(folder) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
-        check_apart(flags.weights_read(arguments), folders=[("--to", arguments.to)])
+        check_apart(generator_flags.weights_read(arguments), folders=[("--to", arguments.to)])
         check_readme(arguments.to)
-        generator = Source(**flags.generator_settings(arguments)).generator()
+        generator = Source(**generator_flags.generator_settings(arguments)).generator()
         check_output(arguments.to)
     difference = write_program(generator, arguments.format, arguments.to)
     write_readme(arguments.to, tiles.reach(generator))
@@ -175,7 +175,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = command.parser(__doc__)
-    flags.add_generator_flags(parser)
+    generator_flags.add_generator_flags(parser)
     parser.add_argument("--to", metavar="DIR", required=True, help="folder for the exported program")
     parser.add_argument("--format", choices=README, required=True, help="kind of the program")
     command.run(parser.parse_args(), main)

@@ -32,7 +32,7 @@ from data.pictures.images import not_pictures
 from data.pictures.picture import FORMATS, taken
 from data.pictures.reading import read_picture
 from data.pictures.writing import lost, write_picture
-from infer import Upscaler, batch_jobs, flags
+from infer import Upscaler, batch_jobs, generator_flags
 from infer.engines.openvino_cpu import leave_out_converter
 from infer.size import FULL, SIDES, Size
 from infer.whole_picture import upscale_picture
@@ -68,8 +68,10 @@ def size_of(arguments: argparse.Namespace) -> Size:
 
 def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
-        check_apart(flags.weights_read(arguments), folders=[("-o", arguments.output)])
-        upscaler = Upscaler(**flags.generator_settings(arguments), **flags.engine_settings(arguments))
+        check_apart(generator_flags.weights_read(arguments), folders=[("-o", arguments.output)])
+        upscaler = Upscaler(
+            **generator_flags.generator_settings(arguments), **generator_flags.engine_settings(arguments)
+        )
         batch_jobs.check_output(arguments.output)
     suffix = size_of(arguments).suffix if arguments.suffix is None else arguments.suffix
     found, others = batch_jobs.find_jobs(
@@ -166,7 +168,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "-o", "--output", metavar="OUT", type=_path, default=OUTPUT, help=f"folder for the results (default: {OUTPUT})"
     )
-    flags.add_generator_flags(result)
+    generator_flags.add_generator_flags(result)
     _add_size_flags(result)
     result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")
     result.add_argument(
@@ -186,8 +188,8 @@ def parser() -> argparse.ArgumentParser:
         help="appended to each name (default: the size, _x4, _x2 or _width1920 for example)",
     )
     result.add_argument("--overwrite", action="store_true", help="replace existing results (default: skip them)")
-    flags.add_size_flag(result, megapixels=50)
-    flags.add_engine_flags(result, precision="auto")
+    generator_flags.add_size_flag(result, megapixels=50)
+    generator_flags.add_engine_flags(result, precision="auto")
     return result
 
 

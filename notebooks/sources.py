@@ -9,8 +9,8 @@ from data.pictures.images import list_pictures
 from data.prepare import write_sample
 from notebooks import mounted
 from notebooks.show import run
-from train.flags import DATA_FOLDERS, VGG19_PATHS
 from train.recipe import Recipe
+from train.training_flags import DATA_FOLDERS, VGG19_PATHS
 
 SAMPLE = Path("data/sample")  # the photographs that come with the installed packages
 HELD_OUT = ("chelsea.png", "coffee.png")  # those held out from training

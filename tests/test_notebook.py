@@ -79,7 +79,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from train import pretrain_g, train_gan
-from train.flags import recipe_of
+from train.training_flags import recipe_of
 QUICK, INIT, OUTPUT, PICTURES, HR_SIZE = False, "", Path("output"), Path("DIV2K"), 384
 data_flags, vgg19_flags = [], ["--vgg19", "weights"]
 

@@ -17,7 +17,7 @@ from common.errors import InputError
 from data import lpips
 from data.imresize import enlarge, imresize
 from data.pictures.images import read_rgb, write_rgb
-from infer import Upscaler, app, evaluate, flags, tables, upscale
+from infer import Upscaler, app, evaluate, generator_flags, tables, upscale
 from models.weight_files.shipped import DEFAULT, FOLDER, SHIPPED, weights_path
 from models.weight_files.weights import load_generator
 from tests.helpers.golden import DATA
@@ -59,7 +59,7 @@ def test_a_name_that_is_not_there_is_told_those_that_are():
 
 def test_the_commands_take_them_by_themselves():
     parser = app.command.parser("")
-    flags.add_generator_flags(parser)
+    generator_flags.add_generator_flags(parser)
     assert parser.parse_args([]).weights == str(SHIPPED[DEFAULT])
     assert parser.parse_args(["--weights", "srresnet"]).weights == str(SHIPPED["srresnet"])
     assert parser.parse_args(["--blend", "srresnet"]).blend == str(SHIPPED["srresnet"])

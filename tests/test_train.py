@@ -21,7 +21,7 @@ from models.generator import Generator
 from models.weight_files import weights
 from tests.helpers import golden
 from tests.helpers.training import SMALL, command_line, run
-from train import flags, pretrain_g, train_gan
+from train import pretrain_g, train_gan, training_flags
 from train.recipe import RECIPES
 from train.run import parallel, run_json
 from train.stages import GAN, PRETRAIN
@@ -113,7 +113,7 @@ def test_run_json_keeps_the_other_stages_last_note_through_any_order_of_runs(tmp
     def write(stage, seed):
         parser = {"pretrain_g": pretrain_g, "train_gan": train_gan}[stage.command].PARSER
         arguments = parser.parse_args(["--output", str(tmp_path), "--seed", str(seed)])
-        run_json.write(stage, flags.options_of(arguments), flags.recipe_of(arguments, parser))
+        run_json.write(stage, training_flags.options_of(arguments), training_flags.recipe_of(arguments, parser))
 
     for seed, stage in enumerate([PRETRAIN, GAN, GAN, PRETRAIN, PRETRAIN, GAN]):
         write(stage, seed)
@@ -126,7 +126,7 @@ def test_run_json_keeps_the_other_stages_last_note_through_any_order_of_runs(tmp
 def test_a_strange_run_json_is_replaced(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
     arguments = pretrain_g.PARSER.parse_args(["--output", str(tmp_path)])
-    run_json.write(PRETRAIN, flags.options_of(arguments), RECIPES["article"])
+    run_json.write(PRETRAIN, training_flags.options_of(arguments), RECIPES["article"])
     assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["stage"] == "pretrain_g"
 
 
@@ -179,7 +179,7 @@ def test_stage_2_goes_on_from_another_runs_discriminator(stage2, photographs, tm
 
 
 def test_no_pictures_names_the_places_and_the_command(tmp_path):
-    fails(run("pretrain_g.py", cwd=tmp_path), 1, *flags.DATA_FOLDERS, "python data/download.py div2k")
+    fails(run("pretrain_g.py", cwd=tmp_path), 1, *training_flags.DATA_FOLDERS, "python data/download.py div2k")
 
 
 def test_stage_2_without_stage_1_names_its_command(photographs, tmp_path):
@@ -189,7 +189,7 @@ def test_stage_2_without_stage_1_names_its_command(photographs, tmp_path):
 
 def test_stage_2_without_vgg19_names_the_places_and_the_command(stage1, photographs, tmp_path):
     result = run("train_gan.py", "--data", photographs, "--init", stage1[1] / "pretrain_g.pdparams", cwd=tmp_path)
-    fails(result, 1, *flags.VGG19_PATHS, "python data/download.py vgg19", "--no-vgg")
+    fails(result, 1, *training_flags.VGG19_PATHS, "python data/download.py vgg19", "--no-vgg")
 
 
 @pytest.mark.parametrize(
@@ -357,15 +357,15 @@ def test_every_flag_has_a_help_text_that_says_its_default(parser):
 
 
 def test_with_no_flag_the_recipe_is_the_articles():
-    assert flags.recipe_of(pretrain_g.PARSER.parse_args([]), pretrain_g.PARSER) == RECIPES["article"]
-    assert flags.recipe_of(train_gan.PARSER.parse_args([]), train_gan.PARSER) == RECIPES["article"]
+    assert training_flags.recipe_of(pretrain_g.PARSER.parse_args([]), pretrain_g.PARSER) == RECIPES["article"]
+    assert training_flags.recipe_of(train_gan.PARSER.parse_args([]), train_gan.PARSER) == RECIPES["article"]
 
 
 def test_epochs_is_the_stages_own():
     parse = pretrain_g.PARSER.parse_args(["--epochs", "7", "--recipe", "paper", "--augment", "off"])
-    recipe = flags.recipe_of(parse, pretrain_g.PARSER)
+    recipe = training_flags.recipe_of(parse, pretrain_g.PARSER)
     assert (recipe.pretrain_epochs, recipe.gan_epochs, recipe.augment) == (7, 4000, False)
-    recipe = flags.recipe_of(train_gan.PARSER.parse_args(["--epochs", "7"]), train_gan.PARSER)
+    recipe = training_flags.recipe_of(train_gan.PARSER.parse_args(["--epochs", "7"]), train_gan.PARSER)
     assert (recipe.pretrain_epochs, recipe.gan_epochs) == (50, 7)
 
 
@@ -373,7 +373,7 @@ def test_the_first_existing_place_is_taken(tmp_path):
     second, third = tmp_path / "b", tmp_path / "c"
     second.mkdir()
     third.mkdir()
-    assert flags.first_existing([str(tmp_path / "a"), str(second), str(third)], "x", "y") == str(second)
+    assert training_flags.first_existing([str(tmp_path / "a"), str(second), str(third)], "x", "y") == str(second)
 
 
 @golden.needs_data

@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common import command
 from common.errors import InputError
 from data.prepare import write_sample
-from train.flags import VGG19_PATHS
 from train.run import checkpoint
 from train.stages import GAN, PRETRAIN
+from train.training_flags import VGG19_PATHS
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = Path("output/demo")

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common import command
 from models.generator import Generator, initialize_icnr, initialize_small
 from models.weight_files.weights import load_generator
-from train import flags
+from train import training_flags
 from train.loop import train
 from train.run import cpu
 from train.run.mixed_precision import Precision
@@ -28,21 +28,21 @@ from train.steps import PretrainStep
 
 
 def main(arguments) -> None:
-    recipe = flags.recipe_of(arguments, PARSER)
-    flags.start(arguments, recipe, PRETRAIN)
+    recipe = training_flags.recipe_of(arguments, PARSER)
+    training_flags.start(arguments, recipe, PRETRAIN)
     generator = load_generator(arguments.init) if arguments.init else Generator()
     if recipe.icnr and not arguments.init:
         initialize_icnr(generator)
     if recipe.small_init and not arguments.init:
         initialize_small(generator)
-    crops = flags.open_crops(arguments, recipe)
+    crops = training_flags.open_crops(arguments, recipe)
     precision = Precision(recipe.amp)
     cpu.speed_up(generator, dtype=precision.dtype)
     step = PretrainStep(generator, recipe, precision)
-    train(PRETRAIN, step, crops, flags.options_of(arguments))
+    train(PRETRAIN, step, crops, training_flags.options_of(arguments))
 
 
-PARSER = flags.parser(__doc__, PRETRAIN)
+PARSER = training_flags.parser(__doc__, PRETRAIN)
 
 if __name__ == "__main__":
     command.run(PARSER.parse_args(), main)

@@ -1,4 +1,4 @@
-"""The training step of each stage: takes a batch, updates the networks (batch norms in train mode unless frozen) and returns the losses."""
+"""The training step of each stage: a batch in, updated networks and losses out."""
 
 import contextlib
 

@@ -21,7 +21,7 @@ from models.discriminator import Discriminator
 from models.generator import Generator
 from models.weight_files.vgg19_weights import load_vgg19
 from models.weight_files.weights import load_discriminator, load_generator
-from train import flags
+from train import training_flags
 from train.bn_statistics import estimate_discriminators, freeze_statistics
 from train.loop import train
 from train.run import cpu
@@ -35,7 +35,7 @@ def first_generator(arguments) -> Generator:
 
     Raises InputError naming stage 1's command if the file does not exist.
     """
-    if flags.resumes(arguments):
+    if training_flags.resumes(arguments):
         return Generator()
     path = Path(arguments.init or Path(arguments.output) / f"{PRETRAIN.result}.pdparams")
     if not path.exists():
@@ -48,7 +48,7 @@ def first_generator(arguments) -> Generator:
 
 def first_discriminator(arguments, hr_size: int) -> Discriminator:
     """The discriminator of `--init-d`, else a new one. Raises InputError if the file cannot be used."""
-    if arguments.init_d is None or flags.resumes(arguments):
+    if arguments.init_d is None or training_flags.resumes(arguments):
         return Discriminator(hr_size)
     return load_discriminator(arguments.init_d, hr_size)
 
@@ -58,7 +58,7 @@ def vgg19_of(arguments, recipe):
     if arguments.no_vgg:
         return None
     remedy = "python data/download.py vgg19 (or train without it: --no-vgg)"
-    path = arguments.vgg19 or flags.first_existing(flags.VGG19_PATHS, "VGG19's weights", remedy)
+    path = arguments.vgg19 or training_flags.first_existing(training_flags.VGG19_PATHS, "VGG19's weights", remedy)
     return load_vgg19(path, deepest=recipe.vgg_layer)
 
 
@@ -73,25 +73,25 @@ def warn_without_content(recipe, vgg19) -> None:
 
 
 def main(arguments) -> None:
-    recipe = flags.recipe_of(arguments, PARSER)
-    flags.start(arguments, recipe, GAN)
+    recipe = training_flags.recipe_of(arguments, PARSER)
+    training_flags.start(arguments, recipe, GAN)
     generator = first_generator(arguments)
     discriminator = first_discriminator(arguments, recipe.hr_size)
     vgg19 = vgg19_of(arguments, recipe)
     warn_without_content(recipe, vgg19)
-    crops = flags.open_crops(arguments, recipe)
+    crops = training_flags.open_crops(arguments, recipe)
     precision = Precision(recipe.amp)
     cpu.speed_up(generator, discriminator, *([vgg19] if vgg19 else []), dtype=precision.dtype)
     if recipe.freeze_bn:
         freeze_statistics(generator)
-        if not flags.resumes(arguments) and arguments.init_d is None:
+        if not training_flags.resumes(arguments) and arguments.init_d is None:
             estimate_discriminators(discriminator, generator, crops, recipe.batch_size)
         freeze_statistics(discriminator)
     step = GanStep(generator, discriminator, vgg19, recipe, precision)
-    train(GAN, step, crops, flags.options_of(arguments))
+    train(GAN, step, crops, training_flags.options_of(arguments))
 
 
-PARSER = flags.parser(__doc__, GAN)
+PARSER = training_flags.parser(__doc__, GAN)
 PARSER.add_argument(
     "--init-d",
     metavar="FILE|FOLDER",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """The command-line options that the loop, the reports and the checkpoints use; made by `train.flags.options_of`.
+    """The options that the loop, the reports and the checkpoints use; made by `train.training_flags.options_of`.
 
     output: the folder for the results. workers: threads that prefetch crops.
     resume: whether to resume from the newest checkpoint; new_recipe: even with another recipe. save_every_minutes: time
