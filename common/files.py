@@ -30,9 +30,11 @@ def replacing(path: AnyPath) -> Iterator[Path]:
 
     Yields the temporary path (beside `path`, with the same ending) to write to. When the block succeeds, the file is
     synced to the disk and renamed to `path`; when it fails, the temporary file is removed and a file that was at
-    `path` before is unchanged. Makes the parent folder. An OSError (a full disk) names `path`.
+    `path` before is unchanged. Makes the parent folder. An OSError (a full disk) names `path`. Raises InputError if
+    `path` is a device or a pipe, which a renamed file would replace.
     """
     path = Path(path)
+    _check_kind(path)
     # Not the name with a suffix: that could exceed the length limit of names.
     temporary = path.with_name(f".{os.getpid()}-{zlib.crc32(os.fsencode(path.name)):08x}{path.suffix}")
     try:
@@ -71,8 +73,14 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _check_kind(path: AnyPath) -> None:
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise InputError(f"{path} is a device or a pipe, and results are written to files; give another name")
+
+
 def check_name(path: AnyPath) -> None:
-    """Raise InputError if the name is too long for the file system."""
+    """Raise InputError if a file of that name cannot be written: it is too long, or that of a device or a pipe."""
+    _check_kind(path)
     try:
         os.lstat(path)
     except OSError as error:

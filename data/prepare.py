@@ -79,7 +79,7 @@ def decode(folder: Path) -> None:
     Raises InputError that lists every picture that cannot be decoded (the others are stored), and OSError when the
     store cannot be written.
     """
-    store = open_store(folder, min_side=1)
+    store = open_store(folder, min_side=1, remedy="fix or remove them; all others are decoded")
     print(f"{len(store)} pictures, {store.nbytes} bytes decoded, in {store.folder}")
 
 

@@ -29,6 +29,7 @@ MAPPED = 256  # pictures mapped at once: each takes a file descriptor, of which 
 DECODERS = 8  # threads, at most: each holds a picture some three times
 LARGE = 12_000_000  # pixels: of larger pictures one at a time is decoded
 FORMAT = "1"  # to be changed when the same file would be decoded to other pixels
+TRAINERS_REMEDY = "fix or remove them, or lower --hr-size, or train without them: --skip-bad"
 
 # The format .npy, version 1.0 (NumPy's NEP 1), of uint8 [h,w,3]; compared as bytes, since NumPy's reader fails in many
 # ways on a damaged one.
@@ -97,7 +98,9 @@ class Store:
         return np.frombuffer(mapped, np.uint8, offset=_START).reshape(shape)
 
 
-def open_store(folder, min_side: int, fallback=FALLBACK, skip_bad: bool = False) -> Store:
+def open_store(
+    folder, min_side: int, fallback=FALLBACK, skip_bad: bool = False, remedy: str = TRAINERS_REMEDY
+) -> Store:
     """Every picture of `folder`, decoded: what is not yet in its store, or was changed since, is decoded now.
 
     The store is the folder `.decoded` in `folder`, a `.npy` file of 3 bytes a pixel for each picture (800 pictures of
@@ -106,7 +109,8 @@ def open_store(folder, min_side: int, fallback=FALLBACK, skip_bad: bool = False)
     and several processes may build at once. A picture counts as changed when its size or its time of modification is
     another. Files that belong to no picture any more are removed, unless another process has the store open.
 
-    min_side: the smallest side, in pixels, that a picture may have.
+    min_side: the smallest side, in pixels, that a picture may have. remedy: the last sentence of the error about
+    pictures that cannot be used.
     Raises InputError that lists every picture that cannot be decoded or is too small; with skip_bad they are left
     out, by name, as long as any is good. Raises OSError when the store cannot be written (disk full).
     """
@@ -120,7 +124,7 @@ def open_store(folder, min_side: int, fallback=FALLBACK, skip_bad: bool = False)
                 problems.append(problem)
             else:
                 good.append((source, file, shape))
-        _report(problems, len(sources), skip_bad)
+        _report(problems, len(sources), skip_bad, remedy)
         return _store(place, good, stack)
 
 
@@ -309,6 +313,8 @@ def _decode(source: Path, file: Path):
     except InputError as error:
         return error
     try:
+        if file.exists() and not file.is_file():  # `replacing` leaves pipes alone
+            file.unlink()
         with replacing(file) as temporary, open(temporary, "wb") as written:
             written.write(_header(rgb.shape))
             written.write(rgb.data)  # `np.save` would lose the error's number
@@ -327,12 +333,12 @@ def _header(shape: tuple) -> bytes:
     return b"\x93NUMPY\x01\x00v\x00" + fields.ljust(_START - 11).encode() + b"\n"
 
 
-def _report(problems: list, count: int, skip_bad: bool) -> None:
+def _report(problems: list, count: int, skip_bad: bool, remedy: str = TRAINERS_REMEDY) -> None:
     if not problems:
         return
     listing = "\n  ".join([f"{len(problems)} of {count} pictures cannot be used:"] + problems)
     if not skip_bad:
-        raise InputError(f"{listing}\nfix or remove them, or lower --hr-size, or train without them: --skip-bad")
+        raise InputError(f"{listing}\n{remedy}")
     if len(problems) == count:
         raise InputError(f"{listing}\nnone is left to train on")
     print(f"left out: {listing}")

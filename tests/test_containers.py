@@ -416,6 +416,7 @@ def test_the_training_reader_has_a_limit_too(tmp_path):
     [
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "a HEIC"),
+        (b"\0\0\0\x18ftyphevc\0\0\0\0msf1hevc", "a HEIC"),
         (b"\0\0\0\x1cftypavif\0\0\0\0mif1avif", "an AVIF"),
         (b"GIF89a\1\0\1\0\0\0\0", "a GIF"),
         (b"<!DOCTYPE html><html>", "web page"),
@@ -431,6 +432,7 @@ def test_other_files_are_told_what_they_are(tmp_path, content, said):
     "samples, said",
     [
         (np.zeros((8, 8), np.float32), "floating-point numbers of 32 bits"),
+        (np.zeros((8, 8), np.complex64), "complex numbers of 64 bits"),
         (np.zeros((8, 8, 3), np.float32), "floating-point"),
         (np.zeros((8, 8, 7), np.uint8), "7 bands"),
         (np.zeros((8, 8), np.uint32), "32 bits"),

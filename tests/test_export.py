@@ -90,7 +90,7 @@ def test_it_writes_the_program_and_a_readme_and_says_how_close_it_is(exported, k
         assert names in [{"README.md", "generator.pdiparams", f"generator.{ending}"} for ending in ("pdmodel", "json")]
     (line,) = result.stdout.splitlines()
     assert str(folder) in line and kind in line
-    assert 0 <= float(re.search(r"by (\S+) at most", line).group(1)) < 1e-3
+    assert 0 <= float(re.search(r"by at most (\S+)", line).group(1)) < 1e-3
     assert "Traceback" not in result.stderr
 
 

@@ -151,6 +151,17 @@ def test_a_number_that_another_process_has_taken_over_protects_nothing(tmp_path)
     assert not path.exists()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_not_replaced(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="pipe is a device or a pipe"):
+        check_name(path)
+    with pytest.raises(InputError, match="pipe is a device or a pipe"), replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+    assert path.is_fifo() and names(tmp_path) == ["pipe"]
+
+
 def test_a_name_that_is_too_long_is_said_before_it_is_written_to(tmp_path):
     with pytest.raises(InputError, match="its name of 264 bytes is too long; shorten it"):
         check_name(tmp_path / ("ü" * 130 + ".png"))

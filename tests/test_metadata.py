@@ -123,6 +123,13 @@ def test_where_xmp_cannot_be_carried_that_is_said():
     assert lost("b.jpg", Picture(RGB, xmp=XMP + bytes(66_000))) == ["XMP"]
 
 
+def test_a_tiff_without_resolution_has_none(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "a.tif")
+    assert read_picture(tmp_path / "a.tif").dpi is None
+    Image.fromarray(RGB).save(tmp_path / "b.tif", dpi=(1, 1))
+    assert read_picture(tmp_path / "b.tif").dpi == (1, 1)
+
+
 @pytest.mark.parametrize("source", ["a.png", "a.jpg", "a.bmp", "a.tif"])
 @pytest.mark.parametrize("target", ["b.png", "b.jpg", "b.bmp", "b.tif"])
 def test_dpi_is_carried(tmp_path, source, target):

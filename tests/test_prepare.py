@@ -123,6 +123,7 @@ def test_pictures_that_cannot_be_decoded_are_named_and_the_others_are_kept(photo
     done = run(folder, cwd=tmp_path, PYTHONUTF8="1")
     assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
     assert "error: 1 of 3 pictures cannot be used:" in done.stderr and str(folder / "1.png") in done.stderr
+    assert done.stderr.splitlines()[-1] == "fix or remove them; all others are decoded"
     assert len(list((folder / ".decoded").iterdir())) == 2
 
 

@@ -32,7 +32,8 @@ _OTHERS = {
     b"%PDF-": "a PDF document" + _SAVE,
     b"version https://git-lfs": "a Git LFS pointer; fetch the picture itself with `git lfs pull`",
 }
-_BRANDS = {b"avif": "an AVIF", b"avis": "an AVIF", b"heic": "a HEIC", b"heix": "a HEIC", b"mif1": "a HEIF"}
+_BRANDS = {b"avif": "an AVIF", b"avis": "an AVIF", b"heic": "a HEIC", b"heix": "a HEIC", b"hevc": "a HEIC"}
+_BRANDS |= {b"hevx": "a HEIC", b"mif1": "a HEIF", b"msf1": "a HEIF"}
 _PAGES = (b"<!doctype html", b"<html", b"<head")
 
 # PNG 11.3.2 and, for cICP, its third edition: the chunks of fixed length about colour.
@@ -147,7 +148,7 @@ def _odd_samples(directory) -> str:
     bits, kind = max(directory.numbers(BITS, (1,))), directory.number(SAMPLE_FORMAT, 1)
     if kind not in (2, 3) and bits <= 16:
         return ""
-    words = {2: "signed", 3: "floating-point"}.get(kind, "whole")
+    words = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}.get(kind, "whole")
     return f"its samples are {words} numbers of {bits} bits, expected 8 or 16 bits from 0 (black) on; save it as those"
 
 

@@ -52,6 +52,7 @@ _TO_UPRIGHT = {
 # TIFF 6.0: tags, and the values of them that matter here.
 _BITS_TAG = 258
 _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 262, 0
+_RESOLUTION_TAG = 282
 _PLANAR_TAG, _PLANE_BY_PLANE = 284, 2
 _SAMPLE_FORMAT_TAG, _UNSIGNED = 339, 1
 _EXTRA_SAMPLES_TAG, _UNSPECIFIED = 338, 0
@@ -280,6 +281,8 @@ def _load(source, max_pixels: int | None, low_bytes: bool = False):
             raise _TooLargeError(*image.size)
         tags = getattr(image, "tag_v2", {})  # TIFF's only
         _refuse_misread(tags)
+        if tags and _RESOLUTION_TAG not in tags:
+            image.info.pop("dpi", None)  # Pillow makes it 1
         white_is_zero = tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO
         # Read before `load`, which empties the list of tiles.
         stored = _raw_mode(image.tile[0]) if image.tile else image.mode
