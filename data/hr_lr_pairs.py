@@ -32,7 +32,7 @@ def pairs(hr_folder, lr_folder=None) -> list:
     _say(skipped(hr_folder))
     if lr_folder is None:
         return [(path, None) for path in hr_paths]
-    found = _all_there(lr_files(hr_paths, lr_folder))
+    found = _all_there(lr_files(hr_paths, lr_folder), read_pair)
     return [(path, found[path]) for path in hr_paths]
 
 
@@ -49,17 +49,23 @@ def sr_files(hr_paths: list, sr_folder) -> dict:
 
     Raises InputError naming what is missing.
     """
-    return _all_there(_partners(hr_paths, sr_folder, "SR", 1))
+    return _all_there(_partners(hr_paths, sr_folder, "SR", 1), lambda hr, sr: read_sr(sr, _cut(read_rgb(hr))))
 
 
-def _all_there(found: dict) -> dict:
-    """What `_partners` gives, if it has no InputError in it; else one is raised of all of them."""
+def _all_there(found: dict, read) -> dict:
+    """`found`, from `_partners`, if every picture has a partner; else an InputError that names all faults at once.
 
-    def check(partner):
+    read: called with a picture and its partner, so that unusable pairs are named along with missing partners.
+    """
+
+    def check(item):
+        hr_path, partner = item
         if isinstance(partner, InputError):
             raise partner
+        read(hr_path, partner)
 
-    all_of(found.values(), check)
+    if any(isinstance(partner, InputError) for partner in found.values()):
+        all_of(found.items(), check)
     return found
 
 

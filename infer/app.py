@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 import contextlib
+import functools
 import html
 import multiprocessing
 import os
@@ -154,7 +155,7 @@ def own_names(host: str) -> list:
 def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guard: Guard):
     """The page. weights: from `find_weights`. examples: paths of pictures. guard: knows which visitors still wait."""
     choices = [AUTOMATIC, *weights] if {DEFAULT, PHOTO} <= set(weights) else list(weights)
-    on_upscale, on_example = actions(gr, arguments, weights, choices, examples, guard)
+    on_upscale = action(gr, arguments, weights, guard)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEPT_SECONDS)) as page:
         gr.Markdown(WORDS.format(megapixels=arguments.max_megapixels))
         with gr.Row():
@@ -169,7 +170,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
                         type="index",
                         elem_id="examples",
                     )
-                    shown.click(on_example, shown, source, queue=False, api_visibility="private")
+                    shown.click(lambda index: examples[index], shown, source, queue=False, api_visibility="private")
                 outscale = gr.Radio(
                     [(f"{factor}×", factor) for factor in OUTSCALES],
                     value=OUTSCALES[0],
@@ -217,16 +218,12 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
     return page
 
 
-def actions(gr, arguments: argparse.Namespace, weights: dict, choices: list, examples: list, guard: Guard) -> tuple:
-    """The actions for a click on the button and on an example. choices: the weights by the names shown."""
+def action(gr, arguments: argparse.Namespace, weights: dict, guard: Guard):
+    """The function that a click on the button calls, with choices of the page alone: `guard` checks them."""
 
     def on_upscale(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         if source is None:
             raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
-        # Looked up in lists: programs may send values of any type, and not every type can be a key of a dict.
-        known = name in choices and blend in ["", *weights] and engine in ["auto", *ENGINES] and outscale in OUTSCALES
-        if not known or not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
-            raise gr.Error("页面上没有这个选项。 · The page has no such choice.", print_exception=False)
         begun = time.monotonic()
 
         def show(share):
@@ -258,12 +255,7 @@ def actions(gr, arguments: argparse.Namespace, weights: dict, choices: list, exa
         report = f"{taken}: {made.report}"
         return (made.before, made.after), report, gr.DownloadButton(value=made.target, interactive=True)
 
-    def on_example(index):
-        if index not in range(len(examples)):
-            raise gr.Error("页面上没有这个选项。 · The page has no such choice.", print_exception=False)
-        return examples[int(index)]
-
-    return on_upscale, on_example
+    return on_upscale
 
 
 def fitting(source) -> str:
@@ -288,12 +280,28 @@ def write_examples(folder: Path) -> list:
     return paths
 
 
+def sends(components: list, values: list) -> bool:
+    """Whether these components of the page can have sent the values: programs may send anything."""
+    return len(values) == len(components) and all(map(_can_have, components, values))
+
+
+def _can_have(component, value) -> bool:
+    kind = component.get_block_name()
+    if kind in ("radio", "dropdown"):
+        return any(type(value) is type(choice) and value == choice for _, choice in component.choices)
+    if kind == "slider":
+        return type(value) in (int, float) and component.minimum <= value <= component.maximum
+    if kind == "dataset":
+        return type(value) is int and 0 <= value < len(component.samples)
+    return value is None or isinstance(value, dict) and isinstance(value.get("path"), str)  # a file
+
+
 def serve(gradio, page, arguments: argparse.Namespace, guard: Guard) -> None:
     """Start serving the page behind `guard`. Raises InputError if no server can listen at that host and port."""
     from starlette.middleware import Middleware  # Gradio's own server
 
     # Not open: direct POST requests would bypass the queue and be computed all at once.
-    guard.functions = {number: len(function.inputs) for number, function in page.fns.items()}
+    guard.functions = {number: functools.partial(sends, function.inputs) for number, function in page.fns.items()}
     page.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
     try:
         page.launch(

@@ -57,6 +57,15 @@ def test_a_missing_one_is_named_with_its_size(hr_folder, lr_folder):
         pairs(hr_folder, lr_folder)
 
 
+def test_a_missing_one_and_a_misshapen_one_are_named_together(hr_folder, lr_folder):
+    (lr_folder / "bx4.png").unlink()
+    write_with_opencv(lr_folder / "a.png", matlab.noise(12, 10))
+    with pytest.raises(
+        InputError, match=r"(?s)2 pictures .*lr/a\.png has 10x12 pixels.*lacks the LR picture of .*b\.bmp"
+    ):
+        pairs(hr_folder, lr_folder)
+
+
 def test_two_of_one_are_refused(hr_folder, lr_folder):
     write_with_opencv(lr_folder / "ax4.png", matlab.noise(10, 12))
     with pytest.raises(InputError, match=r"a\.png: a\.png and ax4\.png"):

@@ -14,7 +14,7 @@ class Guard(page_guard.Guard):
 
     def __init__(self, names=(), own=(), files="nowhere", largest=10**6, most=10**7):
         super().__init__(files, largest, most, 100, names, own)
-        self.functions = {0: 1, 1: 2}
+        self.functions = {0: lambda values: values == [3], 1: lambda values: len(values) == 2}
 
 
 def headers(host="127.0.0.1:7860", origin=None) -> list:
@@ -217,7 +217,7 @@ class TestWaysIn:
         "content",
         [b"[]", b"{}", b'{"fn_index": 2, "data": [1]}', b'{"fn_index": -1, "data": [1]}', b'{"data": [1]}']
         + [b'{"fn_index": 0, "data": []}', b'{"fn_index": 0, "data": {"a": 1}}', b'{"fn_index": [0], "data": [1]}']
-        + [b'{"fn_index": null, "data": [1]}'],
+        + [b'{"fn_index": null, "data": [1]}', b'{"fn_index": 0, "data": [4]}'],
     )
     def test_calls_of_functions_that_the_page_has_not_are_refused(self, content, route):
         assert call(Guard().before(lets_in), f"/gradio_api/{route}", "POST", content=content)[0] == 400

@@ -58,7 +58,9 @@ def test_a_message_of_the_pages_names_the_real_files():
     assert json.loads(Paths(FOLDER).incoming(json.dumps(message).encode())) == real
 
 
-@pytest.mark.parametrize("path", ["/etc/hosts", "a.png", "/filesystem/a", f"{FOLDER}/a.png", "", 5, ["/files/a"]])
+@pytest.mark.parametrize(
+    "path", ["/etc/hosts", "a.png", "/filesystem/a", "/files/../a.png", f"{FOLDER}/a.png", "", 5, ["/files/a"]]
+)
 def test_other_files_are_not_the_pages(path):
     with pytest.raises(ValueError):
         Paths(FOLDER).incoming(json.dumps({"data": [[{"path": path}]]}).encode())

@@ -47,7 +47,8 @@ class Guard:
     own: further names of this machine. Addresses and localhost are always allowed: no site can own them.
     files: the folder where Gradio puts uploads. largest: bytes of one picture. most: bytes of all stored pictures.
     seconds: how long pictures are kept.
-    functions: {number: count of arguments} of the page's functions; set it before the page is served.
+    functions: {number: a predicate, called with a list of values: whether the page can send them} of the page's
+    functions; set it before the page is served.
     """
 
     def __init__(self, files, largest: int, most: int, seconds: float, names=(), own=()):
@@ -122,11 +123,13 @@ class Guard:
         await self._app({**scope, "headers": list(headers.items())}, _again(content, receive), send)
 
     def _is_call(self, message) -> bool:
-        """Whether a message calls a function of the page with the right number of arguments."""
+        """Whether a message calls a function of the page with values that the page sends."""
         if not isinstance(message, dict):
             return False
         number, values = message.get("fn_index"), message.get("data")
-        return isinstance(number, int) and isinstance(values, list) and self.functions.get(number) == len(values)
+        if not isinstance(number, int) or not isinstance(values, list):
+            return False
+        return number in self.functions and self.functions[number](values)
 
     async def _upload(self, length: int, scope, receive, send) -> None:
         if length > self._largest + _AROUND:

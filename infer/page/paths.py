@@ -23,7 +23,7 @@ class Paths:
 
     def real(self, shown: str) -> str:
         """The path of a file that a visitor names by `SHOWN`. Raises ValueError for a file named in any other way."""
-        if not shown.startswith(f"{SHOWN}/"):
+        if not shown.startswith(f"{SHOWN}/") or ".." in shown.split("/"):
             raise ValueError("no file of the page's")
         return self._files + shown[len(SHOWN) :]
 
