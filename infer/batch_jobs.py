@@ -89,12 +89,15 @@ def _files(folder: Path, recursive: bool, errors: list) -> list:
 def check_output(output) -> None:
     """Create the folder for the results, and remove the half-written files of killed commands from it.
 
-    Raises InputError if the path is not a folder, OSError if the folder cannot be created.
+    Raises InputError if the path is not a folder, or cannot be created as one.
     """
     output = Path(output)
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: it is a file; expected a folder for the results")
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{output}: this folder cannot be created ({error.strerror}); give another one") from None
     if not os.access(output, os.W_OK | os.X_OK):
         raise InputError(f"{output}: this folder is not writable; give another folder or change its permissions")
     remove_leftovers(output)

@@ -235,7 +235,7 @@ def test_the_output_folder_is_made_or_refused(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="file: it is a file; expected a folder"):
         check_output(tmp_path / "file")
-    with pytest.raises(OSError):
+    with pytest.raises(InputError, match="below: this folder cannot be created .*; give another one"):
         check_output(tmp_path / "file" / "below")
     assert (tmp_path / "file").read_text() == "mine"
 

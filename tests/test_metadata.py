@@ -142,7 +142,9 @@ def test_dpi_is_carried(tmp_path, source, target):
 
 
 @pytest.mark.parametrize(
-    "name, content", [(b"gAMA", b"\0\1\x86\xa0"), (b"cHRM", bytes(range(32))), (b"cICP", b"\x0c\x0d\0\1")]
+    "name, content",
+    [(b"gAMA", b"\0\1\x86\xa0"), (b"cHRM", bytes(range(32))), (b"cICP", b"\x0c\x0d\0\1")]
+    + [(b"mDCV", bytes(range(24))), (b"cLLI", bytes(range(8)))],
 )
 def test_a_pngs_colour_space_is_carried_or_said(tmp_path, name, content):
     stream = io.BytesIO()
@@ -179,6 +181,14 @@ def test_of_an_animation_it_is_said_what_is_taken(tmp_path):
     picture = read_picture(tmp_path / "a.webp")
     assert taken(picture) == "has 2 pages or frames; only the first is used" and picture.lossless
     assert lost("b.webp", picture) == []
+
+
+def test_a_profile_for_other_colours_is_left_out_of_a_cmyk_picture(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("CMYK", (8, 8), (10, 200, 30, 5)).save(tmp_path / "a.jpg", icc_profile=profile)
+    picture = read_picture(tmp_path / "a.jpg")
+    assert picture.icc_profile is None
+    assert lost("b.png", picture) == ["ICC profile (damaged, above 1 MB or for other colours)"]
 
 
 def test_a_cmyk_profile_is_applied(tmp_path, monkeypatch):

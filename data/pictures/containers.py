@@ -36,8 +36,8 @@ _BRANDS = {b"avif": "an AVIF", b"avis": "an AVIF", b"heic": "a HEIC", b"heix": "
 _BRANDS |= {b"hevx": "a HEIC", b"mif1": "a HEIF", b"msf1": "a HEIF"}
 _PAGES = (b"<!doctype html", b"<html", b"<head")
 
-# PNG 11.3.2 and, for cICP, its third edition: the chunks of fixed length about colour.
-PNG_COLOUR_CHUNKS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}
+# PNG 11.3.2 and, for the last three, its third edition: the chunks of fixed length about colour.
+PNG_COLOUR_CHUNKS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"mDCV": 24, b"cLLI": 8}
 
 _BLOCK = 2**20
 _MOST_CHUNKS = 10_000  # of a PNG, and one more for each KB: libpng's own have 8 KB

@@ -178,9 +178,12 @@ def _decode(source, max_pixels: int | None) -> Picture:
     if image.format == "TIFF":
         exif, is_cut = tiff_exif.exif_of_tiff(source)
         unkept += ("parts of EXIF (a maker's notes, or damaged)",) if is_cut else ()
-    by_profile = image.mode == "CMYK" and info.get("icc_profile")
+    profile = info.get("icc_profile")
+    space = profile[16:20] if isinstance(profile, bytes) else b""  # ICC.1, 7.2: the colour space of the data
+    is_cmyk = image.mode == "CMYK"
+    by_profile = is_cmyk and space == b"CMYK"
     if by_profile:
-        image, unkept = _by_profile(image, info["icc_profile"], unkept)
+        image, unkept = _by_profile(image, profile, unkept)
     samples = _samples(image, raw_mode)
     del image  # before another is decoded
     if _COLOUR_16.fullmatch(raw_mode):
@@ -202,9 +205,7 @@ def _decode(source, max_pixels: int | None) -> Picture:
         alpha = np.where((colour == key).all(axis=2), colour.dtype.type(0), colour.dtype.type(full))
     if raw_mode.startswith("RGBa;16"):
         colour = _divided(colour, alpha)
-    profile = info.get("icc_profile")
-    # ICC.1, 7.2: bytes 16 to 19 are the colour space of the data.
-    fits = isinstance(profile, bytes) and profile[16:20] == (b"RGB " if planes >= 3 else b"GRAY")
+    fits = not is_cmyk and space == (b"RGB " if planes >= 3 else b"GRAY")
     if "icc_profile" in info and not fits and not by_profile:
         unkept += (_NO_PROFILE,)
     return Picture(

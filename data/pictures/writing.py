@@ -97,7 +97,8 @@ def _is_not_srgb(png_colour: dict) -> bool:
         png_colour.get(b"gAMA", _SRGBS_GAMMA) == _SRGBS_GAMMA
         and png_colour.get(b"cHRM", _SRGBS_PRIMARIES) == _SRGBS_PRIMARIES
     )
-    return not srgb or png_colour.get(b"cICP", b"\1\15")[:2] != b"\1\15"
+    is_hdr = b"mDCV" in png_colour or b"cLLI" in png_colour
+    return is_hdr or not srgb or png_colour.get(b"cICP", b"\1\15")[:2] != b"\1\15"
 
 
 def write_picture(path, picture: Picture, quality: int | None = None) -> None:
