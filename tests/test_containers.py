@@ -118,6 +118,16 @@ class TestPng:
         for length in (len(content) - 12, len(content) - 13, len(content) - 20, 5000):
             assert "truncated" in refusal(written(tmp_path, content[:length]))
 
+    def test_of_no_pixels(self, tmp_path):
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 48, 8, 2, 0, 0, 0))
+        content = SIGNATURE + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+        assert "it claims to have 0x48 pixels" in refusal(written(tmp_path, content))
+
+    def test_texts_that_unpack_to_much(self, tmp_path):
+        text = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**21)))
+        content = SIGNATURE + HEADER + text + chunk(b"IDAT", zlib.compress(ROWS)) + chunk(b"IEND", b"")
+        assert "its texts (zTXt and iTXt chunks) unpack to too many bytes" in refusal(written(tmp_path, content))
+
 
 class TestJpeg:
     def scans(self, size: int, count: int) -> bytes:

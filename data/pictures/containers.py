@@ -204,10 +204,12 @@ def _chunk(file, name: bytes, length: int):
 
 
 def _pixels_of(header: bytes, max_pixels: int | None):
-    """The _Packed of a PNG's pixels by its header, or None where Pillow will refuse that."""
+    """The _Packed of a PNG's pixels by its header, or None where Pillow will refuse that; ValueError for no pixels."""
     if len(header) != 13:
         return None
     width, height, depth, colour_type, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    if not width or not height:
+        raise ValueError(f"it claims to have {width}x{height} pixels: it is damaged")
     samples = _PNG_SAMPLES.get(colour_type)
     if samples is None or (max_pixels is not None and width * height > max_pixels):
         return None

@@ -386,6 +386,8 @@ def _reason(path: Path, error: Exception) -> str:
     text = " ".join(str(error).split())
     if re.fullmatch(r"(decoder error )?-\d+", text):  # what Pillow makes of a failure inside libtiff
         return "its compressed data is damaged or truncated"
+    if "MAX_TEXT" in text:  # Pillow's own limits
+        return "its texts (zTXt and iTXt chunks) unpack to too many bytes; save it without them"
     if isinstance(error, zlib.error):
         return f"its compressed data is damaged ({text})"
     if isinstance(error, MemoryError):
