@@ -136,7 +136,7 @@ def _program(source: Source, module) -> tuple:
             difference = np.abs(found - engines.module("eager").load(generator, "fp32", "cpu")(lr)).max()
         except Exception as error:  # Paddle ignores a full disk, and the incomplete program can fail in any way
             lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise cache.NotWrittenError(lines[-1]) from error
+            raise cache.NotWrittenError(f"the exported program is incomplete: {lines[-1]}") from error
         if not difference <= TOLERANCE:
             raise cache.NotWrittenError(f"the results of the exported program differ by {difference:.2g}")
         return tiles.reaches(generator)
