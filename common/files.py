@@ -73,8 +73,13 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_no_file(path: AnyPath) -> bool:
+    """Whether a folder, a pipe or a device is there: opening a pipe would wait until somebody writes to it."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
 def _check_kind(path: AnyPath) -> None:
-    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+    if is_no_file(path) and not os.path.isdir(path):
         raise InputError(f"{path} is a device or a pipe, and results are written to files; give another name")
 
 
@@ -97,8 +102,8 @@ def check_apart(read: Named, files: Named = (), folders: Named = (), flat: Named
     folders of pictures; results may be in a sub-folder of these. Links are followed.
     """
     sources = [
-        (flag, path, Path(os.path.realpath(path)), named is flat)
-        for named in (read, flat)
+        (flag, path, Path(os.path.realpath(path)), is_flat)
+        for named, is_flat in ((read, False), (flat, True))
         for flag, path in named
         if path
     ]
@@ -114,8 +119,8 @@ def check_apart(read: Named, files: Named = (), folders: Named = (), flat: Named
                     raise InputError(
                         f"{flag} {path} would replace {source}, which is read ({source_flag}); give another name"
                     )
-                into = [target.parent][is_folder:] if is_flat else target.parents
-                if real in into:
+                is_below = real in target.parents and not (is_flat and (is_folder or real != target.parent))
+                if is_below:
                     where = f"{flag} {path} would be in {source}, which is read ({source_flag})"
                     raise InputError(f"{where}; give another folder")
 

@@ -19,12 +19,11 @@ from pathlib import Path
 
 from common.command import bytes_bar
 from common.errors import InputError, reason
-from common.files import is_writer, sync
-from data.tars import Tar
+from common.files import is_no_file, is_writer, sync
+from data.tars import CHUNK, Tar
 
 # PNG files hardly shrink in an archive (about 1:1); deflate itself reaches 1000:1.
 MAX_UNPACKED_RATIO = 20
-CHUNK = 1 << 20  # bytes
 LONGEST_NAME = 1000  # bytes of a member's path; with the folder it is unpacked to a file system takes 4,096, or 1,024
 LONGEST_PART = 255  # bytes, of what is between slashes: what most file systems take
 DEEPEST = 32  # folders within folders
@@ -98,7 +97,7 @@ def members(archive, remedy=FETCH_ANEW) -> list:
 @contextlib.contextmanager
 def _opened(archive, remedy):
     """The archive as a zipfile.ZipFile or a Tar; what is raised inside because of damage becomes an InputError."""
-    if archive.exists() and not archive.is_file():  # to open a pipe is to wait for somebody to write to it
+    if is_no_file(archive):
         raise InputError(f"{archive} is not a file; expected a zip or tar archive")
     packed = archive.stat().st_size
 

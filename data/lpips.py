@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError, reason
-from common.files import replacing
+from common.files import is_no_file, replacing
 from data.metrics import check_pair
 from models.weight_files.foreign import NPZ, ZIP, recognise_file
 from models.weight_files.variables import select
@@ -129,7 +129,7 @@ def read(path, remedy: str = "") -> dict:
     if not remedy and path == Path(WEIGHTS):
         remedy = f"Remove it and get it with: {COMMAND}"
     remedy = remedy or f"Give the file that this makes: {COMMAND}"
-    if path.exists() and not path.is_file():
+    if is_no_file(path):
         raise InputError(f"{path}: not a file; expected LPIPS's weights. {remedy}")
     try:
         with open(path, "rb") as file:

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from common.errors import InputError
-from common.files import replacing
+from common.files import is_no_file, replacing
 from common.locks import folder_lock
 from data.hr_lr_pairs import check_quarter, lr_files
 from data.pictures.images import list_pictures, read_rgb, skipped
@@ -313,7 +313,7 @@ def _decode(source: Path, file: Path):
     except InputError as error:
         return error
     try:
-        if file.exists() and not file.is_file():  # `replacing` leaves pipes alone
+        if is_no_file(file):  # `replacing` leaves pipes alone
             file.unlink()
         with replacing(file) as temporary, open(temporary, "wb") as written:
             written.write(_header(rgb.shape))

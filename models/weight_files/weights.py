@@ -10,7 +10,7 @@ import paddle
 from paddle import nn
 
 from common.errors import InputError
-from common.files import AnyPath, replacing
+from common.files import AnyPath, is_no_file, replacing
 from models.discriminator import Discriminator
 from models.generator import Generator
 from models.weight_files import fluid, pickles
@@ -31,7 +31,7 @@ def read_pdparams(path: AnyPath) -> Arrays:
     The file is an untrusted pickle: see `models.weight_files.pickles`. Raises InputError naming the file if it is
     missing, of another kind (named too), damaged, not a dict of arrays, or asks for anything that weights do not need.
     """
-    if Path(path).exists() and not Path(path).is_file():
+    if is_no_file(path):
         raise InputError(f"{path}: not a file; expected a .pdparams file")
     try:
         foreign = describe_file(path)

@@ -13,7 +13,6 @@ import errno
 import hashlib
 import json
 import math
-import os
 import re
 import struct
 import sys
@@ -24,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
-from common.files import replacing
+from common.files import is_no_file, replacing
 from common.locks import folder_lock
 
 FOLDER = "checkpoints"
@@ -144,7 +143,7 @@ def load(path) -> tuple:
     or cannot be read now. Older checkpoints without a digest (also format 1) are checked by their structure and the
     archive's CRC-32s.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
+    if is_no_file(path):
         raise Damaged(f"{path}: not a file; expected a checkpoint")
     try:
         digest, arrays, text = _Digest(), {}, None
