@@ -43,7 +43,12 @@ def _lr_size(rgb_uint8: np.ndarray, scale: int) -> tuple:
 DEGRADATIONS = {"bilinear": bilinear, "bicubic": bicubic}
 NAMES = (*DEGRADATIONS, "photo")  # of the flag
 
-SHRINKING = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
+# Of these "bilinear" alone is not antialiased, as in many apps; image editors and libraries shrink like the other two.
+SHRINKING = {
+    "area": lambda rgb, height, width: cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA),
+    "bilinear": lambda rgb, height, width: cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR),
+    "bicubic": imresize,
+}
 DRAWS = 7  # numbers that `Photo.drawn` makes a Drawn of
 
 
@@ -94,16 +99,16 @@ class Photo(NamedTuple):
 def photo(rgb_uint8: np.ndarray, drawn: Drawn, scale: int = 4) -> np.ndarray:
     """uint8 [h,w,3] -> uint8 [h/scale,w/scale,3], 0..255, roughly as a camera and a web site would have it.
 
-    Gaussian blur, shrinking, Gaussian noise and JPEG, once each, in this order, all OpenCV's. The same `drawn` gives
-    the same pixels, in any thread. Raises ValueError for another type or shape, or sides that are not multiples of
-    `scale`.
+    Gaussian blur, shrinking, Gaussian noise and JPEG, once each, in this order; all are OpenCV's but the bicubic
+    shrinking, which is MATLAB's, antialiased. The same `drawn` gives the same pixels, in any thread. Raises ValueError
+    for another type or shape, or sides that are not multiples of `scale`.
     """
     height, width = _lr_size(rgb_uint8, scale)
     if drawn.clean:
         return imresize(rgb_uint8, height, width)
     if max(drawn.blur) > 0:
         rgb_uint8 = cv2.GaussianBlur(rgb_uint8, (0, 0), drawn.blur[0], sigmaY=drawn.blur[1])
-    lr = cv2.resize(rgb_uint8, (width, height), interpolation=SHRINKING[drawn.shrinking])
+    lr = SHRINKING[drawn.shrinking](rgb_uint8, height, width)
     if drawn.noise > 0:
         noise = np.empty(lr.shape, np.int16)
         cv2.setRNGSeed(drawn.noise_seed)  # of this thread's generator: each has its own
