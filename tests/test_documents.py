@@ -57,6 +57,7 @@ SHORT = {
     "python infer/upscale.py holiday --longest": (("--longest", "100"), "the pictures are small"),
     "python benchmarks/training_curve.py": ((), "it takes a second"),
     "python infer/evaluate.py": ((), "the pictures are small"),
+    "python infer/combine.py": ((), "it takes a second"),
     "python infer/export.py": ((), "it takes seconds"),
 }
 # Commands of which only the flags are tried here: the test that runs them whole, and why it is not this one.
