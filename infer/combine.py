@@ -1,4 +1,4 @@
-"""Add differences of trained generators to a generator, such as one's texture to another that has none.
+"""Add generators, weighted, to a generator: for example the texture of one to another that has none.
 
     python infer/combine.py stage1.pdparams --add srgan 1 --add srresnet -1 --output start.pdparams
 
@@ -17,10 +17,9 @@ import argparse
 from common import command
 from common.files import check_apart
 from infer.generator_flags import METAVAR, WEIGHTS
+from models.layers import is_statistic
 from models.weight_files import weights
 from models.weight_files.shipped import weights_path
-
-STATISTICS = ("._mean", "._variance")  # ends of the names of batch norm's
 
 
 def combined(path, added: list):
@@ -32,7 +31,7 @@ def combined(path, added: list):
     state = {name: value.numpy() for name, value in result.state_dict().items()}
     for other, share in added:
         for name, value in weights.load_generator(other).state_dict().items():
-            if not name.endswith(STATISTICS):
+            if not is_statistic(name):
                 state[name] = state[name] + share * value.numpy()
     result.set_state_dict(state)
     return result
@@ -44,13 +43,13 @@ class _Added(argparse.Action):
     def __call__(self, parser, namespace, values, flag=None):
         try:
             share = command.Number(-10, 10)(values[1])
-        except (argparse.ArgumentTypeError, ValueError) as error:
+        except argparse.ArgumentTypeError as error:
             parser.error(f"argument {flag}: {error}")
         setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), (weights_path(values[0]), share)])
 
 
 def main(arguments) -> None:
-    read = [("the first", arguments.weights), *(("--add", path) for path, _ in arguments.add)]
+    read = [("FILE", arguments.weights), *(("--add", path) for path, _ in arguments.add)]
     check_apart(read, files=[("--output", arguments.output)])
     weights.save(combined(arguments.weights, arguments.add), arguments.output)
     print(arguments.output)

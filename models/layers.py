@@ -1,4 +1,4 @@
-"""The two building blocks of the article's networks, with its settings."""
+"""The two building blocks of the article's networks, with its settings, and which of their variables are statistics."""
 
 import warnings
 
@@ -25,3 +25,8 @@ def same_conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1)
 def batch_norm(channels: int) -> nn.BatchNorm2D:
     """Batch normalization of [N,channels,h,w] with the article's momentum 0.99 and epsilon 1e-3."""
     return nn.BatchNorm2D(channels, momentum=BN_MOMENTUM, epsilon=BN_EPSILON)
+
+
+def is_statistic(name: str) -> bool:
+    """Whether a network's variable of that name is a moving mean or variance; in Paddle those are parameters too."""
+    return name.rpartition(".")[2] in ("_mean", "_variance")

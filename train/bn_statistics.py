@@ -7,14 +7,9 @@ from paddle import nn
 from tqdm import tqdm
 
 from data.standardize import standardize
-from models.layers import BN_MOMENTUM
+from models.layers import BN_MOMENTUM, is_statistic
 
 BATCHES = 16
-
-
-def is_statistic(name: str) -> bool:
-    """Whether a network's variable of that name is a moving mean or variance; in Paddle those are parameters too."""
-    return name.rpartition(".")[2] in ("_mean", "_variance")
 
 
 def freeze_statistics(network) -> None:

@@ -3,7 +3,7 @@
 import paddle
 
 from models.generator import Generator
-from train.bn_statistics import is_statistic
+from models.layers import is_statistic
 
 
 class Ema:

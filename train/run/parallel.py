@@ -22,7 +22,7 @@ import paddle.distributed as dist
 
 from common.device import choose_device
 from common.errors import InputError
-from train.bn_statistics import is_statistic
+from models.layers import is_statistic
 
 BACKENDS = ("nccl", "gloo")
 BUCKET = 2**23  # float32 values (32 MB): small arrays are joined up to this size before sending
