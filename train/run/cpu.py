@@ -16,6 +16,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 from paddle.autograd import PyLayer
+from paddle.base.layer_helper import LayerHelper
 
 from common.device import cores
 from train.run import parallel
@@ -72,8 +73,12 @@ def speed_up_frozen(generator) -> None:
 
 def _with_onednn(network, dtype: str, kept=None) -> None:
     for layer in network.sublayers(include_self=True) if HAS_ONEDNN_CONVOLUTIONS else ():
-        if type(layer) is nn.Conv2D and not isinstance(layer.forward, _OneDNN):
+        if isinstance(layer.forward, (_OneDNN, _Sequence)):
+            continue
+        if type(layer) is nn.Conv2D:
             layer.forward = _OneDNN(layer, dtype, kept)
+        elif type(layer) is nn.Sequential and IS_PADDLE_2 and kept is None:
+            layer.forward = _Sequence(layer)
 
 
 def use_all_cores() -> None:
@@ -120,31 +125,24 @@ class _OneDNN:
         self._kept = kept
         self._has_room = {}
         self._eager = conv.forward
-        self._programs = {}
+        self._programs = _Programs(conv, dtype)
 
     def __call__(self, x):
+        if not paddle.in_dynamic_mode():
+            return _symbolic(self._conv, x)
         frozen = self._conv.weight.stop_gradient
         evaluated = not self._conv.training and not (frozen and self._is_kept(x))
-        if evaluated or x.dtype != paddle.float32 or not paddle.in_dynamic_mode():
+        if evaluated or x.dtype != paddle.float32:
             return self._eager(x)
+        if _is_per_pixel(self._conv):
+            return _product_of_channels(self._conv, x)
         if _is_product(self._conv, x):
             return _product(self._conv, x)
-        if paddle.is_grad_enabled():
-            return self._convolved(x, frozen)
-        # A program built for inference would keep the weights of its first use.
-        x = x.detach()
-        x.stop_gradient = False
-        with paddle.enable_grad():
-            return self._convolved(x, frozen).detach()
-
-    def _convolved(self, x, frozen: bool):
-        weight, bias = self._conv.weight, self._conv.bias
-        program = self._program(x.stop_gradient, frozen)
         if IS_PADDLE_2:
-            y = program(x, weight) if bias is None else program(x, weight, bias.detach())
-        else:
-            # Outside the program, where the casts of Paddle 3.3.1's oneDNN fail.
-            y = program(x.astype(self._dtype), weight.astype(self._dtype)).astype("float32")
+            return self._programs(x)
+        # The casts are outside the program, where those of Paddle 3.3.1's oneDNN fail.
+        y = self._programs(x.astype(self._dtype)).astype("float32")
+        bias = self._conv.bias
         if bias is None:
             return y
         return _plus(y, bias) if bias.stop_gradient else _WithBias.apply(y, bias)
@@ -158,12 +156,19 @@ class _OneDNN:
             self._has_room[size] = self._kept.has_room(n * h * w, sum(self._conv.weight.shape[:2]))
         return self._has_room[size]
 
-    def _program(self, stop_gradient: bool, frozen: bool):
-        """The program that computes no gradient of x with `stop_gradient`, and none of the weights with `frozen`."""
-        key = (stop_gradient, frozen)
-        if key not in self._programs:
-            self._programs[key] = _made(self._conv, self._dtype, *key)
-        return self._programs[key]
+
+class _Sequence:
+    """The forward of a sequence of layers: in train mode one program, without Paddle's overhead for each layer."""
+
+    def __init__(self, layers: nn.Sequential):
+        self._layers = layers
+        self._eager = layers.forward
+        self._programs = _Programs(layers, "float32")
+
+    def __call__(self, x):
+        if self._layers.training and x.dtype == paddle.float32 and paddle.in_dynamic_mode():
+            return self._programs(x)
+        return self._eager(x)
 
 
 def _is_product(conv: nn.Conv2D, x) -> bool:
@@ -197,6 +202,18 @@ def _product(conv: nn.Conv2D, x):
     return y.reshape([x.shape[0], *sizes, out]).transpose([0, 3, 1, 2])
 
 
+def _is_per_pixel(conv: nn.Conv2D) -> bool:
+    """Whether the convolution is 1×1, which Paddle multiplies in the order that its maps have."""
+    return list(conv.weight.shape[2:]) == [1, 1] == list(conv._stride) and conv._padding == "SAME"
+
+
+def _product_of_channels(conv: nn.Conv2D, x):
+    """The 1×1 convolution of x [N,C,H,W] as a matrix product for each picture."""
+    n, channels, h, w = x.shape
+    y = paddle.matmul(conv.weight.reshape([-1, channels]).expand([n, -1, -1]), x.reshape([n, channels, h * w]))
+    return (y + conv.bias.reshape([-1, 1])).reshape([n, -1, h, w])
+
+
 class _WithBias(PyLayer):
     """y plus a bias [C]; the gradient of the bias is that of y, summed over all axes except the channels.
 
@@ -216,24 +233,81 @@ class _WithBias(PyLayer):
 
 
 def _plus(y, bias):
-    """y [N,C,h,w] plus a bias [C], which Paddle 2's programs have added already."""
+    """y [N,C,h,w] plus a bias [C]."""
     # Without expand_as the addition takes 15 times as long, which is as long as the convolution.
-    return y if IS_PADDLE_2 else y + bias.reshape([1, -1, 1, 1]).expand_as(y)
+    return y + bias.reshape([1, -1, 1, 1]).expand_as(y)
 
 
-class _Conv(nn.Layer):
-    """A convolution for a separate program: a function of x [N,C,h,w], the weights and possibly the bias.
+class _Programs:
+    """A layer in train mode as static programs: functions of x [N,C,h,w], of any N, h and w, and the layer's variables.
 
-    A program's inputs and outputs must not come from a oneDNN operator: such results and gradients have oneDNN's memory
+    The variables, weights and statistics, are arguments: creating a program clears the gradients of the parameters that
+    it contains. There is a program for each choice of trainable variables and of layers in train mode.
+
+    Programs' inputs and outputs must not come from a oneDNN operator: such results and gradients have oneDNN's memory
     layout, which operators outside take for the usual one (Paddle 2) or crash on (Paddle 3).
     """
 
-    def __init__(self, conv: nn.Conv2D):
-        super().__init__()
-        self.settings = conv._stride, conv._padding, conv._dilation, conv._groups
+    def __init__(self, layer: nn.Layer, dtype: str):
+        self._layer = layer
+        self._dtype = dtype
+        self._parts = layer.sublayers(include_self=True)
+        self._slots = [(part._parameters, name) for part in self._parts for name in _names(part)]
+        self._programs = {}
 
-    def forward(self, x, weight, bias=None):
-        return _own(F.conv2d(_own(x), _own(weight), bias, *self.settings))
+    def __call__(self, x):
+        if paddle.is_grad_enabled():
+            return self._computed(x)
+        # A program built for inference would keep the weights of its first use.
+        x = x.detach()
+        x.stop_gradient = False
+        with paddle.enable_grad():
+            return self._computed(x).detach()
+
+    def _computed(self, x):
+        variables = [variables_of[name] for variables_of, name in self._slots]
+        if self._dtype != "float32":
+            variables = [variable.astype(self._dtype) for variable in variables]
+        key = (*(value.stop_gradient for value in (x, *variables)), *(part.training for part in self._parts))
+        if key not in self._programs:
+            self._programs[key] = _made(self._symbolic, x, variables)
+        return self._programs[key]([x, variables])
+
+    @paddle.jit.not_to_static
+    def _symbolic(self, x, variables):
+        """The layer's result while a program is created: for symbols in place of x and the variables."""
+        real = [variables_of[name] for variables_of, name in self._slots]
+        try:
+            self._set(variables)
+            return self._layer(_own(x))
+        finally:
+            self._set(real)
+
+    def _set(self, variables) -> None:
+        for (variables_of, name), variable in zip(self._slots, variables):
+            variables_of[name] = variable
+
+
+class _Function(nn.Layer):
+    """A function as the layer that Paddle can make a program of."""
+
+    def __init__(self, function):
+        super().__init__()
+        self._function = function
+
+    def forward(self, x, variables):
+        return self._function(x, variables)
+
+
+def _names(layer: nn.Layer) -> list:
+    """The names of the layer's own variables that its programs take; Paddle 3's take no bias."""
+    return [name for name, value in layer._parameters.items() if value is not None and (IS_PADDLE_2 or name != "bias")]
+
+
+def _symbolic(conv: nn.Conv2D, x):
+    """The convolution of x while a program is created."""
+    y = F.conv2d(x, _own(conv.weight), None, conv._stride, conv._padding, conv._dilation, conv._groups)
+    return _own(y) if not IS_PADDLE_2 or conv.bias is None else _affine(y, conv.bias)
 
 
 def _own(x):
@@ -241,28 +315,35 @@ def _own(x):
     return paddle.scale(x, 1.0) if IS_PADDLE_2 else paddle.assign(x)  # Paddle 3 would give `scale` to oneDNN
 
 
-def _made(conv: nn.Conv2D, dtype: str, stop_gradient: bool, frozen: bool):
-    """The static program of a convolution: a function of x [N,C,h,w], for any N, h and w, and the weights, of dtype.
+def _affine(y, bias):
+    """y [N,C,h,w] plus a bias [C], by one of Paddle 2's own operators that adds, and sums the gradient, fast."""
+    scale = paddle.ones(bias.shape)
+    scale.stop_gradient = bias.stop_gradient  # the operator computes the gradients of both or of neither
+    helper = LayerHelper("affine_channel")
+    result = helper.create_variable_for_type_inference(y.dtype)
+    inputs = {"X": [y], "Scale": [scale], "Bias": [bias]}
+    helper.append_op(type=helper.layer_type, inputs=inputs, outputs={"Out": [result]}, attrs={"data_layout": "NCHW"})
+    return result
 
-    With `stop_gradient` it computes no gradient of x, with `frozen` none of the weights. In Paddle 2 it also takes the
-    bias, which oneDNN adds fast there; _WithBias computes the gradient of the bias.
-    """
+
+def _made(function, x, variables: list):
+    """The program that computes function(x, variables); gradients of those that have no `stop_gradient`."""
     spec = paddle.static.InputSpec
     specs = [
-        spec([None, conv.weight.shape[1], None, None], dtype, "x", stop_gradient),
-        spec(conv.weight.shape, dtype, "weight", frozen),
+        spec([None, x.shape[1], None, None], x.dtype, "x", x.stop_gradient),
+        [spec(value.shape, value.dtype, f"variable_{i}", value.stop_gradient) for i, value in enumerate(variables)],
     ]
     strategy = paddle.static.BuildStrategy()
     if IS_PADDLE_2:
         strategy.mkldnn_enabled_op_types = ONEDNN_OPERATORS
-        if conv.bias is not None:
-            specs.append(spec(conv.bias.shape, "float32", "bias", True))
-    layer = paddle.jit.to_static(_Conv(conv), specs, strategy, full_graph=True)
+
+    layer = paddle.jit.to_static(_Function(function), specs, strategy, full_graph=True)
     # Requesting a program builds it, together with its backward program.
     if IS_PADDLE_2:
         paddle.set_flags({USE_ONEDNN: True})
         try:
-            _ = layer.forward.get_concrete_program(*specs)[1].forward_program
+            program = layer.forward.get_concrete_program(*specs)[1]
+            _ = program.forward_program
         finally:
             paddle.set_flags({USE_ONEDNN: False})
     else:
@@ -270,9 +351,9 @@ def _made(conv: nn.Conv2D, dtype: str, stop_gradient: bool, frozen: bool):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # caused by conv2d's own code
             program = layer.forward.get_concrete_program(*specs)[1]
-        program.add_hooker(_ByOneDNN(dtype))
+        program.add_hooker(_ByOneDNN(str(x.dtype).rpartition(".")[2]))
         _ = program.train_program
-    return layer
+    return program
 
 
 @functools.lru_cache(maxsize=None)
