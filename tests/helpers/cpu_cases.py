@@ -79,7 +79,7 @@ def test_they_are_not_paddles_own_convolutions(name, dtype):
     plain, fast = pair(CONVOLUTIONS[name], dtype)
     x = paddle.randn([2, plain.weight.shape[1], 12, 9])
     difference = float((fast(x) - plain(x)).abs().max() / plain(x).abs().max())
-    assert difference > (1e-4 if dtype == "bfloat16" else 0)
+    assert difference > (1e-4 if dtype == "bfloat16" and name != "last" else 0)  # the last is a product in float32
 
 
 @pytest.mark.parametrize(("kernel", "stride", "channels"), [(4, 2, 1024), (3, 1, 1824)])

@@ -29,6 +29,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 IS_PADDLE_2 = paddle.__version__.startswith("2.")
 HAS_BF16_CONVOLUTIONS = paddle.__version__.startswith("3.3.")  # those of Paddle 2.6.2 refuse bf16
 HAS_ONEDNN_CONVOLUTIONS = IS_PADDLE_2 or HAS_BF16_CONVOLUTIONS
+TO_ONEDNN={"conv2d", "conv2d_grad", "cast"}
 ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # oneDNN's other operators are slower than Paddle's own
 # Paddle 2's flag, set only while a program is built: if it stays on, the gradient of tanh crashes other programs.
 USE_ONEDNN = "FLAGS_use_mkldnn"
@@ -77,8 +78,8 @@ def _with_onednn(network, dtype: str, kept=None) -> None:
             continue
         if type(layer) is nn.Conv2D:
             layer.forward = _OneDNN(layer, dtype, kept)
-        elif type(layer) is nn.Sequential and IS_PADDLE_2 and kept is None:
-            layer.forward = _Sequence(layer)
+        elif type(layer) is nn.Sequential and kept is None:
+            layer.forward = _Sequence(layer, dtype)
 
 
 def use_all_cores() -> None:
@@ -129,7 +130,7 @@ class _OneDNN:
 
     def __call__(self, x):
         if not paddle.in_dynamic_mode():
-            return _symbolic(self._conv, x)
+            return _symbolic(self._conv, x, self._dtype)
         frozen = self._conv.weight.stop_gradient
         evaluated = not self._conv.training and not (frozen and self._is_kept(x))
         if evaluated or x.dtype != paddle.float32:
@@ -138,14 +139,7 @@ class _OneDNN:
             return _product_of_channels(self._conv, x)
         if _is_product(self._conv, x):
             return _product(self._conv, x)
-        if IS_PADDLE_2:
-            return self._programs(x)
-        # The casts are outside the program, where those of Paddle 3.3.1's oneDNN fail.
-        y = self._programs(x.astype(self._dtype)).astype("float32")
-        bias = self._conv.bias
-        if bias is None:
-            return y
-        return _plus(y, bias) if bias.stop_gradient else _WithBias.apply(y, bias)
+        return self._programs(x)
 
     def _is_kept(self, x) -> bool:
         """Whether oneDNN may keep memory for the size of x."""
@@ -160,10 +154,10 @@ class _OneDNN:
 class _Sequence:
     """The forward of a sequence of layers: in train mode one program, without Paddle's overhead for each layer."""
 
-    def __init__(self, layers: nn.Sequential):
+    def __init__(self, layers: nn.Sequential, dtype: str):
         self._layers = layers
         self._eager = layers.forward
-        self._programs = _Programs(layers, "float32")
+        self._programs = _Programs(layers, dtype)
 
     def __call__(self, x):
         if self._layers.training and x.dtype == paddle.float32 and paddle.in_dynamic_mode():
@@ -214,30 +208,6 @@ def _product_of_channels(conv: nn.Conv2D, x):
     return (y + conv.bias.reshape([-1, 1])).reshape([n, -1, h, w])
 
 
-class _WithBias(PyLayer):
-    """y plus a bias [C]; the gradient of the bias is that of y, summed over all axes except the channels.
-
-    The sum is computed as a multiplication by a vector of ones: oneDNN's reference code takes 100 times as long, almost
-    half of a step; Paddle's sum takes 8 times as long.
-    """
-
-    @staticmethod
-    def forward(context, y, bias):
-        return _plus(y, bias)
-
-    @staticmethod
-    def backward(context, gradient):
-        n, channels, h, w = gradient.shape
-        sums = paddle.matmul(gradient.reshape([n * channels, h * w]), paddle.ones([h * w, 1]))
-        return gradient, sums.reshape([n, channels]).sum(axis=0)
-
-
-def _plus(y, bias):
-    """y [N,C,h,w] plus a bias [C]."""
-    # Without expand_as the addition takes 15 times as long, which is as long as the convolution.
-    return y + bias.reshape([1, -1, 1, 1]).expand_as(y)
-
-
 class _Programs:
     """A layer in train mode as static programs: functions of x [N,C,h,w], of any N, h and w, and the layer's variables.
 
@@ -266,11 +236,9 @@ class _Programs:
 
     def _computed(self, x):
         variables = [variables_of[name] for variables_of, name in self._slots]
-        if self._dtype != "float32":
-            variables = [variable.astype(self._dtype) for variable in variables]
         key = (*(value.stop_gradient for value in (x, *variables)), *(part.training for part in self._parts))
         if key not in self._programs:
-            self._programs[key] = _made(self._symbolic, x, variables)
+            self._programs[key] = _made(self._symbolic, x, variables, self._dtype)
         return self._programs[key]([x, variables])
 
     @paddle.jit.not_to_static
@@ -301,13 +269,20 @@ class _Function(nn.Layer):
 
 def _names(layer: nn.Layer) -> list:
     """The names of the layer's own variables that its programs take; Paddle 3's take no bias."""
-    return [name for name, value in layer._parameters.items() if value is not None and (IS_PADDLE_2 or name != "bias")]
+    return [name for name, value in layer._parameters.items() if value is not None]
 
 
-def _symbolic(conv: nn.Conv2D, x):
+def _symbolic(conv: nn.Conv2D, x, dtype: str):
     """The convolution of x while a program is created."""
-    y = F.conv2d(x, _own(conv.weight), None, conv._stride, conv._padding, conv._dilation, conv._groups)
-    return _own(y) if not IS_PADDLE_2 or conv.bias is None else _affine(y, conv.bias)
+    x, weight = _cast(x, dtype), _cast(_own(conv.weight), dtype)
+    y = F.conv2d(x, weight, None, conv._stride, conv._padding, conv._dilation, conv._groups)
+    y = _cast(_own(y), "float32") if y.dtype != paddle.float32 else y
+    return _own(y) if conv.bias is None else _affine(y, conv.bias)
+
+
+def _cast(x, dtype: str):
+    """x cast between copies: Paddle 3.3.1's oneDNN fails to cast what has a memory layout of its own."""
+    return x if x.dtype == getattr(paddle, dtype) else _own(x.astype(dtype))
 
 
 def _own(x):
@@ -319,6 +294,8 @@ def _affine(y, bias):
     """y [N,C,h,w] plus a bias [C], by one of Paddle 2's own operators that adds, and sums the gradient, fast."""
     scale = paddle.ones(bias.shape)
     scale.stop_gradient = bias.stop_gradient  # the operator computes the gradients of both or of neither
+    if not IS_PADDLE_2:
+        return paddle._C_ops.affine_channel(y, scale, bias, "NCHW")
     helper = LayerHelper("affine_channel")
     result = helper.create_variable_for_type_inference(y.dtype)
     inputs = {"X": [y], "Scale": [scale], "Bias": [bias]}
@@ -326,7 +303,7 @@ def _affine(y, bias):
     return result
 
 
-def _made(function, x, variables: list):
+def _made(function, x, variables: list, dtype: str):
     """The program that computes function(x, variables); gradients of those that have no `stop_gradient`."""
     spec = paddle.static.InputSpec
     specs = [
@@ -351,7 +328,7 @@ def _made(function, x, variables: list):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # caused by conv2d's own code
             program = layer.forward.get_concrete_program(*specs)[1]
-        program.add_hooker(_ByOneDNN(str(x.dtype).rpartition(".")[2]))
+        program.add_hooker(_ByOneDNN(dtype))
         _ = program.train_program
     return program
 
@@ -363,7 +340,11 @@ def _know_onednn() -> None:
 
 
 class _ByOneDNN:
-    """The hooks that Paddle 3 calls while building a program: they pass all operators except `assign` to oneDNN."""
+    """The hooks that Paddle 3 calls while building a program: they replace some of its operators by oneDNN's.
+
+    Paddle's pass replaces all that oneDNN has, and most of them are slower than Paddle's own. So it is run on a copy of
+    the program, from which some are taken.
+    """
 
     def __init__(self, dtype: str):
         self._dtype = dtype
@@ -372,15 +353,30 @@ class _ByOneDNN:
         return program, results
 
     def after_append_backward(self, program, inputs, results, gradients, forward_end, backward_start):
+        changed = program.clone()
         manager = paddle.pir.PassManager()
         manager.add_pass("onednn_placement_pass", {})
-        manager.run(program)
-        for operator in program.global_block().ops:
-            if operator.name().startswith("onednn_op.conv2d"):
-                operator.set_bool_attr("is_test", False)  # the pass sets it for inference
-            if operator.name() == "onednn_op.conv2d":
-                operator.set_str_attr("onednn_data_type", self._dtype)  # otherwise it multiplies float32
+        manager.run(changed)
+        paddles = [op for op in program.global_block().ops if op.name() in {f"pd_op.{name}" for name in TO_ONEDNN}]
+        onednns = [op for op in changed.global_block().ops if op.name() in {f"onednn_op.{name}" for name in TO_ONEDNN}]
+        with paddle.static.program_guard(program):
+            for old, new in zip(paddles, onednns):
+                self._replace(program, old, new)
         return program, forward_end, results
+
+    def _replace(self, program, old, new) -> None:
+        values = paddle.pir.IrMapping()
+        for theirs, ours in zip(new.operands_source(), old.operands_source()):
+            values.add(theirs, ours)
+        paddle.pir.set_insertion_point(old)
+        copy = new.clone(values, paddle.pir.CloneOptions(False, True, True))
+        if copy.name().startswith("onednn_op.conv2d"):
+            copy.set_bool_attr("is_test", False)  # the pass sets it for inference
+        if copy.name() == "onednn_op.conv2d":
+            copy.set_str_attr("onednn_data_type", self._dtype)  # otherwise it multiplies float32
+        for theirs, ours in zip(old.results(), copy.results()):
+            theirs.replace_all_uses_with(ours)
+        program.global_block().remove_op(old)
 
     def after_infer(self, program):
         return program
