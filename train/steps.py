@@ -178,8 +178,9 @@ def _update(optimizer, network, precision):
     """One step of `optimizer` along the gradients of `network`, averaged over the processes; returns their norm."""
     parallel.average_gradients(network.parameters())
     precision.unscale(optimizer)
-    each = [paddle.linalg.norm(parameter.grad) for parameter in network.parameters() if parameter.grad is not None]
-    norm = paddle.linalg.norm(paddle.stack(each))
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    # paddle.linalg.norm takes ten times as long in Paddle 3.3, a fortieth of a step on a CPU.
+    norm = paddle.stack([(gradient * gradient).sum() for gradient in gradients]).sum().sqrt()
     precision.step(optimizer)
     optimizer.clear_grad(set_to_zero=False)
     return norm

@@ -29,7 +29,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 IS_PADDLE_2 = paddle.__version__.startswith("2.")
 HAS_BF16_CONVOLUTIONS = paddle.__version__.startswith("3.3.")  # those of Paddle 2.6.2 refuse bf16
 HAS_ONEDNN_CONVOLUTIONS = IS_PADDLE_2 or HAS_BF16_CONVOLUTIONS
-TO_ONEDNN={"conv2d", "conv2d_grad", "cast"}
+TO_ONEDNN={"conv2d", "conv2d_grad", "cast", *os.environ.get("TO","").split()}
 ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # oneDNN's other operators are slower than Paddle's own
 # Paddle 2's flag, set only while a program is built: if it stays on, the gradient of tanh crashes other programs.
 USE_ONEDNN = "FLAGS_use_mkldnn"
@@ -274,9 +274,9 @@ def _names(layer: nn.Layer) -> list:
 
 def _symbolic(conv: nn.Conv2D, x, dtype: str):
     """The convolution of x while a program is created."""
-    x, weight = _cast(x, dtype), _cast(_own(conv.weight), dtype)
+    x, weight = _cast(x, dtype), conv.weight.astype(dtype) if dtype != "float32" else _own(conv.weight)
     y = F.conv2d(x, weight, None, conv._stride, conv._padding, conv._dilation, conv._groups)
-    y = _cast(_own(y), "float32") if y.dtype != paddle.float32 else y
+    y = _own(y).astype("float32") if y.dtype != paddle.float32 else y
     return _own(y) if conv.bias is None else _affine(y, conv.bias)
 
 
@@ -357,8 +357,9 @@ class _ByOneDNN:
         manager = paddle.pir.PassManager()
         manager.add_pass("onednn_placement_pass", {})
         manager.run(changed)
-        paddles = [op for op in program.global_block().ops if op.name() in {f"pd_op.{name}" for name in TO_ONEDNN}]
-        onednns = [op for op in changed.global_block().ops if op.name() in {f"onednn_op.{name}" for name in TO_ONEDNN}]
+        def wanted(op): return op.name().partition(".")[2] in TO_ONEDNN and (not op.name().endswith("cast") or op.result(0).shape[0]==-1)
+        paddles = [op for op in program.global_block().ops if wanted(op)]
+        onednns = [op for op in changed.global_block().ops if wanted(op)]
         with paddle.static.program_guard(program):
             for old, new in zip(paddles, onednns):
                 self._replace(program, old, new)
