@@ -34,9 +34,10 @@ class UpsampleBlock(nn.Layer):
     def __init__(self, features: int):
         super().__init__()
         self.conv = same_conv(features, 4 * features, 3)
+        self.shuffle = nn.PixelShuffle(2)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return F.relu(F.pixel_shuffle(self.conv(x), 2))
+        return F.relu(self.shuffle(self.conv(x)))
 
 
 class Generator(nn.Layer):

@@ -4,6 +4,7 @@ Run by `tests/test_cpu.py`, in a process of their own.
 """
 
 import os
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -12,8 +13,9 @@ from paddle import nn
 
 from common.device import cpu_bf16
 from models.generator import Generator
-from models.layers import same_conv
+from models.layers import is_statistic, same_conv
 from tests.helpers import trajectory
+from train.bn_statistics import freeze_statistics
 from train.run import cpu
 
 BF16 = pytest.mark.skipif(
@@ -164,6 +166,85 @@ def test_new_weights_are_seen_with_and_without_gradients(dtype):
         new = paddle.randn(plain.weight.shape)
         for network in (plain, fast):
             network.weight.set_value(new)
+
+
+def small_generator():
+    return Generator(16, 3)
+
+
+def gradients_of(network, lrs: list, stop_gradient: bool) -> list:
+    """Of the input and of all weights, after one backward pass through the results of all `lrs`."""
+    network.clear_gradients()
+    inputs = [lr.clone() for lr in lrs]
+    for lr in inputs:
+        lr.stop_gradient = stop_gradient
+    sum((network(lr) ** 2).mean() for lr in inputs).backward()
+    values = [*([] if stop_gradient else inputs), *network.parameters()]
+    return [value.grad for value in values if not value.stop_gradient]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("stop_gradient", [False, True])
+def test_a_generators_results_gradients_and_statistics_are_paddles_own(dtype, frozen, stop_gradient):
+    """Its sequences are programs, for which Paddle's batch norm has to find its statistics where they are."""
+    plain, fast = pair(small_generator, dtype)
+    tolerance = {"float32": 1e-4, "bfloat16": 0.4}[dtype]  # of the length of each; bf16 moves ReLUs' signs, in 8 layers
+    for network in (plain, fast):
+        network(paddle.ones([2, 3, 8, 8]))
+        if frozen:
+            freeze_statistics(network)
+    for lrs in ([paddle.rand([2, 3, 6, 5])], [paddle.rand([1, 3, 7, 9]), paddle.rand([3, 3, 4, 6])]):
+        ours, theirs = (gradients_of(network, lrs, stop_gradient) for network in (fast, plain))
+        assert (
+            len(ours)
+            == len(theirs)
+            == len([p for p in plain.parameters() if not p.stop_gradient]) + (0 if stop_gradient else len(lrs))
+        )
+        # Batch norm leaves no gradient, only rounding errors, of the biases before it.
+        noise = 1e-5 * max(float(gradient.abs().max()) for gradient in theirs)
+        for found, wanted in zip(ours, theirs):
+            error = float((found - wanted).square().sum().sqrt())
+            assert error <= tolerance * float(wanted.square().sum().sqrt()) + noise * wanted.size**0.5
+        for name, value in plain.state_dict().items():
+            np.testing.assert_allclose(fast.state_dict()[name].numpy(), value.numpy(), rtol=1e-5, atol=tolerance / 10)
+        with paddle.no_grad():
+            close(fast(lrs[0]), plain(lrs[0]), tolerance)
+
+
+def test_a_generators_statistics_are_updated_with_and_without_gradients():
+    _, fast = pair(small_generator)
+    statistics = [value for name, value in fast.state_dict().items() if is_statistic(name)]
+    lr = paddle.rand([2, 3, 8, 8])
+    for grads in (True, False):
+        before = [value.numpy() for value in statistics]
+        with paddle.set_grad_enabled(grads):
+            fast(lr)
+        assert all((value.numpy() != old).any() for value, old in zip(statistics, before))
+    freeze_statistics(fast)
+    before = [value.numpy() for value in statistics]
+    fast(lr)
+    assert all((value.numpy() == old).all() for value, old in zip(statistics, before))
+
+
+def test_results_that_are_never_differentiated_leave_no_memory():
+    """As in steps that train D alone, and when batch norm's statistics are estimated."""
+    _, fast = pair(small_generator)
+    lr = paddle.rand([1, 3, 64, 64])  # some 20 MB of results
+    sizes = []
+    for grads in (True, False):
+        for number in range(40):
+            with paddle.set_grad_enabled(grads):
+                fast(lr)
+            if number == 9:
+                sizes.append(resident_bytes())
+        sizes.append(resident_bytes())
+    assert sizes[1] - sizes[0] < 100e6 and sizes[3] - sizes[2] < 100e6, sizes
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -1,8 +1,8 @@
 """Makes training on a CPU several times as fast with Paddle's own settings; `benchmarks/train_step.py` measures it.
 
 Paddle's eager convolutions unfold their input into a matrix and multiply on one core. The convolutions of oneDNN, which
-Paddle includes, take a quarter of the time, but only static programs can use them: so each convolution becomes a
-separate static program between eager operators.
+Paddle includes, take a quarter of the time, but only static programs can use them: so each sequence of layers (the
+generator's residual blocks, and its upsampling) and each other convolution becomes a static program.
 """
 
 import ctypes
@@ -15,7 +15,6 @@ import warnings
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
-from paddle.autograd import PyLayer
 from paddle.base.layer_helper import LayerHelper
 
 from common.device import cores
@@ -29,8 +28,10 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 IS_PADDLE_2 = paddle.__version__.startswith("2.")
 HAS_BF16_CONVOLUTIONS = paddle.__version__.startswith("3.3.")  # those of Paddle 2.6.2 refuse bf16
 HAS_ONEDNN_CONVOLUTIONS = IS_PADDLE_2 or HAS_BF16_CONVOLUTIONS
-TO_ONEDNN={"conv2d", "conv2d_grad", "cast", *os.environ.get("TO","").split()}
-ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"}  # oneDNN's other operators are slower than Paddle's own
+# What oneDNN computes in a program; its other operators are slower than Paddle's own.
+ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"} | (
+    {"transpose2", "transpose2_grad"} if IS_PADDLE_2 else {"transpose", "transpose_grad", "cast"}
+)
 # Paddle 2's flag, set only while a program is built: if it stays on, the gradient of tanh crashes other programs.
 USE_ONEDNN = "FLAGS_use_mkldnn"
 # The memory that oneDNN may keep for the picture sizes of the frozen generator: 75,000 LR pixels, twice Set5's.
@@ -74,10 +75,12 @@ def speed_up_frozen(generator) -> None:
 
 def _with_onednn(network, dtype: str, kept=None) -> None:
     for layer in network.sublayers(include_self=True) if HAS_ONEDNN_CONVOLUTIONS else ():
-        if isinstance(layer.forward, (_OneDNN, _Sequence)):
+        if isinstance(layer.forward, (_Convolution, _PixelShuffle, _Sequence)):
             continue
         if type(layer) is nn.Conv2D:
-            layer.forward = _OneDNN(layer, dtype, kept)
+            layer.forward = _Convolution(layer, dtype, kept)
+        elif type(layer) is nn.PixelShuffle:
+            layer.forward = _PixelShuffle(layer)
         elif type(layer) is nn.Sequential and kept is None:
             layer.forward = _Sequence(layer, dtype)
 
@@ -114,7 +117,7 @@ class _Kept:
         return True
 
 
-class _OneDNN:
+class _Convolution:
     """The forward of a convolution, computed by oneDNN if it is trained or differentiated through.
 
     kept: a `_Kept` that counts the sizes in eval mode; None if a frozen convolution's inputs all have one size.
@@ -130,7 +133,7 @@ class _OneDNN:
 
     def __call__(self, x):
         if not paddle.in_dynamic_mode():
-            return _symbolic(self._conv, x, self._dtype)
+            return self._in_program(x)
         frozen = self._conv.weight.stop_gradient
         evaluated = not self._conv.training and not (frozen and self._is_kept(x))
         if evaluated or x.dtype != paddle.float32:
@@ -149,6 +152,35 @@ class _OneDNN:
         if size not in self._has_room:
             self._has_room[size] = self._kept.has_room(n * h * w, sum(self._conv.weight.shape[:2]))
         return self._has_room[size]
+
+    def _in_program(self, x):
+        """The operators of a program that is being created, in which oneDNN convolves."""
+        conv, dtype = self._conv, self._dtype
+        if dtype == "float32":
+            weight = _own(conv.weight)
+        else:
+            # With a copy between cast and convolution, also of gradients: Paddle 3.3.1's oneDNN fails to cast from and
+            # to its own memory layouts. Paddle itself casts the weights.
+            x, weight = _own(x.astype(dtype)), conv.weight.astype(dtype)
+        y = F.conv2d(x, weight, None, conv._stride, conv._padding, conv._dilation, conv._groups)
+        if dtype != "float32":
+            y = _own(y).astype("float32")
+        return _own(y) if conv.bias is None else _plus(y, conv.bias)
+
+
+class _PixelShuffle:
+    """The forward of a pixel shuffle: in a program oneDNN transposes on all cores, in half of the time."""
+
+    def __init__(self, shuffle: nn.PixelShuffle):
+        self._factor = shuffle._upscale_factor
+        self._eager = shuffle.forward
+
+    def __call__(self, x):
+        if paddle.in_dynamic_mode():
+            return self._eager(x)
+        f, channels, (h, w) = self._factor, x.shape[1] // self._factor**2, paddle.shape(x)[2:]
+        y = x.reshape([-1, channels, f, f, h, w]).transpose([0, 1, 4, 2, 5, 3])
+        return y.reshape([-1, channels, f * h, f * w])
 
 
 class _Sequence:
@@ -197,12 +229,12 @@ def _product(conv: nn.Conv2D, x):
 
 
 def _is_per_pixel(conv: nn.Conv2D) -> bool:
-    """Whether the convolution is 1×1, which Paddle multiplies in the order that its maps have."""
+    """Whether the convolution is 1×1, which is faster as a matrix product: oneDNN would reorder its large input."""
     return list(conv.weight.shape[2:]) == [1, 1] == list(conv._stride) and conv._padding == "SAME"
 
 
 def _product_of_channels(conv: nn.Conv2D, x):
-    """The 1×1 convolution of x [N,C,H,W] as a matrix product for each picture."""
+    """The 1×1 convolution of x [N,C,h,w] as a matrix product for each picture."""
     n, channels, h, w = x.shape
     y = paddle.matmul(conv.weight.reshape([-1, channels]).expand([n, -1, -1]), x.reshape([n, channels, h * w]))
     return (y + conv.bias.reshape([-1, 1])).reshape([n, -1, h, w])
@@ -213,16 +245,18 @@ class _Programs:
 
     The variables, weights and statistics, are arguments: creating a program clears the gradients of the parameters that
     it contains. There is a program for each choice of trainable variables and of layers in train mode.
-
-    Programs' inputs and outputs must not come from a oneDNN operator: such results and gradients have oneDNN's memory
-    layout, which operators outside take for the usual one (Paddle 2) or crash on (Paddle 3).
     """
 
     def __init__(self, layer: nn.Layer, dtype: str):
         self._layer = layer
         self._dtype = dtype
         self._parts = layer.sublayers(include_self=True)
-        self._slots = [(part._parameters, name) for part in self._parts for name in _names(part)]
+        self._places = [
+            (part._parameters, name)
+            for part in self._parts
+            for name, value in part._parameters.items()
+            if value is not None
+        ]
         self._programs = {}
 
     def __call__(self, x):
@@ -235,16 +269,16 @@ class _Programs:
             return self._computed(x).detach()
 
     def _computed(self, x):
-        variables = [variables_of[name] for variables_of, name in self._slots]
+        variables = [parameters[name] for parameters, name in self._places]
         key = (*(value.stop_gradient for value in (x, *variables)), *(part.training for part in self._parts))
         if key not in self._programs:
-            self._programs[key] = _made(self._symbolic, x, variables, self._dtype)
+            self._programs[key] = _made(_Function(self._in_program), x, variables, self._dtype)
         return self._programs[key]([x, variables])
 
     @paddle.jit.not_to_static
-    def _symbolic(self, x, variables):
-        """The layer's result while a program is created: for symbols in place of x and the variables."""
-        real = [variables_of[name] for variables_of, name in self._slots]
+    def _in_program(self, x, variables):
+        """The layer's result for symbols in place of x and the variables, while a program is created."""
+        real = [parameters[name] for parameters, name in self._places]
         try:
             self._set(variables)
             return self._layer(_own(x))
@@ -252,12 +286,12 @@ class _Programs:
             self._set(real)
 
     def _set(self, variables) -> None:
-        for (variables_of, name), variable in zip(self._slots, variables):
-            variables_of[name] = variable
+        for (parameters, name), variable in zip(self._places, variables):
+            parameters[name] = variable
 
 
 class _Function(nn.Layer):
-    """A function as the layer that Paddle can make a program of."""
+    """A function of x and variables as a layer, of which Paddle can make a program."""
 
     def __init__(self, function):
         super().__init__()
@@ -267,33 +301,22 @@ class _Function(nn.Layer):
         return self._function(x, variables)
 
 
-def _names(layer: nn.Layer) -> list:
-    """The names of the layer's own variables that its programs take; Paddle 3's take no bias."""
-    return [name for name, value in layer._parameters.items() if value is not None]
-
-
-def _symbolic(conv: nn.Conv2D, x, dtype: str):
-    """The convolution of x while a program is created."""
-    x, weight = _cast(x, dtype), conv.weight.astype(dtype) if dtype != "float32" else _own(conv.weight)
-    y = F.conv2d(x, weight, None, conv._stride, conv._padding, conv._dilation, conv._groups)
-    y = _own(y).astype("float32") if y.dtype != paddle.float32 else y
-    return _own(y) if conv.bias is None else _affine(y, conv.bias)
-
-
-def _cast(x, dtype: str):
-    """x cast between copies: Paddle 3.3.1's oneDNN fails to cast what has a memory layout of its own."""
-    return x if x.dtype == getattr(paddle, dtype) else _own(x.astype(dtype))
-
-
 def _own(x):
-    """x copied by one of Paddle's own operators, so that x and its gradient have the usual memory layout."""
-    return paddle.scale(x, 1.0) if IS_PADDLE_2 else paddle.assign(x)  # Paddle 3 would give `scale` to oneDNN
+    """x copied by one of Paddle's own operators, so that x and its gradient have the usual memory layout.
+
+    A program's results, and its gradients of inputs, must not come from a oneDNN operator: those have oneDNN's layout,
+    which operators outside take for the usual one (Paddle 2) or crash on (Paddle 3).
+    """
+    return paddle.scale(x, 1.0) if IS_PADDLE_2 else paddle.assign(x)
 
 
-def _affine(y, bias):
-    """y [N,C,h,w] plus a bias [C], by one of Paddle 2's own operators that adds, and sums the gradient, fast."""
+def _plus(y, bias):
+    """y [N,C,h,w] plus a bias [C] in a program, by one of Paddle's own operators.
+
+    Its gradient of the bias takes a hundredth of the time of oneDNN's, and the addition a fifteenth of that by `+`.
+    """
     scale = paddle.ones(bias.shape)
-    scale.stop_gradient = bias.stop_gradient  # the operator computes the gradients of both or of neither
+    scale.stop_gradient = bias.stop_gradient  # the operator computes both gradients or none
     if not IS_PADDLE_2:
         return paddle._C_ops.affine_channel(y, scale, bias, "NCHW")
     helper = LayerHelper("affine_channel")
@@ -303,18 +326,20 @@ def _affine(y, bias):
     return result
 
 
-def _made(function, x, variables: list, dtype: str):
-    """The program that computes function(x, variables); gradients of those that have no `stop_gradient`."""
+def _made(layer: nn.Layer, x, variables: list, dtype: str):
+    """The program of layer(x, variables), with the gradients of those without `stop_gradient`.
+
+    dtype: what its convolutions multiply.
+    """
     spec = paddle.static.InputSpec
     specs = [
-        spec([None, x.shape[1], None, None], x.dtype, "x", x.stop_gradient),
-        [spec(value.shape, value.dtype, f"variable_{i}", value.stop_gradient) for i, value in enumerate(variables)],
+        spec([None, x.shape[1], None, None], "float32", "x", x.stop_gradient),
+        [spec(value.shape, "float32", f"variable_{i}", value.stop_gradient) for i, value in enumerate(variables)],
     ]
     strategy = paddle.static.BuildStrategy()
     if IS_PADDLE_2:
         strategy.mkldnn_enabled_op_types = ONEDNN_OPERATORS
-
-    layer = paddle.jit.to_static(_Function(function), specs, strategy, full_graph=True)
+    layer = paddle.jit.to_static(layer, specs, strategy, full_graph=True)
     # Requesting a program builds it, together with its backward program.
     if IS_PADDLE_2:
         paddle.set_flags({USE_ONEDNN: True})
@@ -326,10 +351,10 @@ def _made(function, x, variables: list, dtype: str):
     else:
         _know_onednn()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # caused by conv2d's own code
+            warnings.simplefilter("ignore")  # caused by the code of Paddle's layers
             program = layer.forward.get_concrete_program(*specs)[1]
-        program.add_hooker(_ByOneDNN(dtype))
-        _ = program.train_program
+            program.add_hooker(_ByOneDNN(dtype))
+            _ = program.train_program
     return program
 
 
@@ -342,8 +367,8 @@ def _know_onednn() -> None:
 class _ByOneDNN:
     """The hooks that Paddle 3 calls while building a program: they replace some of its operators by oneDNN's.
 
-    Paddle's pass replaces all that oneDNN has, and most of them are slower than Paddle's own. So it is run on a copy of
-    the program, from which some are taken.
+    Paddle has a pass that replaces all that oneDNN has. It is run on a copy of the program, from which the wanted ones
+    are taken.
     """
 
     def __init__(self, dtype: str):
@@ -353,31 +378,36 @@ class _ByOneDNN:
         return program, results
 
     def after_append_backward(self, program, inputs, results, gradients, forward_end, backward_start):
-        changed = program.clone()
+        replaced = program.clone()
         manager = paddle.pir.PassManager()
         manager.add_pass("onednn_placement_pass", {})
-        manager.run(changed)
-        def wanted(op): return op.name().partition(".")[2] in TO_ONEDNN and (not op.name().endswith("cast") or op.result(0).shape[0]==-1)
-        paddles = [op for op in program.global_block().ops if wanted(op)]
-        onednns = [op for op in changed.global_block().ops if wanted(op)]
+        manager.run(replaced)
+        pairs = [list(filter(_is_onednns, each.global_block().ops)) for each in (program, replaced)]
         with paddle.static.program_guard(program):
-            for old, new in zip(paddles, onednns):
-                self._replace(program, old, new)
+            for old, new in zip(*pairs):
+                self._replace(old, new)
+                program.global_block().remove_op(old)
         return program, forward_end, results
 
-    def _replace(self, program, old, new) -> None:
-        values = paddle.pir.IrMapping()
+    def _replace(self, old, new) -> None:
+        """Use the results of a copy of the operator `new` of another program in place of those of `old`."""
+        operands = paddle.pir.IrMapping()
         for theirs, ours in zip(new.operands_source(), old.operands_source()):
-            values.add(theirs, ours)
+            operands.add(theirs, ours)
         paddle.pir.set_insertion_point(old)
-        copy = new.clone(values, paddle.pir.CloneOptions(False, True, True))
+        copy = new.clone(operands, paddle.pir.CloneOptions(False, True, True))
         if copy.name().startswith("onednn_op.conv2d"):
             copy.set_bool_attr("is_test", False)  # the pass sets it for inference
         if copy.name() == "onednn_op.conv2d":
             copy.set_str_attr("onednn_data_type", self._dtype)  # otherwise it multiplies float32
-        for theirs, ours in zip(old.results(), copy.results()):
-            theirs.replace_all_uses_with(ours)
-        program.global_block().remove_op(old)
+        for before, after in zip(old.results(), copy.results()):
+            before.replace_all_uses_with(after)
 
     def after_infer(self, program):
         return program
+
+
+def _is_onednns(operator) -> bool:
+    """Whether oneDNN is to compute an operator: not the casts of weights, which leave the program."""
+    name = operator.name().partition(".")[2]
+    return name in ONEDNN_OPERATORS and (name != "cast" or operator.result(0).shape[0] == -1)
