@@ -159,12 +159,10 @@ class _Convolution:
         if dtype == "float32":
             weight = _own(conv.weight)
         else:
-            # With a copy between convolution and cast, also of gradients: Paddle 3.3.1's oneDNN fails to cast from its
-            # own memory layouts. Paddle itself casts the weights.
-            x, weight = _own(x.astype(dtype)), conv.weight.astype(dtype)
+            x, weight = x.astype(dtype), conv.weight.astype(dtype)
         y = F.conv2d(x, weight, None, conv._stride, conv._padding, conv._dilation, conv._groups)
         if dtype != "float32":
-            y = _own(y).astype("float32")
+            y = y.astype("float32")
         return _own(y) if conv.bias is None else _plus(y, conv.bias)
 
 
@@ -387,7 +385,6 @@ class _ByOneDNN:
             for old, new in zip(*pairs):
                 self._replace(old, new)
                 program.global_block().remove_op(old)
-            forward_end -= _without_needless_copies(program, forward_end)
         return program, forward_end, results
 
     def _replace(self, old, new) -> None:
@@ -408,25 +405,13 @@ class _ByOneDNN:
         return program
 
 
-def _without_needless_copies(program, forward_end: int) -> int:
-    """Remove the copies of what oneDNN has cast to bf16, which has the usual memory layout.
-
-    They are there for their gradients, or as gradients, which are cast to float32. Returns the number of those among
-    the first `forward_end` operators.
-    """
-    first = 0
-    for index, operator in reversed(list(enumerate(program.global_block().ops))):
-        if operator.name() != "pd_op.assign" or operator.result(0).dtype != paddle.pir.core.DataType.BFLOAT16:
-            continue
-        source = operator.operand_source(0)
-        if source.get_defining_op().name() == "onednn_op.cast":
-            operator.result(0).replace_all_uses_with(source)
-            program.global_block().remove_op(operator)
-            first += index < forward_end
-    return first
-
-
 def _is_onednns(operator) -> bool:
-    """Whether oneDNN is to compute an operator: not the casts of weights, which leave the program."""
+    """Whether oneDNN is to compute an operator: of the casts only those of maps to bf16, for which Paddle is slow.
+
+    oneDNN fails to cast from its own memory layouts; Paddle casts weights, and to float32, as fast.
+    """
     name = operator.name().partition(".")[2]
-    return name in ONEDNN_OPERATORS and (name != "cast" or operator.result(0).shape[0] == -1)
+    if name == "cast":
+        result = operator.result(0)
+        return result.dtype == paddle.pir.core.DataType.BFLOAT16 and result.shape[0] == -1
+    return name in ONEDNN_OPERATORS
