@@ -179,7 +179,7 @@ def _update(optimizer, network, precision):
     parallel.average_gradients(network.parameters())
     precision.unscale(optimizer)
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    # paddle.linalg.norm takes ten times as long in Paddle 3.3: 3 % of a step on a CPU.
+    # Not paddle.linalg.norm, which is slow in Paddle 3.3 on a CPU.
     norm = paddle.stack([(gradient * gradient).sum() for gradient in gradients]).sum().sqrt()
     precision.step(optimizer)
     optimizer.clear_grad(set_to_zero=False)

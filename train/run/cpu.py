@@ -74,6 +74,7 @@ def speed_up_frozen(generator) -> None:
 
 
 def _with_onednn(network, dtype: str, kept=None) -> None:
+    """kept: as in `_Convolution`. With it there is no program for a sequence, which would keep what gradients need."""
     for layer in network.sublayers(include_self=True) if HAS_ONEDNN_CONVOLUTIONS else ():
         if isinstance(layer.forward, (_Convolution, _PixelShuffle, _Sequence)):
             continue
@@ -167,7 +168,7 @@ class _Convolution:
 
 
 class _PixelShuffle:
-    """The forward of a pixel shuffle: in a program oneDNN transposes on all cores, in half of the time."""
+    """The forward of a pixel shuffle: in a program oneDNN transposes, on all cores."""
 
     def __init__(self, shuffle: nn.PixelShuffle):
         self._factor = shuffle._upscale_factor
@@ -234,7 +235,8 @@ def _is_per_pixel(conv: nn.Conv2D) -> bool:
 def _product_of_channels(conv: nn.Conv2D, x):
     """The 1×1 convolution of x [N,C,h,w] as a matrix product for each picture."""
     n, channels, h, w = x.shape
-    y = paddle.matmul(conv.weight.reshape([-1, channels]).expand([n, -1, -1]), x.reshape([n, channels, h * w]))
+    weight = conv.weight.reshape([-1, channels]).expand([n, -1, -1])  # broadcasting makes the gradients slower
+    y = paddle.matmul(weight, x.reshape([n, channels, h * w]))
     return (y + conv.bias.reshape([-1, 1])).reshape([n, -1, h, w])
 
 
@@ -311,7 +313,7 @@ def _own(x):
 def _plus(y, bias):
     """y [N,C,h,w] plus a bias [C] in a program, by one of Paddle's own operators.
 
-    Its gradient of the bias takes a hundredth of the time of oneDNN's, and the addition a fifteenth of that by `+`.
+    oneDNN would sum the gradient of the bias with its slow reference code, and `+` adds [1,C,1,1] slowly.
     """
     scale = paddle.ones(bias.shape)
     scale.stop_gradient = bias.stop_gradient  # the operator computes both gradients or none
