@@ -55,20 +55,27 @@ class VGG19(nn.Layer):
         `pool1` … `pool5` (the article's is `pool5`: [N,512,h/32,w/32]). Raises ValueError for any other name.
         before_relu: the convolution's output before the ReLU (as in ESRGAN: arXiv 1809.00219, section 3.3).
         """
+        return self.features_of_blocks(x, layer, before_relu)[-1]
+
+    def features_of_blocks(self, x: paddle.Tensor, layer: str, before_relu: bool = False) -> list[paddle.Tensor]:
+        """The feature maps of the last convolution of each block before `layer`'s, then those of `layer`.
+
+        Arguments and errors as for `features`; for `conv3_4` these are the maps of conv1_2, conv2_2 and conv3_4.
+        """
         if layer not in LAYERS:
             raise ValueError(f"VGG19 has no layer {layer!r}; it has {', '.join(LAYERS)}")
+        found = []
         for block, (count, _) in enumerate(BLOCKS, 1):
             for i in range(1, count + 1):
                 name = f"conv{block}_{i}"
-                x = getattr(self, name)(x)
-                if layer == name and before_relu:
-                    return x
-                x = F.relu(x)
+                maps = getattr(self, name)(x)
+                x = F.relu(maps)
                 if layer == name:
-                    return x
-            x = F.max_pool2d(x, 2, 2)
+                    return [*found, maps if before_relu else x]
+            last, x = maps if before_relu else x, F.max_pool2d(x, 2, 2)
             if layer == f"pool{block}":
-                return x
+                return [*found, x]
+            found.append(last)
 
     def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         if not self.with_classifier:

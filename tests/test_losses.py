@@ -19,9 +19,9 @@ def tensor(x):
 class Maps(nn.Layer):
     """Stands in for VGG19: its maps are its input, and it notes what it was asked for."""
 
-    def features(self, x, layer, before_relu=False):
+    def features_of_blocks(self, x, layer, before_relu=False):
         self.layer, self.before_relu, self.seen = layer, before_relu, x.numpy()
-        return x
+        return [x]
 
 
 @pytest.mark.parametrize("side", [384, 224, 96, 100])
@@ -83,6 +83,67 @@ def test_perceptual_of_some_crops_at_a_time_is_that_of_all_and_so_is_its_gradien
 def test_a_perfect_sr_has_no_perceptual_loss():
     hr = tensor(golden.nchw(golden.picture("perfect", (1, 96, 96, 3))))
     assert float(losses.perceptual(Maps(), hr, hr, Recipe(vgg_normalize=True))) == 0
+
+
+def test_the_strength_of_maps_is_their_root_mean_square_in_overlapping_windows():
+    maps = np.random.RandomState(0).normal(0, 3, (2, 5, 11, 8))
+    found = losses.strength(tensor(maps), 4).numpy()
+    assert found.shape == (2, 5, 4, 3)
+    for row, column in np.ndindex(4, 3):
+        window = maps[:, :, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4]
+        np.testing.assert_allclose(found[:, :, row, column], np.sqrt(np.mean(window**2, axis=(2, 3))), rtol=1e-3)
+    tiny = maps[:, :, :1, :3]
+    np.testing.assert_allclose(losses.strength(tensor(tiny), 4).numpy(), np.sqrt(tiny**2 + 1e-3), rtol=1e-3)
+
+
+class Halved(Maps):
+    """As VGG19 does for a layer of its second block: maps of two blocks, the second's of half the size."""
+
+    def features_of_blocks(self, x, layer, before_relu=False):
+        return [x, nn.functional.avg_pool2d(x, 2)]
+
+
+def test_texture_is_compared_in_the_same_16_pixels_in_every_block():
+    sr, hr = np.random.RandomState(0).uniform(-1, 1, (2, 1, 3, 32, 32))
+
+    def strengths(picture, window):
+        starts = range(0, picture.shape[2] - window + 1, window // 2)
+        squares = [[picture[:, :, r : r + window, c : c + window] ** 2 for c in starts] for r in starts]
+        return np.sqrt([[square.mean(axis=(2, 3)) for square in row] for row in squares])
+
+    def half(picture):
+        return picture.reshape(1, 3, 16, 2, 16, 2).mean(axis=(3, 5))
+
+    wanted = np.abs(half(sr) - half(hr)).mean()
+    for maps, window in ((lambda x: x, 16), (half, 8)):
+        wanted += 3 * np.abs(strengths(maps(sr), window) - strengths(maps(hr), window)).mean()
+    recipe = Recipe(vgg_resize=False, l1=True, vgg_texture=3)
+    assert float(losses.perceptual(Halved(), tensor(sr), tensor(hr), recipe)) == pytest.approx(wanted, rel=0.01)
+
+
+def loss_of_stripes(strength: float, phase: int, texture: float) -> float:
+    """The VGG loss of stripes one pixel wide against stripes of strength 0.5; the maps are the pictures themselves."""
+    stripes = np.tile([1.0, -1.0], 8) * np.ones((2, 3, 16, 1))
+    recipe = Recipe(vgg_resize=False, l1=True, vgg_texture=texture)
+    sr = np.roll(strength * stripes, phase, axis=3)
+    return float(losses.perceptual(Maps(), tensor(sr), tensor(0.5 * stripes), recipe))
+
+
+def test_texture_counts_how_strong_the_maps_are_and_not_where():
+    assert loss_of_stripes(0.5, phase=0, texture=2) == 0
+    assert loss_of_stripes(0.5, phase=1, texture=2) == pytest.approx(1)  # their difference alone
+    assert loss_of_stripes(0.2, phase=0, texture=2) == pytest.approx(0.3 + 2 * 0.3, rel=0.02)
+    # A blurred SR is nearer to HR than stripes at the wrong place, except by their strength.
+    assert loss_of_stripes(0, phase=0, texture=0) < loss_of_stripes(0.5, phase=1, texture=0)
+    assert loss_of_stripes(0, phase=0, texture=2) > loss_of_stripes(0.5, phase=1, texture=2)
+
+
+def test_the_gradient_of_texture_is_finite_where_maps_are_zero():
+    sr = paddle.zeros([1, 3, 16, 16])
+    sr.stop_gradient = False
+    recipe = Recipe(vgg_resize=False, vgg_texture=1.0)
+    losses.perceptual(Maps(), sr, tensor(np.ones((1, 3, 16, 16))), recipe).backward()
+    assert np.isfinite(sr.grad.numpy()).all() and (sr.grad.numpy() < 0).all()
 
 
 def test_adversarial_losses_are_the_articles_logarithms():

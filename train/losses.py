@@ -17,6 +17,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 GREY_LEVELS = 127.5  # per unit in [-1,1]
 BLUR = 5  # side in pixels of the local mean that is subtracted to leave fine detail, as in `data.metrics.grid`
 AREA = 4  # side, in squares of 4x4 pixels, of the area in which a grid is measured
+TEXTURE = 16  # side, in pixels of VGG19's input, of the windows in which the strength of its maps is measured
 
 
 def content(sr, hr):
@@ -47,26 +48,49 @@ def vgg_picture(picture, normalize: bool, resize: bool = True):
 def perceptual(vgg19, sr, hr, recipe, shift=(0, 0)):
     """Mean squared error between VGG19's maps of SR and HR, both [N,3,h,w] in [-1,1]; with `l1` mean absolute error.
 
-    recipe: a `train.recipe.Recipe`, of which `vgg_layer`, `vgg_normalize`, `vgg_resize`, `vgg_before_relu` and `l1` are
-    read. shift: (rows, columns) cropped from the top and the left of both, so that VGG19's poolings start at another of
-    the 4×4 pixels that G makes of one LR pixel and cannot always favour the same ones.
+    To it is added, `vgg_texture` times, the same error between the maps' local strengths, those of the blocks before
+    the layer's own included.
+    recipe: a `train.recipe.Recipe`, of which the fields that start with `vgg_` are read, except `vgg_weight` and
+    `vgg_shift`, and `l1`. shift: (rows, columns) cropped from the top and the left of both, so that VGG19's poolings
+    start at another of the 4×4 pixels that G makes of one LR pixel and cannot always favour the same ones.
     """
     top, left = shift
     sr, hr = sr[:, :, top:, left:], hr[:, :, top:, left:]
 
-    def distance(sr, hr):
-        def maps(picture):
-            seen = vgg_picture(picture, recipe.vgg_normalize, recipe.vgg_resize)
-            return _float32(vgg19.features(seen, recipe.vgg_layer, recipe.vgg_before_relu))
+    error = F.l1_loss if recipe.l1 else F.mse_loss
 
+    def maps(picture):
+        seen = vgg_picture(picture, recipe.vgg_normalize, recipe.vgg_resize)
+        found = [_float32(x) for x in vgg19.features_of_blocks(seen, recipe.vgg_layer, recipe.vgg_before_relu)]
+        texture = found if recipe.vgg_texture else []
+        return found[-1], [strength(x, round(TEXTURE * x.shape[2] / seen.shape[2])) for x in texture]
+
+    def distance(sr, hr):
         with paddle.no_grad():
-            wanted = maps(hr)
-        return (F.l1_loss if recipe.l1 else F.mse_loss)(maps(sr), wanted)
+            wanted, wanted_texture = maps(hr)
+        found, texture = maps(sr)
+        total = error(found, wanted)
+        for one, other in zip(texture, wanted_texture):
+            total = total + recipe.vgg_texture * error(one, other)
+        return total
 
     if not sr.place.is_cpu_place():
         return distance(sr, hr)  # a GPU is faster with larger batches
     pixels = VGG_SIDE**2 if recipe.vgg_resize else sr.shape[2] * sr.shape[3]
     return _InParts.apply(sr, hr, distance, max(1, PIXELS_AT_A_TIME // pixels))
+
+
+def strength(maps, window: int):
+    """The root mean square of maps [N,C,h,w] in square windows, which overlap by half: [N,C,2·h//window-1,…].
+
+    window: their side; in smaller maps the maps' shorter side.
+    How much of a feature there is, wherever in the window it is: of a texture that LR does not determine, this can be
+    known. It is the diagonal of the Gram matrices that the texture loss of EnhanceNet compares (arXiv 1612.07919,
+    section 4.2.3), without which the VGG loss prefers no texture to one at the wrong place.
+    """
+    window = max(1, min(window, *maps.shape[2:]))
+    # The constant keeps the gradient finite where maps are 0.
+    return (F.avg_pool2d(maps.square(), window, stride=max(1, window // 2)) + 1e-3).sqrt()
 
 
 class _InParts(PyLayer):

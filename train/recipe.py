@@ -90,6 +90,11 @@ class Recipe:
     vgg_shift: bool = _field(
         False, "stage 2: shift VGG19's SR and HR by one of the 16 sub-pixel offsets, at random", "gan"
     )
+    vgg_texture: float = _field(
+        0.0,
+        "stage 2: weight, within the VGG loss, of how strong VGG19's maps are in each place, which stands for texture",
+        "gan",
+    )
     l1: bool = _field(False, "stage 2: absolute instead of squared differences of pixels and feature maps", "gan")
     adv_ramp: int = _field(0, "stage 2: steps over which the adversarial loss grows to its weight", "gan")
     freeze_bn: bool = _field(
@@ -108,13 +113,14 @@ class Recipe:
             "vgg_weight",
             "adv_weight",
             "grid_weight",
+            "vgg_texture",
             "d_warmup",
             "adv_ramp",
         ):
             self._demand(name, getattr(self, name) >= 0, "0 or more")
         for name in ("batch_size", "grad_accumulate", "crops_per_image", "sample_every"):
             self._demand(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("learning_rate", "mse_weight", "vgg_weight", "adv_weight", "grid_weight", "d_rate"):
+        for name in ("learning_rate", "mse_weight", "vgg_weight", "adv_weight", "grid_weight", "vgg_texture", "d_rate"):
             self._demand(name, math.isfinite(getattr(self, name)), "a finite number")
         self._demand("seed", self.seed < 2**32, "less than 2^32")
         for name in ("learning_rate", "d_rate"):
