@@ -88,8 +88,7 @@ def strength(maps, window: int):
     known. It is the diagonal of the Gram matrices that the texture loss of EnhanceNet compares (arXiv 1612.07919,
     section 4.2.3), without which the VGG loss prefers no texture to one at the wrong place.
     """
-    # In two steps: Paddle's pooling takes time in proportion to the window's area and the overlap, on a CPU 7 times
-    # as much for windows of 16.
+    # In two steps, since Paddle's pooling on a CPU adds up each of the overlapping windows anew.
     half = max(1, min(window, *maps.shape[2:]) // 2)
     squares = F.avg_pool2d(maps.square(), half, stride=half)
     squares = F.avg_pool2d(squares, [min(2, side) for side in squares.shape[2:]], stride=1)
