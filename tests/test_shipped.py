@@ -125,10 +125,10 @@ def test_srgan_photo_is_nearer_to_the_photographs_where_lr_was_compressed(qualit
         gains.append(peak_signal_noise_ratio(hr, photo) - peak_signal_noise_ratio(hr, srgan))
         if distance:
             distances.append([distance(sr, hr) for sr in (srgan, photo)])
-    assert min(gains) > 0 and np.mean(gains) > 0.2
+    assert min(gains) > 0 and np.mean(gains) > 0.4
     if distances:
         srgan, photo = np.mean(distances, axis=0)
-        assert photo < 0.95 * srgan
+        assert photo < 0.9 * srgan
 
 
 def tables() -> list:
