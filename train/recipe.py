@@ -215,6 +215,7 @@ GAN_RECIPES = {
         vgg_resize=False,
         vgg_before_relu=True,
         vgg_shift=True,
+        vgg_texture=0.5,
         freeze_bn=True,
         label_smoothing=0.1,
     ),
