@@ -64,7 +64,7 @@ class VGG19(nn.Layer):
         """
         if layer not in LAYERS:
             raise ValueError(f"VGG19 has no layer {layer!r}; it has {', '.join(LAYERS)}")
-        found = []
+        found: list[paddle.Tensor] = []
         for block, (count, _) in enumerate(BLOCKS, 1):
             for i in range(1, count + 1):
                 name = f"conv{block}_{i}"
@@ -72,10 +72,12 @@ class VGG19(nn.Layer):
                 x = F.relu(maps)
                 if layer == name:
                     return [*found, maps if before_relu else x]
-            last, x = maps if before_relu else x, F.max_pool2d(x, 2, 2)
+            found.append(maps if before_relu else x)
+            x = F.max_pool2d(x, 2, 2)
             if layer == f"pool{block}":
-                return [*found, x]
-            found.append(last)
+                found[-1] = x
+                break
+        return found
 
     def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         if not self.with_classifier:

@@ -100,6 +100,20 @@ def test_before_the_relu_maps_are_what_it_makes_of_them_with_their_negative_half
     np.testing.assert_array_equal(np.maximum(before, 0), after)
 
 
+@pytest.mark.parametrize("before_relu", [False, True])
+@pytest.mark.parametrize(
+    "layers", [("conv1_2",), ("pool1",), ("conv1_2", "conv2_2", "conv3_3"), ("conv1_2", "conv2_2", "pool3")]
+)
+def test_maps_of_blocks_are_those_of_the_last_convolutions_before_the_layer_and_its_own(network, layers, before_relu):
+    x = pictures(1, 32, 64)
+    with paddle.no_grad():
+        found = network.features_of_blocks(x, layers[-1], before_relu)
+        wanted = [network.features(x, layer, before_relu) for layer in layers]
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
 @pytest.mark.parametrize(
     "layer, last", [("conv1_1", 1), ("pool1", 2), ("conv3_4", 8), ("pool3", 8), ("conv5_4", 16), ("pool5", 16)]
 )
