@@ -141,7 +141,8 @@ def _g_losses(discriminator, vgg19, sr, hr, recipe, number: int) -> dict:
     """G's loss on [N,3,h,w] pictures in step `number` and its terms: {'g_loss', 'mse', 'vgg', 'adv'}."""
     mse = losses.content(sr, hr)
     adv = losses.adversarial(discriminator(sr))
-    ramp = min(1.0, (number - recipe.d_warmup + 1) / recipe.adv_ramp) if recipe.adv_ramp else 1.0
+    done = max(0, number - recipe.d_warmup + 1)  # in the warm-up G does not learn, but its loss is shown and logged
+    ramp = min(1.0, done / recipe.adv_ramp) if recipe.adv_ramp else 1.0
     g_loss = recipe.mse_weight * (losses.absolute(sr, hr) if recipe.l1 else mse) + ramp * recipe.adv_weight * adv
     vgg = mse.detach() * 0
     if vgg19 is not None:
