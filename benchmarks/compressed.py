@@ -6,7 +6,7 @@
 
 The LR pictures (without --lr: made from HR by bicubic reduction) are compressed by OpenCV with its default chroma
 subsampling, and the results are measured against HR as in infer/evaluate.py. Quality 100 stands for uncompressed LR
-pictures.
+pictures. As in infer/upscale.py, srgan_photo gets compressed pictures deblocked, unless --deblock says otherwise.
 """
 
 import sys
@@ -32,9 +32,10 @@ from data.imresize import enlarge
 from data.lpips import COMMAND, WEIGHTS, Lpips, available
 from infer import Upscaler, generator_flags
 from infer.comparison import IN_FIGURE, write_figure
+from infer.deblocking import deblocked
 from infer.labels import BICUBIC, labels, printable
 from infer.measuring import compared
-from models.weight_files.shipped import SHIPPED, weights_path
+from models.weight_files.shipped import PHOTO, SHIPPED, weights_path
 
 CLEAN = 100
 PARTS = 2  # a large detail shows the effects of compression
@@ -53,14 +54,14 @@ def compressed(rgb: np.ndarray, quality: int) -> np.ndarray:
 def measured(pictures: list, methods: dict, qualities: list, distance) -> dict:
     """{(quality, method): {figure: mean over the pictures}}, with a progress bar.
 
-    pictures: from `data.hr_lr_pairs.pairs`. methods: {name: function from LR to SR, RGB uint8}.
+    pictures: from `data.hr_lr_pairs.pairs`. methods: {name: function from LR, RGB uint8, and its quality to SR}.
     """
     found = {(quality, name): [] for quality in qualities for name in methods}
     with tqdm(total=len(found) * len(pictures), unit="picture") as bar:
         for pair in pictures:
             hr, lr = read_pair(*pair)
             for (quality, name), rows in found.items():
-                rows.append(compared(methods[name](compressed(lr, quality)), hr, distance))
+                rows.append(compared(methods[name](compressed(lr, quality), quality), hr, distance))
                 bar.update()
     return {
         way: {figure: float(np.mean([row[figure] for row in rows])) for figure in rows[0]}
@@ -74,10 +75,17 @@ def shown(pictures: list, methods: dict, quality: int) -> list:
     for pair in pictures:
         hr, lr = read_pair(*pair)
         lr = compressed(lr, quality)
-        srs = {name: method(lr) for name, method in methods.items()}
+        srs = {name: method(lr, quality) for name, method in methods.items()}
         figures = {name: compared(sr, hr) for name, sr in srs.items()}
         found.append(({"name": printable(pair[0]), "methods": figures}, lr, hr, srs))
     return found
+
+
+def generator(path: str, deblock):
+    """The function from LR, RGB uint8, and its quality to SR. deblock: the value of `--deblock`."""
+    upscaler = Upscaler(path, precision="fp32")
+    is_on = path == str(SHIPPED[PHOTO]) if deblock is None else deblock == "on"
+    return lambda lr, quality: upscaler(deblocked(lr) if is_on and quality != CLEAN else lr)
 
 
 def main(arguments) -> None:
@@ -88,7 +96,8 @@ def main(arguments) -> None:
     folders = [("--hr", arguments.hr), ("--lr", arguments.lr)]
     check_apart(read, files=[("--figure", arguments.figure)], flat=folders)
     pictures = pairs(arguments.hr, arguments.lr)
-    methods = {BICUBIC: enlarge, **{name: Upscaler(path, precision="fp32") for name, path in paths.items()}}
+    methods = {BICUBIC: lambda lr, quality: enlarge(lr)}
+    methods.update((name, generator(path, arguments.deblock)) for name, path in paths.items())
     means = measured(pictures, methods, arguments.quality, Lpips())
     print(f"{cpu_name()}, {cores()} cores; {versions()}; {datetime.date.today()}")
     print(f"python benchmarks/compressed.py {shlex.join(sys.argv[1:])}, mean of {len(pictures)} pictures\n")
@@ -120,6 +129,7 @@ def parser():
         default=list(QUALITIES),
         help=f"JPEG qualities, 1 to 99, and {CLEAN} for no compression (default: {' '.join(map(str, QUALITIES))})",
     )
+    generator_flags.add_deblock_flag(result, f"on for {PHOTO}, off for the others")
     result.add_argument(
         "--figure",
         metavar="FILE",

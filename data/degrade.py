@@ -49,7 +49,8 @@ SHRINKING = {
     "bilinear": lambda rgb, height, width: cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR),
     "bicubic": imresize,
 }
-DRAWS = 7  # numbers that `Photo.drawn` makes a Drawn of
+JPEG_BLOCK = 16  # pixels: of colour, of which every second row and column is kept; blocks of brightness have 8
+DRAWS = 9  # numbers that `Photo.drawn` makes a Drawn of
 
 
 class Drawn(NamedTuple):
@@ -57,7 +58,8 @@ class Drawn(NamedTuple):
 
     clean: MATLAB's bicubic, and nothing of the rest. blur: standard deviation across and down, in HR pixels, 0: none.
     shrinking: a name of SHRINKING. noise: standard deviation in grey levels, 0: none. noise_seed: 0 to 2^31 - 1.
-    jpeg: quality, 1 to 99; 100: none.
+    jpeg: quality, 1 to 99; 100: none. jpeg_corner: LR pixels down and across from a corner of JPEG's blocks of 16 to
+    the picture's, 0 to 15.
     """
 
     clean: bool
@@ -66,6 +68,7 @@ class Drawn(NamedTuple):
     noise: float
     noise_seed: int
     jpeg: int
+    jpeg_corner: tuple = (0, 0)
 
 
 class Photo(NamedTuple):
@@ -85,7 +88,7 @@ class Photo(NamedTuple):
 
         All parts are drawn independently and uniformly up to their strengths.
         """
-        clean, across, down, shrinking, noise, noise_seed, jpeg = map(float, uniform)
+        clean, across, down, shrinking, noise, noise_seed, jpeg, *corner = map(float, uniform)
         return Drawn(
             clean=clean < self.clean,
             blur=(self.blur * (1 - across), self.blur * (1 - down)),
@@ -93,6 +96,7 @@ class Photo(NamedTuple):
             noise=self.noise * noise,
             noise_seed=int(noise_seed * 2**31),
             jpeg=self.jpeg + int(jpeg * (101 - self.jpeg)),
+            jpeg_corner=tuple(int(share * JPEG_BLOCK) for share in corner),
         )
 
 
@@ -115,6 +119,10 @@ def photo(rgb_uint8: np.ndarray, drawn: Drawn, scale: int = 4) -> np.ndarray:
         cv2.randn(noise, (0, 0, 0), (drawn.noise,) * 3)
         lr = cv2.add(lr, noise, dtype=cv2.CV_8U)
     if drawn.jpeg < 100:
-        _, content = cv2.imencode(".jpg", cv2.cvtColor(lr, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, drawn.jpeg])
-        lr = cv2.cvtColor(cv2.imdecode(content, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        # A training crop is cut from anywhere of a photograph. Were its blocks always at its corner, the network would
+        # know them by the distance to the border, and look for them in vain inside a photograph.
+        down, across = drawn.jpeg_corner
+        bgr = cv2.copyMakeBorder(cv2.cvtColor(lr, cv2.COLOR_RGB2BGR), down, 0, across, 0, cv2.BORDER_REFLECT)
+        _, content = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, drawn.jpeg])
+        lr = cv2.cvtColor(cv2.imdecode(content, cv2.IMREAD_COLOR)[down:, across:], cv2.COLOR_BGR2RGB)
     return lr

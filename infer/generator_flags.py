@@ -39,6 +39,15 @@ def generator_settings(arguments: argparse.Namespace) -> dict:
     return {"weights": arguments.weights, "blend": arguments.blend or "", "alpha": alpha}
 
 
+def add_deblock_flag(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add `--deblock`, whose value is None unless it is given. default: what then happens, in words."""
+    parser.add_argument(
+        "--deblock",
+        choices=("on", "off"),
+        help=f"first smooth the blocks and rings of JPEG compression and add a little grain (default: {default})",
+    )
+
+
 def add_size_flag(parser: argparse.ArgumentParser, megapixels: int) -> None:
     """Add `--max-megapixels`, with the command's default."""
     parser.add_argument(

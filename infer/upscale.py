@@ -35,7 +35,7 @@ from data.pictures.writing import lost, write_picture
 from infer import Upscaler, batch_jobs, generator_flags
 from infer.engines.openvino_cpu import leave_out_converter
 from infer.size import FULL, SIDES, Size
-from infer.whole_picture import upscale_picture
+from infer.whole_picture import needs_deblocking, upscale_picture
 from models.weight_files.shipped import DEFAULT, PHOTO, SHIPPED
 
 OUTPUT = "upscaled"
@@ -55,9 +55,14 @@ def upscale_file(upscaler, job: batch_jobs.Job, arguments: argparse.Namespace, p
         tqdm.write(f"{job.target}: the result lacks {', '.join(missing)}", file=sys.stderr)
     if taken(picture):
         tqdm.write(f"{job.source}: {taken(picture)}", file=sys.stderr)
-    sr = upscale_picture(upscaler, picture, job, progress, size_of(arguments))
+    sr = upscale_picture(upscaler, picture, job, progress, size_of(arguments), is_deblocked(arguments, job.source))
     write_picture(job.target, sr, arguments.quality)
     return sr.colour.shape[0] * sr.colour.shape[1]
+
+
+def is_deblocked(arguments: argparse.Namespace, source: Path) -> bool:
+    """Whether a picture is deblocked first: as `--deblock` says, by default as the page does."""
+    return needs_deblocking(arguments.weights, source) if arguments.deblock is None else arguments.deblock == "on"
 
 
 def size_of(arguments: argparse.Namespace) -> Size:
@@ -86,10 +91,11 @@ def main(arguments: argparse.Namespace) -> None:
     if others:
         print(not_pictures(others), file=sys.stderr)
     print(f"{arguments.weights}: {upscaler.engine} in {upscaler.precision} on {upscaler.device}", file=sys.stderr)
-    if arguments.weights == str(SHIPPED[DEFAULT]) and any(
-        job.source.suffix.lower() in JPEG_ENDINGS for job in found if not job.problem
-    ):
-        print(f"for JPEGs with visible compression use --weights {PHOTO}", file=sys.stderr)
+    if any(job.source.suffix.lower() in JPEG_ENDINGS for job in found if not job.problem):
+        if arguments.weights == str(SHIPPED[DEFAULT]):
+            print(f"for JPEGs with visible compression use --weights {PHOTO}", file=sys.stderr)
+        elif arguments.weights == str(SHIPPED[PHOTO]) and arguments.deblock is None:
+            print("JPEGs are deblocked first; --deblock off upscales them as they are", file=sys.stderr)
     start = time.perf_counter()
     done, skipped, pixels = upscale_all(upscaler, found, arguments)
     seconds = time.perf_counter() - start
@@ -169,6 +175,7 @@ def parser() -> argparse.ArgumentParser:
         "-o", "--output", metavar="OUT", type=_path, default=OUTPUT, help=f"folder for the results (default: {OUTPUT})"
     )
     generator_flags.add_generator_flags(result)
+    generator_flags.add_deblock_flag(result, f"on for JPEGs with {PHOTO}, otherwise off")
     _add_size_flags(result)
     result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")
     result.add_argument(

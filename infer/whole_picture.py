@@ -7,11 +7,15 @@ import cv2
 import numpy as np
 
 from common.errors import InputError
+from common.files import AnyPath
 from data.imresize import imresize
+from data.pictures.containers import is_jpeg
 from data.pictures.picture import Picture
 from data.pictures.writing import check_writable, writing_memory
 from infer.batch_jobs import Job
+from infer.deblocking import deblocked
 from infer.size import FULL, Size
+from models.weight_files.shipped import PHOTO, SHIPPED
 
 
 def hidden_filled(picture: Picture) -> np.ndarray:
@@ -40,9 +44,17 @@ def naming(source):
         raise InputError(f"{source}: {error}") from error
 
 
-def upscale_picture(upscaler, picture: Picture, job: Job, progress, size: Size = FULL) -> Picture:
+def needs_deblocking(weights: AnyPath, source: AnyPath) -> bool:
+    """Whether a file is deblocked first unless the user decides: a JPEG that PHOTO upscales."""
+    return str(weights) == str(SHIPPED[PHOTO]) and is_jpeg(source)
+
+
+def upscale_picture(
+    upscaler, picture: Picture, job: Job, progress, size: Size = FULL, deblock: bool = False
+) -> Picture:
     """The picture read from the job's source, upscaled to the requested size and ready to be written to its target.
 
+    deblock: whether it is smoothed first and gets grain, see `infer.deblocking`.
     Raises InputError naming the file if it is too small for that size, or if the target's format or the memory cannot
     hold the result.
     """
@@ -51,6 +63,8 @@ def upscale_picture(upscaler, picture: Picture, job: Job, progress, size: Size =
     check_writable(job.target, width, height)
     with naming(job.source):
         beside = writing_memory(job.target, height * width)
-        colour = upscaler.upscale(hidden_filled(picture), progress, beside, (height, width))
+        lr = hidden_filled(picture)
+        lr = deblocked(lr) if deblock else lr
+        colour = upscaler.upscale(lr, progress, beside, (height, width))
     alpha = None if picture.alpha is None else imresize(picture.alpha, height, width)
     return replace(picture, colour=colour, alpha=alpha)

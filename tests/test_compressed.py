@@ -12,12 +12,18 @@ from benchmarks import compressed
 from data import lpips
 from data.imresize import enlarge, imresize
 from data.pictures.images import write_rgb
+from infer import Upscaler
+from infer.deblocking import deblocked
 from tests.helpers.lpips_weights import random_weights
 
 
 @pytest.fixture(scope="module")
 def lr():
     return imresize(photographs.chelsea()[:240, :240], 60, 60)
+
+
+def bicubic(lr, quality):
+    return enlarge(lr)
 
 
 @pytest.mark.parametrize("quality", [40, 80])
@@ -35,17 +41,27 @@ def test_quality_100_is_no_compression(lr):
 
 def test_what_is_compressed_more_is_further_from_the_original(lr, tmp_path):
     write_rgb(tmp_path / "cat.png", photographs.chelsea()[:240, :240])
-    means = compressed.measured([(tmp_path / "cat.png", None)], {"bicubic": enlarge}, [100, 60, 20], None)
+    means = compressed.measured([(tmp_path / "cat.png", None)], {"bicubic": bicubic}, [100, 60, 20], None)
     psnr = [means[quality, "bicubic"]["psnr_y"] for quality in (100, 60, 20)]
     assert psnr == sorted(psnr, reverse=True) and psnr[0] > psnr[2] + 0.5
 
 
 def test_the_figure_is_of_compressed_pictures_and_what_the_methods_make_of_them(tmp_path):
     write_rgb(tmp_path / "cat.png", photographs.chelsea()[:240, :240])
-    ((figures, seen, hr, results),) = compressed.shown([(tmp_path / "cat.png", None)], {"bicubic": enlarge}, 40)
+    ((figures, seen, hr, results),) = compressed.shown([(tmp_path / "cat.png", None)], {"bicubic": bicubic}, 40)
     assert np.array_equal(seen, compressed.compressed(imresize(hr, 60, 60), 40))
     assert np.array_equal(results["bicubic"], enlarge(seen))
     assert figures["name"] == "cat.png" and figures["methods"]["bicubic"]["psnr_y"] < 30
+
+
+@pytest.mark.parametrize(
+    "name, flag, is_deblocked", [("srgan", None, False), ("srgan", "on", True), ("srgan_photo", None, True)]
+)
+def test_what_is_compressed_is_deblocked_for_srgan_photo_or_as_told(lr, name, flag, is_deblocked):
+    path = str(compressed.SHIPPED[name])
+    plain, method = Upscaler(path, precision="fp32"), compressed.generator(path, flag)
+    assert np.array_equal(method(lr, 60), plain(deblocked(lr) if is_deblocked else lr))
+    assert np.array_equal(method(lr, 100), plain(lr))
 
 
 def test_it_prints_a_row_for_each_quality_and_method_and_draws_a_figure(tmp_path, weights_file, monkeypatch, capsys):

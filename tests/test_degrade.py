@@ -167,6 +167,22 @@ def test_the_jpeg_is_pillows_of_that_quality(quality):
     assert np.abs(found - lr.astype(int)).mean() > 0.5, "it loses something"
 
 
+@pytest.mark.parametrize("top, left", [(0, 0), (5, 11), (15, 16), (16, 1), (23, 38)])
+def test_a_crops_jpeg_is_the_one_of_the_photograph_that_it_is_cut_from(top, left):
+    hr = cv2.resize(matlab.noise(20, 28), (28 * 16, 20 * 16), interpolation=cv2.INTER_CUBIC)
+    photograph = photo(hr, NOTHING._replace(jpeg=30))  # as Pillow's, by the test above
+    crop = hr[4 * top :, 4 * left :][: 4 * 40, : 4 * 40]
+    found = photo(crop, NOTHING._replace(jpeg=30, jpeg_corner=(top % 16, left % 16)))
+    # Those of its blocks that lie in the crop, a pixel less, as colours are interpolated.
+    rows, columns = (slice(-at % 16 + 1, (at + 40) // 16 * 16 - at - 1) for at in (top, left))
+    assert rows.stop - rows.start >= 14 and columns.stop - columns.start >= 14
+    expected = photograph[top : top + 40, left : left + 40]
+    np.testing.assert_array_equal(found[rows, columns], expected[rows, columns])
+    if top % 8 or left % 8:
+        at_the_corner = photo(crop, NOTHING._replace(jpeg=30))
+        assert np.abs(at_the_corner[rows, columns].astype(int) - expected[rows, columns]).mean() > 1
+
+
 def test_equal_draws_give_equal_pixels_and_another_seed_other_noise():
     hr, drawn = matlab.noise(32, 32), Drawn(False, (1.0, 2.0), "bicubic", 9.0, 5, 60)
     first = photo(hr, drawn)
@@ -194,17 +210,19 @@ def test_what_is_drawn_is_uniform_up_to_the_strengths():
     for values, expected in (
         ([one.shrinking for one in drawn], ["area", "bicubic", "bilinear"]),
         ([one.jpeg for one in drawn], list(range(91, 101))),
+        ([one.jpeg_corner[0] for one in drawn], list(range(16))),
+        ([one.jpeg_corner[1] for one in drawn], list(range(16))),
     ):
         found, counts = np.unique(values, return_counts=True)
         assert list(found) == expected and np.abs(counts / 20000 - 1 / len(expected)).max() < 0.02
-    parts = [[one.blur[0], one.blur[1], one.noise, one.noise_seed, one.jpeg, one.clean] for one in drawn]
-    assert np.abs(np.corrcoef(np.transpose(parts)) - np.eye(6)).max() < 5 / 20000**0.5
+    parts = [[*one.blur, one.noise, one.noise_seed, one.jpeg, *one.jpeg_corner, one.clean] for one in drawn]
+    assert np.abs(np.corrcoef(np.transpose(parts)) - np.eye(8)).max() < 5 / 20000**0.5
 
 
 def test_without_strengths_it_only_shrinks():
     for row in np.random.default_rng(1).random((50, DRAWS)):
         drawn = Photo(0, 0, 100, 0).drawn(row)
-        assert drawn._replace(shrinking="area", noise_seed=0) == NOTHING
+        assert drawn._replace(shrinking="area", noise_seed=0, jpeg_corner=(0, 0)) == NOTHING
     assert all(Photo(clean=1).drawn([value] * DRAWS).clean for value in (0, 0.5, 1 - 2**-53))
 
 

@@ -12,8 +12,11 @@ from PIL import Image, ImageCms
 
 from common.errors import InputError
 from data.pictures.picture import Picture
+from infer import Upscaler
+from infer.deblocking import deblocked
 from infer.page import worker
 from infer.size import Size
+from models.weight_files.shipped import SHIPPED
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +64,16 @@ class TestResult:
         expected = commands / f"{Path(kind).stem}_x4.png"
         assert made.target.name == expected.name
         assert made.target.read_bytes() == expected.read_bytes()
+
+    def test_a_jpeg_is_deblocked_for_srgan_photo(self, pictures, tmp_path):
+        made = worker.upscale_in_process(
+            pictures / "colour.jpg", tmp_path / "results", settings(SHIPPED["srgan_photo"]), LIMIT
+        )
+        assert made.report.endswith(", deblocked")
+        with Image.open(pictures / "colour.jpg") as lr, Image.open(made.target) as sr:
+            upscale = Upscaler("srgan_photo", engine="eager", device="cpu")
+            np.testing.assert_array_equal(np.asarray(sr), upscale(deblocked(np.asarray(lr))))
+            assert (np.asarray(sr) != upscale(np.asarray(lr))).mean() > 0.5
 
     def test_a_smaller_one_is_called_by_its_size_and_has_views_of_it(self, pictures, weights_file, tmp_path):
         half = worker.upscale_in_process(

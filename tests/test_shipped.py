@@ -18,6 +18,7 @@ from data import lpips
 from data.imresize import enlarge, imresize
 from data.pictures.images import read_rgb, write_rgb
 from infer import Upscaler, app, evaluate, generator_flags, tables, upscale
+from infer.deblocking import deblocked
 from models.weight_files.shipped import DEFAULT, FOLDER, SHIPPED, weights_path
 from models.weight_files.weights import load_generator
 from tests.helpers.golden import DATA
@@ -88,6 +89,25 @@ def test_for_jpegs_the_command_names_the_generator_made_for_them(name, more, tol
     assert ("--weights srgan_photo" in capsys.readouterr().err) == told
 
 
+@pytest.mark.parametrize(
+    ("name", "flags", "told"),
+    [
+        ("a.jpg", ["--weights=srgan_photo"], True),
+        ("a.png", ["--weights=srgan_photo"], False),
+        ("a.jpg", ["--weights=srgan_photo", "--deblock=off"], False),
+        ("a.jpg", [], False),
+    ],
+)
+def test_the_command_says_that_it_deblocks_and_does_so(name, flags, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(photographs.chelsea()[:12, :16]).save(name)
+    upscale.main(upscale.parser().parse_args([name, "--format=png", *flags]))
+    assert ("deblocked" in capsys.readouterr().err) == told
+    upscaler = Upscaler("srgan_photo" if "--weights=srgan_photo" in flags else "srgan")
+    lr = read_rgb(name)
+    assert np.array_equal(read_rgb("upscaled/a_x4.png"), upscaler(deblocked(lr) if told else lr))
+
+
 @pytest.fixture(scope="module")
 def enlarged():
     """{name: [(HR, bicubic's, srresnet's, srgan's result) of PHOTOGRAPHS]}; no evaluation code of the project in it."""
@@ -121,7 +141,8 @@ def test_srgan_photo_is_nearer_to_the_photographs_where_lr_was_compressed(qualit
     for name in PHOTOGRAPHS:
         hr = np.ascontiguousarray(getattr(photographs, name)()[:256, :256])
         Image.fromarray(imresize(hr, 64, 64)).save(tmp_path / "lr.jpg", quality=quality)
-        srgan, photo = (generator(read_rgb(tmp_path / "lr.jpg")) for generator in generators)
+        lr = read_rgb(tmp_path / "lr.jpg")
+        srgan, photo = generators[0](lr), generators[1](deblocked(lr))
         gains.append(peak_signal_noise_ratio(hr, photo) - peak_signal_noise_ratio(hr, srgan))
         if distance:
             distances.append([distance(sr, hr) for sr in (srgan, photo)])

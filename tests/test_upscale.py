@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from infer import Upscaler
+from infer.deblocking import deblocked
 from models.generator import Generator
 from models.weight_files import weights
 from tests.helpers import matlab
@@ -203,6 +204,13 @@ class TestFolder:
         sr = Upscaler(trained, precision="fp32")(pixels(pictures / "colour.png"))
         np.testing.assert_array_equal(pixels(output / "colour_x4.png"), sr)
 
+    def test_deblocked_colour_is_what_the_python_functions_give(self, pictures, trained, cache, tmp_path, monkeypatch):
+        flags = ["--weights", trained, "--precision", "fp32", "--deblock", "on"]
+        run(pictures / "colour.png", "-o", tmp_path, *flags, env=cache)
+        monkeypatch.setenv("XDG_CACHE_HOME", cache["XDG_CACHE_HOME"])
+        sr = Upscaler(trained, precision="fp32")(deblocked(pixels(pictures / "colour.png")))
+        np.testing.assert_array_equal(pixels(tmp_path / "colour_x4.png"), sr)
+
     def test_alpha_is_enlarged_bicubically(self, upscaled, pictures):
         output, _ = upscaled
         expected = Image.fromarray(pixels(pictures / "alpha.png")[:, :, 3]).resize((60, 48), Image.Resampling.BICUBIC)
@@ -293,6 +301,7 @@ class TestFlags:
             ["--quality", "0"],
             ["--tile", "0"],
             ["--alpha", "1.5"],
+            ["--deblock", "maybe"],
             ["--format", "gif"],
             ["--engine", "abacus"],
         ],

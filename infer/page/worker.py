@@ -25,7 +25,7 @@ from data.pictures.reading import read_picture
 from data.pictures.writing import lost, to_8_bits, write_picture
 from infer import Upscaler, batch_jobs
 from infer.size import FULL, Size
-from infer.whole_picture import upscale_picture
+from infer.whole_picture import needs_deblocking, upscale_picture
 
 LOOK_EVERY = 0.3  # seconds
 LONGEST_VIEW = 4096  # pixels a side: the most that browsers and visitors handle well
@@ -142,7 +142,8 @@ def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, size:
         [source], folder, recursive=False, suffix=size.suffix, ending=batch_jobs.RESULT_ENDINGS["png"]
     )
     upscaler = Upscaler(**settings)
-    sr = upscale_picture(upscaler, picture, job, advance, size)
+    deblock = needs_deblocking(settings["weights"], source)
+    sr = upscale_picture(upscaler, picture, job, advance, size, deblock)
     write_picture(job.target, sr)
     seconds = time.perf_counter() - start
     (height, width), (sr_height, sr_width) = picture.colour.shape[:2], sr.colour.shape[:2]
@@ -150,6 +151,8 @@ def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, size:
         f"{width}×{height} → {sr_width}×{sr_height}, {seconds:.1f} s: "
         f"{upscaler.engine}, {upscaler.precision}, {upscaler.device}"
     )
+    if deblock:
+        report += ", deblocked"
     missing = lost(job.target, picture)
     if missing:
         report += f"\nthe result lacks {', '.join(missing)}"

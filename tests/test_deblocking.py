@@ -1,0 +1,140 @@
+"""Deblocking before upscaling: the filter, the grain, and the files that it is for."""
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data as photographs
+
+from data.pictures.images import write_rgb
+from infer import deblocking
+from infer.deblocking import deblocked
+from infer.whole_picture import needs_deblocking
+from models.weight_files.shipped import SHIPPED, weights_path
+from tests.helpers import matlab
+
+
+def bilateral(picture: np.ndarray) -> np.ndarray:
+    """One pass of Tomasi and Manduchi's filter in a circle, by its definition; float64 [h,w,planes]."""
+    radius = deblocking.DIAMETER // 2
+    size = picture.shape[:2]
+    padded = np.pad(picture, ((radius, radius), (radius, radius), (0, 0)), "reflect")
+    total, weights = np.zeros(picture.shape), np.zeros((*size, 1))
+    for down in range(-radius, radius + 1):
+        for across in range(-radius, radius + 1):
+            if np.hypot(down, across) > radius:
+                continue
+            top, left = radius + down, radius + across
+            other = padded[top : top + size[0], left : left + size[1]]
+            # Planes are red, green and blue; a grey picture has three equal ones.
+            difference = np.abs(other - picture).sum(2, keepdims=True) * 3 / picture.shape[2]
+            weight = np.exp(-(down**2 + across**2) / (2 * deblocking.SIGMA_SPACE**2))
+            weight = weight * np.exp(-(difference**2) / (2 * deblocking.SIGMA_COLOUR**2))
+            total += weight * other
+            weights += weight
+    return total / weights
+
+
+@pytest.fixture
+def no_grain(monkeypatch):
+    monkeypatch.setattr(deblocking, "GRAIN", 0)
+    monkeypatch.setattr(deblocking, "GRAIN_PER_CONTRAST", 0)
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    return cv2.resize(photographs.chelsea()[:240, 60:300], (60, 60), interpolation=cv2.INTER_AREA)
+
+
+def compressed(rgb, quality=40):
+    stream = io.BytesIO()
+    Image.fromarray(rgb).save(stream, "JPEG", quality=quality)
+    return np.asarray(Image.open(stream))
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_the_filter_is_bilateral_in_every_depth_and_in_grey(photograph, no_grain, planes, dtype):
+    picture = compressed(photograph)[..., :planes]
+    expected = picture.astype(float)
+    for _ in range(deblocking.PASSES):
+        expected = bilateral(expected)
+    levels = 257 if dtype == "uint16" else 1
+    found = deblocked(picture.astype(dtype) * levels)
+    assert found.dtype == dtype and found.shape == picture.shape
+    # uint8 is rounded in every pass; of float32 OpenCV takes the exponentials from a table.
+    difference = np.abs(found / levels - expected)
+    assert difference.max() < (4 if dtype == "uint8" else 0.1) and difference.mean() < (
+        0.5 if dtype == "uint8" else 0.02
+    )
+    assert np.abs(picture - expected).mean() > 1, "it does something"
+
+
+def test_seams_between_blocks_become_weaker_and_edges_stay(no_grain):
+    # Blocks of 8 pixels, of which each is 3 grey levels brighter than the one before; and an edge below.
+    row = 90 + 3 * (np.arange(96) // 8)
+    picture = np.repeat(np.stack([row] * 32 + [row + 90] * 32).astype(np.uint8)[..., None], 3, axis=2)
+    found = deblocked(picture).astype(float)
+    seams = np.abs(np.diff(found[:24], axis=1)).max(axis=(0, 2))
+    assert seams[7::8].max() <= 1.5 and found[:24].std() == pytest.approx(picture[:24].std(), rel=0.1)
+    assert (found[40:] - found[:24]).mean() == pytest.approx(90, abs=1)
+    assert np.abs(found[31:33] - picture[31:33]).mean() < 1.5
+
+
+@pytest.mark.parametrize("dtype, levels", [("uint8", 1), ("uint16", 257)])
+@pytest.mark.parametrize("planes", [1, 3])
+def test_grain_is_grey_gaussian_noise(dtype, levels, planes):
+    middle = 128 * levels
+    noise = deblocked(np.full((300, 400, planes), middle, dtype)).astype(float) - middle
+    assert (noise == noise[..., :1]).all()
+    noise = noise[..., 0] / levels
+    # Whole levels add the variance of rounding (Sheppard). Five standard errors each.
+    assert abs(noise.mean()) < 5 * deblocking.GRAIN / noise.size**0.5
+    exact = (deblocking.GRAIN**2 + 1 / 12 / levels**2) ** 0.5
+    assert noise.std() == pytest.approx(exact, rel=5 / (2 * noise.size) ** 0.5)
+    for one, other in ((noise[:, 1:], noise[:, :-1]), (noise[1:], noise[:-1])):
+        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 5 / one.size**0.5
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_where_there_is_contrast_there_is_more_grain(planes):
+    # Stripes of a pixel, 60 levels apart, which the filter leaves alone; a window of sigma 1 sees both about equally.
+    stripes = np.full((200, 300, planes), 90, np.uint8)
+    stripes[:, 1::2] = 150
+    noise = deblocked(stripes).astype(float) - stripes
+    expected = deblocking.GRAIN + deblocking.GRAIN_PER_CONTRAST * 30
+    assert noise.std() == pytest.approx((expected**2 + 1 / 12) ** 0.5, rel=0.03)
+
+
+def test_it_is_the_same_each_time_and_in_blocks_of_any_size(monkeypatch):
+    picture = matlab.noise(37, 21)
+    picture.flags.writeable = False
+    whole = deblocked(picture)
+    assert np.array_equal(deblocked(picture), whole)
+    monkeypatch.setattr(deblocking, "rows_per_block", lambda picture: 5)
+    assert np.array_equal(deblocked(picture), whole)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_grain_does_not_wrap_around(level):
+    levels = deblocked(np.full((80, 80, 1), level, np.uint8)).astype(int)
+    assert 0 < np.abs(levels - level).max() < 15
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 2)])
+def test_pictures_smaller_than_the_filter(size):
+    assert deblocked(matlab.noise(*size)).shape == (*size, 3)
+
+
+def test_it_is_for_jpegs_and_the_generator_for_photographs(tmp_path):
+    for name in ("a.jpg", "a.png"):
+        write_rgb(tmp_path / name, matlab.noise(8, 8))
+    (tmp_path / "a.jpg").rename(tmp_path / "jpeg.png")  # by content, not by name
+    assert needs_deblocking(weights_path("srgan_photo"), tmp_path / "jpeg.png")
+    assert needs_deblocking(SHIPPED["srgan_photo"], tmp_path / "jpeg.png")
+    assert not needs_deblocking(weights_path("srgan_photo"), tmp_path / "a.png")
+    assert not needs_deblocking(weights_path("srgan"), tmp_path / "jpeg.png")
+    assert not needs_deblocking(Path("output/srgan_g.pdparams"), tmp_path / "jpeg.png")
