@@ -58,9 +58,11 @@ def test_the_figure_is_of_compressed_pictures_and_what_the_methods_make_of_them(
     "name, flag, is_deblocked", [("srgan", None, False), ("srgan", "on", True), ("srgan_photo", None, True)]
 )
 def test_what_is_compressed_is_deblocked_for_srgan_photo_or_as_told(lr, name, flag, is_deblocked):
-    path = str(compressed.SHIPPED[name])
+    path = compressed.SHIPPED[name]
     plain, method = Upscaler(path, precision="fp32"), compressed.generator(path, flag)
-    assert np.array_equal(method(lr, 60), plain(deblocked(lr) if is_deblocked else lr))
+    by_text = compressed.generator(str(path), flag)
+    for either in (method, by_text):
+        assert np.array_equal(either(lr, 60), plain(deblocked(lr) if is_deblocked else lr))
     assert np.array_equal(method(lr, 100), plain(lr))
 
 
