@@ -6,7 +6,7 @@
 
 The LR pictures (without --lr: made from HR by bicubic reduction) are compressed by OpenCV with its default chroma
 subsampling, and the results are measured against HR as in infer/evaluate.py. Quality 100 stands for uncompressed LR
-pictures. As in infer/upscale.py, srgan_photo gets compressed pictures deblocked, unless --deblock says otherwise.
+pictures. As in infer/upscale.py, srgan_photo gets those under 90 deblocked, unless --deblock says otherwise.
 """
 
 import sys
@@ -34,7 +34,7 @@ from data.imresize import enlarge
 from data.lpips import COMMAND, WEIGHTS, Lpips, available
 from infer import Upscaler, generator_flags
 from infer.comparison import IN_FIGURE, write_figure
-from infer.deblocking import deblocked
+from infer.deblocking import LOWEST_QUALITY, deblocked
 from infer.labels import BICUBIC, labels, printable
 from infer.measuring import compared
 from models.weight_files.shipped import PHOTO, SHIPPED, weights_path
@@ -100,8 +100,11 @@ def deblocking_share(lr: np.ndarray, path: AnyPath) -> float:
 def generator(path: AnyPath, deblock):
     """The function from LR, RGB uint8, and its quality to SR. deblock: the value of `--deblock`."""
     upscaler = Upscaler(path, precision="fp32")
-    is_on = str(path) == str(SHIPPED[PHOTO]) if deblock is None else deblock == "on"
-    return lambda lr, quality: upscaler(deblocked(lr) if is_on and quality != CLEAN else lr)
+    if deblock is None:
+        highest = LOWEST_QUALITY if str(path) == str(SHIPPED[PHOTO]) else 0
+    else:
+        highest = CLEAN if deblock == "on" else 0
+    return lambda lr, quality: upscaler(deblocked(lr) if quality < highest else lr)
 
 
 def main(arguments) -> None:
@@ -148,7 +151,7 @@ def parser():
         default=list(QUALITIES),
         help=f"JPEG qualities, 1 to 99, and {CLEAN} for no compression (default: {' '.join(map(str, QUALITIES))})",
     )
-    generator_flags.add_deblock_flag(result, f"on for {PHOTO}, off for the others")
+    generator_flags.add_deblock_flag(result, f"on under {LOWEST_QUALITY} for {PHOTO}, otherwise off")
     result.add_argument(
         "--figure",
         metavar="FILE",

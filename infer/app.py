@@ -33,7 +33,6 @@ from PIL import Image
 from common import command
 from common.errors import InputError
 from common.files import temporary_folder
-from data.pictures.containers import is_jpeg
 from data.pictures.images import EXTENSIONS, read_rgb, write_rgb
 from data.prepare import sample_sources
 from infer import generator_flags
@@ -49,6 +48,7 @@ WAITING = 16  # requests; further visitors are told to try later
 KEPT_SECONDS, LOOK_SECONDS = 3600, 600
 LONGEST = 1800  # seconds for one picture: the others wait
 AUTOMATIC = "auto"  # a choice among the weights: according to the photo
+JPEG = b"\xff\xd8\xff"  # the first bytes of its files
 OUTSCALES = (4, 2)  # choices; the first is the default
 EXAMPLE_SIDE = 256  # pixels: upscaled in a second or two
 BYTES_PER_PIXEL, BYTES_BESIDE = 8, 2**20  # of the largest upload: uncompressed 16-bit RGBA; profile and EXIF
@@ -260,7 +260,8 @@ def action(gr, arguments: argparse.Namespace, weights: dict, guard: Guard):
 
 def fitting(source) -> str:
     """The shipped generator used for the file `source` unless the visitor chooses one: PHOTO for a JPEG."""
-    return PHOTO if is_jpeg(source) else DEFAULT
+    with open(source, "rb") as file:
+        return PHOTO if file.read(len(JPEG)) == JPEG else DEFAULT
 
 
 def write_examples(folder: Path) -> list:

@@ -29,10 +29,11 @@ from common.errors import InputError
 from common.files import check_apart, remove_leftovers
 from common.scale import SCALE
 from data.pictures.images import not_pictures
-from data.pictures.picture import FORMATS, taken
+from data.pictures.picture import FORMATS, Picture, taken
 from data.pictures.reading import read_picture
 from data.pictures.writing import lost, write_picture
 from infer import Upscaler, batch_jobs, generator_flags
+from infer.deblocking import LOWEST_QUALITY
 from infer.engines.openvino_cpu import leave_out_converter
 from infer.size import FULL, SIDES, Size
 from infer.whole_picture import needs_deblocking, upscale_picture
@@ -55,14 +56,14 @@ def upscale_file(upscaler, job: batch_jobs.Job, arguments: argparse.Namespace, p
         tqdm.write(f"{job.target}: the result lacks {', '.join(missing)}", file=sys.stderr)
     if taken(picture):
         tqdm.write(f"{job.source}: {taken(picture)}", file=sys.stderr)
-    sr = upscale_picture(upscaler, picture, job, progress, size_of(arguments), is_deblocked(arguments, job.source))
+    sr = upscale_picture(upscaler, picture, job, progress, size_of(arguments), is_deblocked(arguments, picture))
     write_picture(job.target, sr, arguments.quality)
     return sr.colour.shape[0] * sr.colour.shape[1]
 
 
-def is_deblocked(arguments: argparse.Namespace, source: Path) -> bool:
+def is_deblocked(arguments: argparse.Namespace, picture: Picture) -> bool:
     """Whether a picture is deblocked first: as `--deblock` says, by default as the page does."""
-    return needs_deblocking(arguments.weights, source) if arguments.deblock is None else arguments.deblock == "on"
+    return needs_deblocking(arguments.weights, picture) if arguments.deblock is None else arguments.deblock == "on"
 
 
 def size_of(arguments: argparse.Namespace) -> Size:
@@ -95,7 +96,9 @@ def main(arguments: argparse.Namespace) -> None:
         if arguments.weights == str(SHIPPED[DEFAULT]):
             print(f"for JPEGs with visible compression use --weights {PHOTO}", file=sys.stderr)
         elif arguments.weights == str(SHIPPED[PHOTO]) and arguments.deblock is None:
-            print("JPEGs are deblocked first; --deblock off upscales them as they are", file=sys.stderr)
+            print(
+                f"JPEGs of a quality under {LOWEST_QUALITY} are deblocked first; --deblock off: none", file=sys.stderr
+            )
     start = time.perf_counter()
     done, skipped, pixels = upscale_all(upscaler, found, arguments)
     seconds = time.perf_counter() - start
@@ -175,7 +178,9 @@ def parser() -> argparse.ArgumentParser:
         "-o", "--output", metavar="OUT", type=_path, default=OUTPUT, help=f"folder for the results (default: {OUTPUT})"
     )
     generator_flags.add_generator_flags(result)
-    generator_flags.add_deblock_flag(result, f"on for JPEGs with {PHOTO}, otherwise off")
+    generator_flags.add_deblock_flag(
+        result, f"on for JPEGs of a quality under {LOWEST_QUALITY} with {PHOTO}, otherwise off"
+    )
     _add_size_flags(result)
     result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")
     result.add_argument(

@@ -9,11 +9,10 @@ import numpy as np
 from common.errors import InputError
 from common.files import AnyPath
 from data.imresize import imresize
-from data.pictures.containers import is_jpeg
 from data.pictures.picture import Picture
 from data.pictures.writing import check_writable, writing_memory
 from infer.batch_jobs import Job
-from infer.deblocking import deblocked
+from infer.deblocking import FINEST_STEP, deblocked
 from infer.size import FULL, Size
 from models.weight_files.shipped import PHOTO, SHIPPED
 
@@ -44,9 +43,9 @@ def naming(source):
         raise InputError(f"{source}: {error}") from error
 
 
-def needs_deblocking(weights: AnyPath, source: AnyPath) -> bool:
-    """Whether a file is deblocked first unless the user decides: a JPEG that PHOTO upscales."""
-    return str(weights) == str(SHIPPED[PHOTO]) and is_jpeg(source)
+def needs_deblocking(weights: AnyPath, picture: Picture) -> bool:
+    """Whether a picture is deblocked first unless the user decides: one from a coarse JPEG, that PHOTO upscales."""
+    return str(weights) == str(SHIPPED[PHOTO]) and picture.jpeg_step > FINEST_STEP
 
 
 def upscale_picture(

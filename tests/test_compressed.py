@@ -64,6 +64,7 @@ def test_what_is_compressed_is_deblocked_for_srgan_photo_or_as_told(lr, name, fl
     for either in (method, by_text):
         assert np.array_equal(either(lr, 60), plain(deblocked(lr) if is_deblocked else lr))
     assert np.array_equal(method(lr, 100), plain(lr))
+    assert np.array_equal(method(lr, 90), plain(deblocked(lr) if flag else lr))
 
 
 def test_it_prints_a_row_for_each_quality_and_method_and_draws_a_figure(tmp_path, weights_file, monkeypatch, capsys):

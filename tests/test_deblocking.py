@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from skimage import data as photographs
 
-from data.pictures.images import write_rgb
+from data.pictures.reading import read_picture
 from infer import deblocking
 from infer.deblocking import deblocked
 from infer.whole_picture import needs_deblocking
@@ -129,12 +129,22 @@ def test_pictures_smaller_than_the_filter(size):
     assert deblocked(matlab.noise(*size)).shape == (*size, 3)
 
 
-def test_it_is_for_jpegs_and_the_generator_for_photographs(tmp_path):
-    for name in ("a.jpg", "a.png"):
-        write_rgb(tmp_path / name, matlab.noise(8, 8))
-    (tmp_path / "a.jpg").rename(tmp_path / "jpeg.png")  # by content, not by name
-    assert needs_deblocking(weights_path("srgan_photo"), tmp_path / "jpeg.png")
-    assert needs_deblocking(SHIPPED["srgan_photo"], tmp_path / "jpeg.png")
-    assert not needs_deblocking(weights_path("srgan_photo"), tmp_path / "a.png")
-    assert not needs_deblocking(weights_path("srgan"), tmp_path / "jpeg.png")
-    assert not needs_deblocking(Path("output/srgan_g.pdparams"), tmp_path / "jpeg.png")
+@pytest.mark.parametrize("quality, is_needed", [(60, True), (89, True), (90, False), (95, False)])
+def test_it_is_for_coarse_jpegs_and_the_generator_for_photographs(quality, is_needed, tmp_path):
+    Image.fromarray(matlab.noise(8, 8)).save(tmp_path / "jpeg.png", "JPEG", quality=quality)  # by content, not by name
+    picture = read_picture(tmp_path / "jpeg.png")
+    assert needs_deblocking(weights_path("srgan_photo"), picture) == is_needed
+    assert needs_deblocking(SHIPPED["srgan_photo"], picture) == is_needed
+    assert not needs_deblocking(weights_path("srgan"), picture)
+    assert not needs_deblocking(Path("output/srgan_g.pdparams"), picture)
+
+
+def test_a_turned_jpeg_is_one_and_a_png_is_none(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(matlab.noise(8, 12)).save(tmp_path / "a.jpg", quality=50, exif=exif)
+    Image.fromarray(matlab.noise(8, 12)).save(tmp_path / "a.png")
+    # The standard's table (ITU-T T.81, K.1), which quality 50 stands for, has a mean of 57.6.
+    assert read_picture(tmp_path / "a.jpg").jpeg_step == pytest.approx(57.625)
+    assert read_picture(tmp_path / "a.png").jpeg_step == 0
+    assert not needs_deblocking(SHIPPED["srgan_photo"], read_picture(tmp_path / "a.png"))

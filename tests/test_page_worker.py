@@ -65,12 +65,14 @@ class TestResult:
         assert made.target.name == expected.name
         assert made.target.read_bytes() == expected.read_bytes()
 
-    def test_a_jpeg_is_deblocked_for_srgan_photo(self, pictures, tmp_path):
+    def test_a_coarse_jpeg_is_deblocked_for_srgan_photo(self, pictures, tmp_path):
+        with Image.open(pictures / "colour.jpg") as picture:
+            picture.save(tmp_path / "coarse.jpg", quality=60)
         made = worker.upscale_in_process(
-            pictures / "colour.jpg", tmp_path / "results", settings(SHIPPED["srgan_photo"]), LIMIT
+            tmp_path / "coarse.jpg", tmp_path / "results", settings(SHIPPED["srgan_photo"]), LIMIT
         )
         assert made.report.endswith(", deblocked")
-        with Image.open(pictures / "colour.jpg") as lr, Image.open(made.target) as sr:
+        with Image.open(tmp_path / "coarse.jpg") as lr, Image.open(made.target) as sr:
             upscale = Upscaler("srgan_photo", engine="eager", device="cpu")
             np.testing.assert_array_equal(np.asarray(sr), upscale(deblocked(np.asarray(lr))))
             assert (np.asarray(sr) != upscale(np.asarray(lr))).mean() > 0.5

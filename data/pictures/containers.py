@@ -17,10 +17,7 @@ import re
 import struct
 import zlib
 
-from common.files import AnyPath
-
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-JPEG_SIGNATURE = b"\xff\xd8\xff"
 
 _NONE = "it is not a PNG, JPEG, BMP, WebP or TIFF picture but "
 _SAVE = "; save it as PNG or JPEG"
@@ -83,12 +80,6 @@ _SPARE_PIXELS = 2**25  # tiles stick out of their picture, by many times its own
 _SLACK = 2**16
 _ORIENTATION = 0x0112
 MOST_PAGES = 10_000  # that are counted
-
-
-def is_jpeg(path: AnyPath) -> bool:
-    """Whether the file is a JPEG, by its first bytes. Raises OSError if it cannot be read."""
-    with open(path, "rb") as file:
-        return file.read(len(JPEG_SIGNATURE)) == JPEG_SIGNATURE
 
 
 def check_layout(file, max_pixels: int | None = None) -> None:

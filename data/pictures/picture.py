@@ -42,7 +42,8 @@ class Picture:
     multiplied by it; or None. icc_profile: the bytes of an ICC profile for this colour (grey or RGB), or None.
     exif, xmp: its EXIF data from the TIFF header on, and its XMP data, saying that it is upright; b"" without.
     dpi: across and down, or None. png_colour: {name: content} of a PNG's own chunks about colour. lossless: whether it
-    is from a WebP without loss. unkept: what could not be read or converted, in words for a user.
+    is from a WebP without loss. unkept: what could not be read or converted, in words for a user. jpeg_step: of a JPEG
+    how coarsely its brightness was quantized, the mean of that table (ITU-T T.81, B.2.4.1); 0 for others.
     """
 
     colour: np.ndarray
@@ -55,6 +56,7 @@ class Picture:
     lossless: bool = False
     unkept: tuple = ()
     xmp: bytes = b""
+    jpeg_step: float = 0.0
 
 
 def taken(picture: Picture) -> str:

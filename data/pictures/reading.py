@@ -173,7 +173,7 @@ def _png_without_profile(path: Path) -> io.BytesIO | None:
 
 
 def _decode(source, max_pixels: int | None) -> Picture:
-    image, raw_mode, white_is_zero, frames, unkept = _load(source, max_pixels)
+    image, raw_mode, white_is_zero, frames, unkept, jpeg_step = _load(source, max_pixels)
     info, exif = image.info, containers.upright(_exif(image))
     if image.format == "TIFF":
         exif, is_cut = tiff_exif.exif_of_tiff(source)
@@ -219,6 +219,7 @@ def _decode(source, max_pixels: int | None) -> Picture:
         containers.is_lossless_webp(source),
         unkept,
         _ORIENTATION_IN_XMP.sub(rb"\g<1>1", _xmp(info)),
+        jpeg_step,
     )
 
 
@@ -273,7 +274,7 @@ def _divided(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 def _load(source, max_pixels: int | None, low_bytes: bool = False):
     """The decoded, upright image, the raw mode it was stored in and whether its 16-bit zero means white; the pages of
-    its file, and what of that is not kept.
+    its file, what of that is not kept, and Picture's `jpeg_step`.
 
     With `low_bytes` 16-bit colour is decoded to its low bytes instead of its high ones.
     """
@@ -291,7 +292,13 @@ def _load(source, max_pixels: int | None, low_bytes: bool = False):
         if decoded_as != stored:
             image.tile = [_with_raw_mode(tile, decoded_as) for tile in image.tile]
         image.load()
-        return _upright(image), stored, white_is_zero, _pages(image, source), _unkept(image, stored)
+        unkept, jpeg_step = _unkept(image, stored), _jpeg_step(image)
+        return _upright(image), stored, white_is_zero, _pages(image, source), unkept, jpeg_step
+
+
+def _jpeg_step(image) -> float:
+    tables = getattr(image, "quantization", {})  # a JPEG's only; brightness comes first
+    return float(np.mean(next(iter(tables.values())))) if tables else 0.0
 
 
 def _pages(image, source) -> int:

@@ -142,7 +142,7 @@ def _upscaled(source: Path, folder: Path, settings: dict, max_pixels: int, size:
         [source], folder, recursive=False, suffix=size.suffix, ending=batch_jobs.RESULT_ENDINGS["png"]
     )
     upscaler = Upscaler(**settings)
-    deblock = needs_deblocking(settings["weights"], source)
+    deblock = needs_deblocking(settings["weights"], picture)
     sr = upscale_picture(upscaler, picture, job, advance, size, deblock)
     write_picture(job.target, sr)
     seconds = time.perf_counter() - start
