@@ -85,7 +85,7 @@ def shown(pictures: list, methods: dict, quality: int) -> list:
 
 
 def deblocking_share(lr: np.ndarray, path: AnyPath) -> float:
-    """The share of the time that deblocking takes of upscaling LR, RGB uint8, with it: median of REPEATS, in turns."""
+    """The share of the time that deblocking takes of upscaling LR, RGB uint8, with it: medians of REPEATS."""
     upscaler, seconds = Upscaler(path), ([], [])
     for _ in range(REPEATS + 1):
         start = time.perf_counter()
@@ -101,10 +101,10 @@ def generator(path: AnyPath, deblock):
     """The function from LR, RGB uint8, and its quality to SR. deblock: the value of `--deblock`."""
     upscaler = Upscaler(path, precision="fp32")
     if deblock is None:
-        highest = LOWEST_QUALITY if str(path) == str(SHIPPED[PHOTO]) else 0
+        left_from = LOWEST_QUALITY if str(path) == str(SHIPPED[PHOTO]) else 0
     else:
-        highest = CLEAN if deblock == "on" else 0
-    return lambda lr, quality: upscaler(deblocked(lr) if quality < highest else lr)
+        left_from = CLEAN if deblock == "on" else 0
+    return lambda lr, quality: upscaler(deblocked(lr) if quality < left_from else lr)
 
 
 def main(arguments) -> None:

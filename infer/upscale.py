@@ -96,9 +96,10 @@ def main(arguments: argparse.Namespace) -> None:
         if arguments.weights == str(SHIPPED[DEFAULT]):
             print(f"for JPEGs with visible compression use --weights {PHOTO}", file=sys.stderr)
         elif arguments.weights == str(SHIPPED[PHOTO]) and arguments.deblock is None:
-            print(
-                f"JPEGs of a quality under {LOWEST_QUALITY} are deblocked first; --deblock off: none", file=sys.stderr
+            words = (
+                f"JPEGs of a quality below {LOWEST_QUALITY} are deblocked first; --deblock off leaves them as they are"
             )
+            print(words, file=sys.stderr)
     start = time.perf_counter()
     done, skipped, pixels = upscale_all(upscaler, found, arguments)
     seconds = time.perf_counter() - start
@@ -179,7 +180,7 @@ def parser() -> argparse.ArgumentParser:
     )
     generator_flags.add_generator_flags(result)
     generator_flags.add_deblock_flag(
-        result, f"on for JPEGs of a quality under {LOWEST_QUALITY} with {PHOTO}, otherwise off"
+        result, f"on for JPEGs of a quality below {LOWEST_QUALITY} with {PHOTO}, otherwise off"
     )
     _add_size_flags(result)
     result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")

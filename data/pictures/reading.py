@@ -297,8 +297,10 @@ def _load(source, max_pixels: int | None, low_bytes: bool = False):
 
 
 def _jpeg_step(image) -> float:
-    tables = getattr(image, "quantization", {})  # a JPEG's only; brightness comes first
-    return float(np.mean(next(iter(tables.values())))) if tables else 0.0
+    tables = getattr(
+        image, "quantization", {}
+    )  # a JPEG's only, by their numbers; the lowest is brightness's, as in JFIF
+    return float(np.mean(tables[min(tables)])) if tables else 0.0
 
 
 def _pages(image, source) -> int:
