@@ -1,8 +1,9 @@
 """What is done to a compressed picture before a generator gets it: JPEG's blocks are smoothed, and grain is added.
 
 A generator that sharpens takes the seams between JPEG's blocks for edges. A bilateral filter (Tomasi and Manduchi, ICCV
-1998) removes differences as small as theirs and keeps edges. What is smooth then is the same everywhere, and so would
-be what the network makes of it; with a little noise in it the network makes texture.
+1998) removes differences as small as theirs and keeps edges. With them it removes the noise of a photograph and fine
+texture. In their place comes grain about as strong as what was removed around each pixel, of which the network makes
+texture: without it, what is smooth stays smooth like plastic. Video codecs do the same ("film grain synthesis").
 """
 
 import cv2
@@ -14,13 +15,22 @@ from data.pictures.picture import rows_per_block
 PASSES = 2
 DIAMETER, SIGMA_SPACE = 13, 6  # pixels
 SIGMA_COLOUR = 12  # grey levels, of the sum of the differences in red, green and blue
-GRAIN = 1.0  # grey levels: standard deviation of the noise where the picture is flat
-GRAIN_PER_CONTRAST = 0.05  # what is added to it for each grey level of local contrast: texture hides in texture
-CONTRAST_SIGMA = 1.0  # pixels: of the Gaussian window in which the contrast, a standard deviation, is taken
+GRAIN = 0.9  # the grain's standard deviation, as a multiple of what the filter removed
+AROUND = 31  # pixels: side of the square in which that is measured
 
-# Above a quality of about 90 the filter removes more than compression did: LPIPS of Set14 becomes worse by it.
+# Above a quality of 90 the filter removes more than compression did: LPIPS of Set14 becomes worse by it.
 LOWEST_QUALITY = 90  # of libjpeg, from which on a JPEG is left as it is by default
 FINEST_STEP = 11.5  # what Picture's `jpeg_step` is then
+
+
+def smoothed(picture: np.ndarray) -> np.ndarray:
+    """A picture of full range, uint8 [h,w,1 or 3] or float32 in grey levels, by the bilateral filter; the same type."""
+    # Of grey there is one difference instead of three equal ones.
+    sigma_colour = SIGMA_COLOUR * picture.shape[2] / 3
+    result = picture
+    for _ in range(PASSES):
+        result = cv2.bilateralFilter(result, DIAMETER, sigma_colour, SIGMA_SPACE)
+    return result.reshape(picture.shape)
 
 
 def deblocked(picture: np.ndarray) -> np.ndarray:
@@ -30,26 +40,24 @@ def deblocked(picture: np.ndarray) -> np.ndarray:
     """
     largest = np.iinfo(picture.dtype).max
     levels = picture if picture.dtype == np.uint8 else picture.astype("float32") * np.float32(255 / largest)
-    # Of grey there is one difference instead of three equal ones.
-    sigma_colour = SIGMA_COLOUR * picture.shape[2] / 3
-    for _ in range(PASSES):
-        levels = cv2.bilateralFilter(levels, DIAMETER, sigma_colour, SIGMA_SPACE)
-    levels = levels.reshape(picture.shape)
-    sigma = GRAIN + GRAIN_PER_CONTRAST * _contrast(levels)
+    after = smoothed(levels)
+    sigma = GRAIN * _removed(levels, after)
     result = np.empty_like(picture)
     luck = np.random.default_rng(0)
     rows = rows_per_block(picture)
     for top in range(0, len(picture), rows):
         part = slice(top, top + rows)
         noise = sigma[part, :, None] * luck.standard_normal((*sigma[part].shape, 1), np.float32)
-        result[part] = np.clip(np.rint((levels[part] + noise) * np.float32(largest / 255)), 0, largest)
+        result[part] = np.clip(np.rint((after[part] + noise) * np.float32(largest / 255)), 0, largest)
     return result
 
 
-def _contrast(levels: np.ndarray) -> np.ndarray:
-    """The standard deviation of grey [h,w], float32, in a Gaussian window around each pixel of [h,w,1 or 3]."""
-    grey = cv2.cvtColor(levels, cv2.COLOR_RGB2GRAY) if levels.shape[2] == 3 else levels[..., 0]
-    grey = grey.astype("float32")
-    mean = cv2.GaussianBlur(grey, (0, 0), CONTRAST_SIGMA)
-    variance = cv2.GaussianBlur(grey * grey, (0, 0), CONTRAST_SIGMA) - mean * mean
-    return np.sqrt(np.maximum(variance, 0, out=variance), out=variance)
+def _removed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """How much of grey the filter took away around each pixel of [h,w,1 or 3], in grey levels: float32 [h,w].
+
+    The power mean with the exponent 1/2, which large values change little: beside an edge JPEG's ringing is removed,
+    and that is no noise.
+    """
+    one, other = (cv2.cvtColor(x, cv2.COLOR_RGB2GRAY) if x.shape[2] == 3 else x[..., 0] for x in (before, after))
+    difference = cv2.absdiff(one, other).astype("float32")
+    return cv2.blur(np.sqrt(difference, out=difference), (AROUND, AROUND)) ** 2
