@@ -297,9 +297,8 @@ def _load(source, max_pixels: int | None, low_bytes: bool = False):
 
 
 def _jpeg_step(image) -> float:
-    tables = getattr(
-        image, "quantization", {}
-    )  # a JPEG's only, by their numbers; the lowest is brightness's, as in JFIF
+    # Only JPEGs have tables, by their numbers; the lowest is brightness's, as in JFIF.
+    tables = getattr(image, "quantization", {})
     return float(np.mean(tables[min(tables)])) if tables else 0.0
 
 
