@@ -6,7 +6,7 @@
 
 The LR pictures (without --lr: made from HR by bicubic reduction) are compressed by OpenCV with its default chroma
 subsampling, and the results are measured against HR as in infer/evaluate.py. Quality 100 stands for uncompressed LR
-pictures. As in infer/upscale.py, srgan_photo gets those under 90 deblocked, unless --deblock says otherwise.
+pictures. As in infer/upscale.py, srgan_photo gets the compressed ones deblocked, unless --deblock says otherwise.
 """
 
 import sys
@@ -32,9 +32,10 @@ from common.files import AnyPath, check_apart
 from data.hr_lr_pairs import pairs, read_pair
 from data.imresize import enlarge
 from data.lpips import COMMAND, WEIGHTS, Lpips, available
+from data.pictures.jpeg import of_quality
 from infer import Upscaler, generator_flags
 from infer.comparison import IN_FIGURE, write_figure
-from infer.deblocking import LOWEST_QUALITY, deblocked
+from infer.deblocking import deblocked
 from infer.labels import BICUBIC, labels, printable
 from infer.measuring import compared
 from models.weight_files.shipped import PHOTO, SHIPPED, weights_path
@@ -100,11 +101,8 @@ def deblocking_share(lr: np.ndarray, path: AnyPath) -> float:
 def generator(path: AnyPath, deblock):
     """The function from LR, RGB uint8, and its quality to SR. deblock: the value of `--deblock`."""
     upscaler = Upscaler(path, precision="fp32")
-    if deblock is None:
-        left_from = LOWEST_QUALITY if str(path) == str(SHIPPED[PHOTO]) else 0
-    else:
-        left_from = CLEAN if deblock == "on" else 0
-    return lambda lr, quality: upscaler(deblocked(lr) if quality < left_from else lr)
+    is_deblocked = str(path) == str(SHIPPED[PHOTO]) if deblock is None else deblock == "on"
+    return lambda lr, quality: upscaler(deblocked(lr, of_quality(quality)) if is_deblocked and quality < CLEAN else lr)
 
 
 def main(arguments) -> None:
@@ -151,7 +149,7 @@ def parser():
         default=list(QUALITIES),
         help=f"JPEG qualities, 1 to 99, and {CLEAN} for no compression (default: {' '.join(map(str, QUALITIES))})",
     )
-    generator_flags.add_deblock_flag(result, f"on under {LOWEST_QUALITY} for {PHOTO}, otherwise off")
+    generator_flags.add_deblock_flag(result, f"on for {PHOTO}, otherwise off; never at {CLEAN}")
     result.add_argument(
         "--figure",
         metavar="FILE",

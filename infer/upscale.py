@@ -33,7 +33,6 @@ from data.pictures.picture import FORMATS, Picture, taken
 from data.pictures.reading import read_picture
 from data.pictures.writing import lost, write_picture
 from infer import Upscaler, batch_jobs, generator_flags
-from infer.deblocking import LOWEST_QUALITY
 from infer.engines.openvino_cpu import leave_out_converter
 from infer.size import FULL, SIDES, Size
 from infer.whole_picture import needs_deblocking, upscale_picture
@@ -96,10 +95,7 @@ def main(arguments: argparse.Namespace) -> None:
         if arguments.weights == str(SHIPPED[DEFAULT]):
             print(f"for JPEGs with visible compression use --weights {PHOTO}", file=sys.stderr)
         elif arguments.weights == str(SHIPPED[PHOTO]) and arguments.deblock is None:
-            words = (
-                f"JPEGs of a quality below {LOWEST_QUALITY} are deblocked first; --deblock off leaves them as they are"
-            )
-            print(words, file=sys.stderr)
+            print("JPEGs are deblocked first; --deblock off leaves them as they are", file=sys.stderr)
     start = time.perf_counter()
     done, skipped, pixels = upscale_all(upscaler, found, arguments)
     seconds = time.perf_counter() - start
@@ -179,9 +175,7 @@ def parser() -> argparse.ArgumentParser:
         "-o", "--output", metavar="OUT", type=_path, default=OUTPUT, help=f"folder for the results (default: {OUTPUT})"
     )
     generator_flags.add_generator_flags(result)
-    generator_flags.add_deblock_flag(
-        result, f"on for JPEGs of a quality below {LOWEST_QUALITY} with {PHOTO}, otherwise off"
-    )
+    generator_flags.add_deblock_flag(result, f"on for JPEGs with {PHOTO}, otherwise off")
     _add_size_flags(result)
     result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")
     result.add_argument(

@@ -12,7 +12,7 @@ from data.imresize import imresize
 from data.pictures.picture import Picture
 from data.pictures.writing import check_writable, writing_memory
 from infer.batch_jobs import Job
-from infer.deblocking import FINEST_STEP, deblocked
+from infer.deblocking import deblocked
 from infer.size import FULL, Size
 from models.weight_files.shipped import PHOTO, SHIPPED
 
@@ -44,8 +44,8 @@ def naming(source):
 
 
 def needs_deblocking(weights: AnyPath, picture: Picture) -> bool:
-    """Whether a picture is deblocked first unless the user decides: one from a coarse JPEG, that PHOTO upscales."""
-    return str(weights) == str(SHIPPED[PHOTO]) and picture.jpeg_step > FINEST_STEP
+    """Whether a picture is deblocked first unless the user decides: one from a JPEG file, that PHOTO upscales."""
+    return str(weights) == str(SHIPPED[PHOTO]) and picture.jpeg is not None
 
 
 def upscale_picture(
@@ -63,7 +63,7 @@ def upscale_picture(
     with naming(job.source):
         beside = writing_memory(job.target, height * width)
         lr = hidden_filled(picture)
-        lr = deblocked(lr) if deblock else lr
+        lr = deblocked(lr, picture.jpeg) if deblock else lr
         colour = upscaler.upscale(lr, progress, beside, (height, width))
     alpha = None if picture.alpha is None else imresize(picture.alpha, height, width)
     return replace(picture, colour=colour, alpha=alpha)

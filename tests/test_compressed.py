@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from benchmarks import compressed
 from data import lpips
 from data.imresize import enlarge, imresize
 from data.pictures.images import write_rgb
+from data.pictures.jpeg import of_quality, quantization
 from infer import Upscaler
 from infer.deblocking import deblocked
 from tests.helpers.lpips_weights import random_weights
@@ -33,6 +35,15 @@ def test_it_compresses_as_pillow_does(lr, quality):
     expected = np.asarray(Image.open(stream)).astype(int)
     difference = np.abs(compressed.compressed(lr, quality) - expected)
     assert difference.mean() < 0.5 < np.abs(lr - expected).mean()
+
+
+@pytest.mark.parametrize("quality", [40, 60, 95])
+def test_its_files_have_the_steps_that_deblocking_is_told(lr, quality):
+    _, content = cv2.imencode(".jpg", lr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    with Image.open(io.BytesIO(content)) as image:
+        found, expected = quantization(image), of_quality(quality)
+    assert np.array_equal(found.brightness, expected.brightness) and np.array_equal(found.colour, expected.colour)
+    assert found[2:] == expected[2:]
 
 
 def test_quality_100_is_no_compression(lr):
@@ -62,9 +73,10 @@ def test_what_is_compressed_is_deblocked_for_srgan_photo_or_as_told(lr, name, fl
     plain, method = Upscaler(path, precision="fp32"), compressed.generator(path, flag)
     by_text = compressed.generator(str(path), flag)
     for either in (method, by_text):
-        assert np.array_equal(either(lr, 60), plain(deblocked(lr) if is_deblocked else lr))
+        for quality in (60, 90):
+            expected = deblocked(lr, of_quality(quality)) if is_deblocked else lr
+            assert np.array_equal(either(lr, quality), plain(expected))
     assert np.array_equal(method(lr, 100), plain(lr))
-    assert np.array_equal(method(lr, 90), plain(deblocked(lr) if flag else lr))
 
 
 def test_it_prints_a_row_for_each_quality_and_method_and_draws_a_figure(tmp_path, weights_file, monkeypatch, capsys):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from common.errors import InputError
+from data.pictures.jpeg import of_quality
 from data.pictures.picture import Picture
 from infer import Upscaler
 from infer.deblocking import deblocked
@@ -65,16 +66,16 @@ class TestResult:
         assert made.target.name == expected.name
         assert made.target.read_bytes() == expected.read_bytes()
 
-    def test_a_coarse_jpeg_is_deblocked_for_srgan_photo(self, pictures, tmp_path):
+    def test_a_jpeg_is_deblocked_for_srgan_photo(self, pictures, tmp_path):
         with Image.open(pictures / "colour.jpg") as picture:
-            picture.save(tmp_path / "coarse.jpg", quality=60)
+            picture.save(tmp_path / "a.jpg", quality=60)
         made = worker.upscale_in_process(
-            tmp_path / "coarse.jpg", tmp_path / "results", settings(SHIPPED["srgan_photo"]), LIMIT
+            tmp_path / "a.jpg", tmp_path / "results", settings(SHIPPED["srgan_photo"]), LIMIT
         )
         assert made.report.endswith(", deblocked")
-        with Image.open(tmp_path / "coarse.jpg") as lr, Image.open(made.target) as sr:
+        with Image.open(tmp_path / "a.jpg") as lr, Image.open(made.target) as sr:
             upscale = Upscaler("srgan_photo", engine="eager", device="cpu")
-            np.testing.assert_array_equal(np.asarray(sr), upscale(deblocked(np.asarray(lr))))
+            np.testing.assert_array_equal(np.asarray(sr), upscale(deblocked(np.asarray(lr), of_quality(60))))
             assert (np.asarray(sr) != upscale(np.asarray(lr))).mean() > 0.5
 
     def test_a_smaller_one_is_called_by_its_size_and_has_views_of_it(self, pictures, weights_file, tmp_path):

@@ -17,6 +17,7 @@ from common.errors import InputError
 from data import lpips
 from data.imresize import enlarge, imresize
 from data.pictures.images import read_rgb, write_rgb
+from data.pictures.reading import read_picture
 from infer import Upscaler, app, evaluate, generator_flags, tables, upscale
 from infer.deblocking import deblocked
 from models.weight_files.shipped import DEFAULT, FOLDER, SHIPPED, weights_path
@@ -104,8 +105,9 @@ def test_the_command_says_that_it_deblocks_and_does_so(name, flags, told, tmp_pa
     upscale.main(upscale.parser().parse_args([name, "--format=png", *flags]))
     assert ("deblocked" in capsys.readouterr().err) == told
     upscaler = Upscaler("srgan_photo" if "--weights=srgan_photo" in flags else "srgan")
-    lr = read_rgb(name)
-    assert np.array_equal(read_rgb("upscaled/a_x4.png"), upscaler(deblocked(lr) if told else lr))
+    picture = read_picture(name)
+    lr = deblocked(picture.colour, picture.jpeg) if told else picture.colour
+    assert np.array_equal(read_rgb("upscaled/a_x4.png"), upscaler(lr))
 
 
 @pytest.fixture(scope="module")
@@ -141,16 +143,17 @@ def test_srgan_photo_is_nearer_to_the_photographs_where_lr_was_compressed(qualit
     for name in PHOTOGRAPHS:
         hr = np.ascontiguousarray(getattr(photographs, name)()[:256, :256])
         Image.fromarray(imresize(hr, 64, 64)).save(tmp_path / "lr.jpg", quality=quality)
-        lr = read_rgb(tmp_path / "lr.jpg")
-        srgan, photo = (generator(lr) for generator in generators)
+        lr = read_picture(tmp_path / "lr.jpg")
+        srgan, photo = (generator(lr.colour) for generator in generators)
         gains.append(peak_signal_noise_ratio(hr, photo) - peak_signal_noise_ratio(hr, srgan))
         if distance:
-            distances.append([distance(sr, hr) for sr in (srgan, photo, generators[1](deblocked(lr)))])
+            after_deblocking = generators[1](deblocked(lr.colour, lr.jpeg))
+            distances.append([distance(sr, hr) for sr in (srgan, photo, after_deblocking)])
     assert min(gains) > 0 and np.mean(gains) > 0.4
     if distances:
         srgan, photo, after_deblocking = np.mean(distances, axis=0)
         assert photo < 0.9 * srgan
-        assert after_deblocking < 0.85 * srgan
+        assert after_deblocking < 0.8 * srgan
 
 
 def tables() -> list:

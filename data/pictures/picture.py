@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from data.pictures.jpeg import Quantization
+
 MAX_PIXELS = 50_000_000
 
 # Pictures are untrusted: of Pillow's forty formats (one of them starts Ghostscript) these alone are tried, whatever a
@@ -42,8 +44,8 @@ class Picture:
     multiplied by it; or None. icc_profile: the bytes of an ICC profile for this colour (grey or RGB), or None.
     exif, xmp: its EXIF data from the TIFF header on, and its XMP data, saying that it is upright; b"" without.
     dpi: across and down, or None. png_colour: {name: content} of a PNG's own chunks about colour. lossless: whether it
-    is from a WebP without loss. unkept: what could not be read or converted, in words for a user. jpeg_step: of a JPEG
-    how coarsely its brightness was quantized, the mean of that table (ITU-T T.81, B.2.4.1); 0 for others.
+    is from a WebP without loss. unkept: what could not be read or converted, in words for a user. jpeg: how a JPEG was
+    compressed; None for others.
     """
 
     colour: np.ndarray
@@ -56,7 +58,7 @@ class Picture:
     lossless: bool = False
     unkept: tuple = ()
     xmp: bytes = b""
-    jpeg_step: float = 0.0
+    jpeg: Quantization | None = None
 
 
 def taken(picture: Picture) -> str:

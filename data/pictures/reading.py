@@ -19,6 +19,7 @@ from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 from common.errors import InputError
 from data.pictures import containers, tiff_exif
 from data.pictures.containers import PNG_SIGNATURE, check_layout, describe_picture, orientation, pages
+from data.pictures.jpeg import quantization
 from data.pictures.picture import FORMATS, MAX_PIXELS, Picture, rows_per_block
 
 # Pillow's modes of 8 bits. 16-bit colour comes in the first ones too: see `_samples`.
@@ -173,7 +174,7 @@ def _png_without_profile(path: Path) -> io.BytesIO | None:
 
 
 def _decode(source, max_pixels: int | None) -> Picture:
-    image, raw_mode, white_is_zero, frames, unkept, jpeg_step = _load(source, max_pixels)
+    image, raw_mode, white_is_zero, frames, unkept, jpeg = _load(source, max_pixels)
     info, exif = image.info, containers.upright(_exif(image))
     if image.format == "TIFF":
         exif, is_cut = tiff_exif.exif_of_tiff(source)
@@ -219,7 +220,7 @@ def _decode(source, max_pixels: int | None) -> Picture:
         containers.is_lossless_webp(source),
         unkept,
         _ORIENTATION_IN_XMP.sub(rb"\g<1>1", _xmp(info)),
-        jpeg_step,
+        jpeg,
     )
 
 
@@ -274,7 +275,7 @@ def _divided(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 def _load(source, max_pixels: int | None, low_bytes: bool = False):
     """The decoded, upright image, the raw mode it was stored in and whether its 16-bit zero means white; the pages of
-    its file, what of that is not kept, and Picture's `jpeg_step`.
+    its file, what of that is not kept, and Picture's `jpeg`.
 
     With `low_bytes` 16-bit colour is decoded to its low bytes instead of its high ones.
     """
@@ -292,14 +293,8 @@ def _load(source, max_pixels: int | None, low_bytes: bool = False):
         if decoded_as != stored:
             image.tile = [_with_raw_mode(tile, decoded_as) for tile in image.tile]
         image.load()
-        unkept, jpeg_step = _unkept(image, stored), _jpeg_step(image)
-        return _upright(image), stored, white_is_zero, _pages(image, source), unkept, jpeg_step
-
-
-def _jpeg_step(image) -> float:
-    # Only JPEGs have tables, by their numbers; the lowest is brightness's, as in JFIF.
-    tables = getattr(image, "quantization", {})
-    return float(np.mean(tables[min(tables)])) if tables else 0.0
+        unkept, jpeg = _unkept(image, stored), quantization(image, _orientation(image))
+        return _upright(image), stored, white_is_zero, _pages(image, source), unkept, jpeg
 
 
 def _pages(image, source) -> int:
@@ -357,8 +352,12 @@ def _upright(image):
     if image.format == "TIFF":
         return image  # Pillow's TIFF reader has turned it, and before Pillow 10.1 leaves the tag as it was.
     # `ImageOps.exif_transpose` would do, but fails on some EXIF that it tries to write back.
-    method = _TO_UPRIGHT.get(orientation(_exif(image)) or _orientation_in_xmp(image))
+    method = _TO_UPRIGHT.get(_orientation(image))
     return image if method is None else image.transpose(method)
+
+
+def _orientation(image) -> int:
+    return orientation(_exif(image)) or _orientation_in_xmp(image)
 
 
 def _exif(image) -> bytes:
