@@ -19,7 +19,7 @@ from infer.deblocking import deblocked, smoothed
 from infer.whole_picture import needs_deblocking
 from models.weight_files.shipped import SHIPPED, weights_path
 from tests.helpers import matlab
-from tests.test_images import STORED
+from tests.helpers.pictures import STORED
 
 COARSE = of_quality(60)
 

@@ -153,7 +153,7 @@ def test_srgan_photo_is_nearer_to_the_photographs_where_lr_was_compressed(qualit
     if distances:
         srgan, photo, after_deblocking = np.mean(distances, axis=0)
         assert photo < 0.9 * srgan
-        assert after_deblocking < 0.8 * srgan
+        assert after_deblocking < 0.85 * srgan
 
 
 def tables() -> list:
