@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from data.imresize import imresize
+from data.pictures.jpeg import BLOCK
 
 
 def bilinear(rgb_uint8: np.ndarray, scale: int = 4) -> np.ndarray:
@@ -49,7 +50,6 @@ SHRINKING = {
     "bilinear": lambda rgb, height, width: cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR),
     "bicubic": imresize,
 }
-JPEG_BLOCK = 16  # pixels: of colour, of which every second row and column is kept; blocks of brightness have 8
 DRAWS = 9  # numbers that `Photo.drawn` makes a Drawn of
 
 
@@ -96,7 +96,7 @@ class Photo(NamedTuple):
             noise=self.noise * noise,
             noise_seed=int(noise_seed * 2**31),
             jpeg=self.jpeg + int(jpeg * (101 - self.jpeg)),
-            jpeg_corner=tuple(int(share * JPEG_BLOCK) for share in corner),
+            jpeg_corner=tuple(int(share * BLOCK) for share in corner),
         )
 
 

@@ -25,38 +25,50 @@ GRAIN = 0.9  # the grain's standard deviation, as a multiple of what the first p
 AROUND = 31  # pixels: side of the square in which that is measured
 
 ASSUMED = 60  # quality, of a picture that is not from a JPEG file, such as a screenshot of one
-# Rows that are computed at a time, and those around them that matter to them: the filter's radius and the blocks that
-# it touches, for each pass, which is more than the half of AROUND.
-ROWS, MARGIN = 16 * BLOCK, 3 * BLOCK
+# The side of the tiles that are computed at a time, and what around them matters to them: the filter's radius and the
+# blocks that it touches, for each pass, which is more than the half of AROUND. In pixels, of whole blocks.
+TILE, MARGIN = 64 * BLOCK, 3 * BLOCK
 SIDE = 8  # of the blocks whose cosine transform is taken
 
 _COSINES = cv2.dct(np.eye(SIDE, dtype="float32"), flags=cv2.DCT_ROWS).T  # [frequency, sample], orthonormal
+# ITU-T T.871, section 7: JPEG's planes, brightness and the colour differences of blue and red, of RGB.
+_TO_PLANES = np.array([(0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312)])
 
 
 def deblocked(picture: np.ndarray, jpeg: Quantization | None = None) -> np.ndarray:
     """A picture of full range, uint8 or uint16 [h,w,1] (grey) or [h,w,3] (RGB), smoothed and with grain; the same type.
 
     jpeg: how it was compressed; None: assumed to be as by libjpeg with a quality of ASSUMED, from the corner on.
-    The grain is the same in all colours, and the same each time. Beside the result this takes a copy of the picture,
-    and some 120 bytes for each pixel of ROWS and twice MARGIN rows.
+    The grain is the same in all colours, and the same each time. Beside the result this takes some 120 bytes for each
+    pixel of a tile with its margins, at most 150 MB.
     """
     jpeg = jpeg or of_quality(ASSUMED)
-    to_levels = np.float32(255 / np.iinfo(picture.dtype).max)
+    largest = np.iinfo(picture.dtype).max
+    to_levels = np.float32(255 / largest)
     height, width = picture.shape[:2]
-    top, left = (-side % BLOCK for side in jpeg.corner)
-    edges = (top, -(top + height) % BLOCK), (left, -(left + width) % BLOCK), (0, 0)
-    padded = np.pad(picture, edges, "edge")
     result = np.empty_like(picture)
     luck = np.random.default_rng(0)
-    for start in range(0, len(padded), ROWS):
-        first = max(0, start - MARGIN)
-        smooth, removed = smoothed(padded[first : start + ROWS + MARGIN] * to_levels, jpeg)
-        rows = slice(max(start, top), min(start + ROWS, top + height))
-        inside = slice(rows.start - first, rows.stop - first), slice(left, left + width)
-        noise = luck.standard_normal((rows.stop - rows.start, width), np.float32) * GRAIN * _typical(removed)[inside]
-        levels = np.rint((smooth[inside] + noise[..., None]) / to_levels)
-        result[rows.start - top : rows.stop - top] = np.clip(levels, 0, np.iinfo(picture.dtype).max)
+    for rows, inner_rows, result_rows in _tiles(height, jpeg.corner[0]):
+        noise = luck.standard_normal((result_rows.stop - result_rows.start, width), np.float32)
+        for columns, inner_columns, result_columns in _tiles(width, jpeg.corner[1]):
+            inner, place = (inner_rows, inner_columns), (result_rows, result_columns)
+            smooth, removed = smoothed(picture[np.ix_(rows, columns)] * to_levels, jpeg)
+            grain = GRAIN * _typical(removed)[inner] * noise[:, result_columns]
+            result[place] = np.clip(np.rint((smooth[inner] + grain[..., None]) / to_levels), 0, largest)
     return result
+
+
+def _tiles(size: int, corner: int):
+    """For each tile along a side of a picture: the places that it is computed from, of whole blocks, where a border's
+    are repeated beyond it; and the slices of its result in these and in the picture.
+    """
+    begin = -(-corner % BLOCK)
+    end = size + (begin - size) % BLOCK
+    for start in range(begin, size, TILE):
+        first, last = max(begin, start - MARGIN), min(end, start + TILE + MARGIN)
+        result = slice(max(start, 0), min(start + TILE, size))
+        places = np.clip(np.arange(first, last), 0, size - 1)
+        yield places, slice(result.start - first, result.stop - first), result
 
 
 def smoothed(levels: np.ndarray, jpeg: Quantization) -> tuple:
@@ -64,38 +76,33 @@ def smoothed(levels: np.ndarray, jpeg: Quantization) -> tuple:
 
     levels: the same type and range, of whole blocks, beginning with one; [0, 0] is a block's corner.
     """
-    before = _planes(levels)
     after, removed = levels, None
     for sigma in SIGMA_COLOUR:
         # Of grey there is one difference instead of three equal ones.
         after = cv2.bilateralFilter(after, DIAMETER, sigma * jpeg.step * levels.shape[2] / 3, SIGMA_SPACE)
-        planes = _planes(after.reshape(levels.shape))
-        removed = cv2.absdiff(planes[0], before[0]) if removed is None else removed
-        planes[0] = _held(planes[0], before[0], jpeg.brightness)
+        after = after.reshape(levels.shape)
+        change = cv2.transform(after - levels, _TO_PLANES) if levels.shape[2] == 3 else after - levels
+        removed = np.abs(change[..., 0]) if removed is None else removed
+        excess = np.zeros_like(change)
+        excess[..., 0] = _excess(change[..., 0], jpeg.brightness)
         if jpeg.colour is not None:
-            planes[1:] = [
-                _held(plane, its, jpeg.colour, jpeg.subsampling) for plane, its in zip(planes[1:], before[1:])
-            ]
-        after = planes[0] if len(planes) == 1 else cv2.cvtColor(cv2.merge(planes), cv2.COLOR_YCrCb2RGB)
-    return after.reshape(levels.shape), removed
+            for plane in range(1, levels.shape[2]):
+                excess[..., plane] = _excess(change[..., plane], jpeg.colour, jpeg.subsampling)
+        after = after - (cv2.transform(excess, np.linalg.inv(_TO_PLANES)) if levels.shape[2] == 3 else excess)
+    return after, removed
 
 
-def _planes(levels: np.ndarray) -> list:
-    """JPEG's: brightness, and two colour differences of a picture of three planes."""
-    return list(cv2.split(cv2.cvtColor(levels, cv2.COLOR_RGB2YCrCb) if levels.shape[2] == 3 else levels))
-
-
-def _held(after: np.ndarray, before: np.ndarray, steps: np.ndarray, subsampling: tuple = (1, 1)) -> np.ndarray:
-    """[h,w], changed from `before` by no more than HELD steps in each coefficient of each block."""
-    height, width = after.shape
+def _excess(change: np.ndarray, steps: np.ndarray, subsampling: tuple = (1, 1)) -> np.ndarray:
+    """What of a plane's change, [h,w], is in coefficients above HELD steps; about, where the plane is subsampled."""
+    height, width = change.shape
     stored = width // subsampling[1], height // subsampling[0]
-    change = cv2.resize(after - before, stored, interpolation=cv2.INTER_AREA)  # the mean, as encoders do it
+    change = cv2.resize(change, stored, interpolation=cv2.INTER_AREA)  # the mean, as encoders do it
     blocks = change.reshape(-1, SIDE, stored[0] // SIDE, SIDE).swapaxes(1, 2)
     coefficients = _COSINES @ blocks @ _COSINES.T
     largest = HELD * steps
     excess = _COSINES.T @ (coefficients - np.clip(coefficients, -largest, largest)) @ _COSINES
     excess = np.ascontiguousarray(excess.swapaxes(1, 2)).reshape(change.shape)
-    return after - cv2.resize(excess, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(excess, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _typical(removed: np.ndarray) -> np.ndarray:

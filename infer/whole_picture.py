@@ -66,4 +66,4 @@ def upscale_picture(
         lr = deblocked(lr, picture.jpeg) if deblock else lr
         colour = upscaler.upscale(lr, progress, beside, (height, width))
     alpha = None if picture.alpha is None else imresize(picture.alpha, height, width)
-    return replace(picture, colour=colour, alpha=alpha)
+    return replace(picture, colour=colour, alpha=alpha, jpeg=None)

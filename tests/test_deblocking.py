@@ -100,10 +100,10 @@ def shares_of_steps(image, plane: str) -> np.ndarray:
     return np.abs(dctn(blocks, axes=(1, 3), norm="ortho")).max((0, 2)) / steps
 
 
-@pytest.mark.parametrize("quality", [30, 60, 90])
+@pytest.mark.parametrize("quality", [30, 60, 90, 95])
 def test_no_coefficient_of_brightness_changes_by_more_than_a_share_of_its_step(quality):
     found = shares_of_steps(encoded(photographs.astronaut()[:64, 192:288], quality), "brightness")
-    assert found.max() < deblocking.HELD + 0.01
+    assert found.max() < deblocking.HELD + 0.01  # of the rounding of single precision
     assert found[:2, :2].min() > deblocking.HELD - 0.01, "it is held no more than it must be"
 
 
@@ -178,17 +178,17 @@ def test_what_is_removed_at_few_places_makes_little_grain():
     assert np.sqrt(((deblocked(picture, COARSE) - after) ** 2).mean()) < 0.6
 
 
-def test_it_is_the_same_each_time_and_whatever_rows_are_computed_at_a_time(monkeypatch):
-    picture = np.asarray(encoded(photographs.chelsea()[:150, 100:170], 60))
+def test_it_is_the_same_each_time_and_whatever_is_computed_at_a_time(monkeypatch):
+    picture = np.asarray(encoded(photographs.chelsea()[:150, 100:270], 60))
     picture.flags.writeable = False
     for corner in ((0, 0), (5, 9)):
         jpeg = COARSE._replace(corner=corner)
         monkeypatch.undo()
         whole = deblocked(picture, jpeg)
         assert np.array_equal(deblocked(picture, jpeg), whole)
-        monkeypatch.setattr(deblocking, "ROWS", 16)
+        monkeypatch.setattr(deblocking, "TILE", 16)
         difference = np.abs(deblocked(picture, jpeg).astype(int) - whole)
-        assert difference.max() <= 1 and (difference > 0).mean() < 1e-3, "but for rounding"
+        assert difference.max() <= 1 and (difference > 0).mean() < 2e-5, "but for rounding"
 
 
 @pytest.mark.parametrize("darkest", [0, 251])

@@ -19,9 +19,10 @@ class Quantization(NamedTuple):
     """To which steps a JPEG's coefficients were rounded (ITU-T T.81, A.3.4).
 
     brightness: float32 [8,8], the steps by frequency down and across, in grey levels, of an orthonormal cosine
-    transform. colour: the same of the two colour planes; None of a grey picture, and where they are stored in an
-    unusual way. subsampling: pixels down and across, 1 or 2, that share a sample of colour. corner: pixels down and
-    across, 0..15, from the picture's corner to the first corner of a block of BLOCK pixels.
+    transform; of a file that stores RGB or CMYK those of its first plane. colour: the same of the two colour planes,
+    the smaller step of both; None where there are none, or they are subsampled in an unusual way. subsampling: pixels
+    down and across, 1 or 2, that share a sample of colour. corner: pixels down and across, 0..15, from the picture's
+    corner to the first corner of a block of BLOCK pixels.
     """
 
     brightness: np.ndarray
@@ -36,9 +37,9 @@ class Quantization(NamedTuple):
 
 
 def quantization(image, orientation: int = 1) -> Quantization | None:
-    """That of a picture opened by Pillow, once it is turned upright; None if it is not from a JPEG.
+    """That of the upright picture; None if it is not from a JPEG.
 
-    orientation: EXIF's number for how it is stored.
+    image: opened by Pillow, as it is stored. orientation: EXIF's number for how that is.
     """
     stored = getattr(image, "quantization", {})  # only JPEGs have it
     tables = {number: np.array(steps, "float32").reshape(8, 8) for number, steps in stored.items()}
@@ -48,10 +49,12 @@ def quantization(image, orientation: int = 1) -> Quantization | None:
     brightness, colour, subsampling = tables.get(number), None, (1, 1)
     if brightness is None:
         return None
-    if len(colours) == 2 and colours[0][1:] == colours[1][1:]:
-        _, its_across, its_down, its_number = colours[0]
-        if down in (its_down, 2 * its_down) and across in (its_across, 2 * its_across):
-            colour, subsampling = tables.get(its_number), (down // its_down, across // its_across)
+    is_rgb = image.info.get("adobe_transform") == 0
+    if len(colours) == 2 and colours[0][1:3] == colours[1][1:3] and not is_rgb:
+        _, its_across, its_down, _ = colours[0]
+        steps = [tables[each[3]] for each in colours if each[3] in tables]
+        if len(steps) == 2 and down in (its_down, 2 * its_down) and across in (its_across, 2 * its_across):
+            colour, subsampling = np.minimum(*steps), (down // its_down, across // its_across)
     height, width = image.size[::-1]
     if orientation in _TRANSPOSED:
         height, width, brightness, subsampling = width, height, brightness.T, subsampling[::-1]
