@@ -93,7 +93,7 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"{arguments.weights}: {upscaler.engine} in {upscaler.precision} on {upscaler.device}", file=sys.stderr)
     if any(job.source.suffix.lower() in JPEG_ENDINGS for job in found if not job.problem):
         if arguments.weights == str(SHIPPED[DEFAULT]):
-            print(f"for JPEGs use --weights {PHOTO}", file=sys.stderr)
+            print(f"for JPEGs up to quality 95 use --weights {PHOTO}", file=sys.stderr)
         elif arguments.weights == str(SHIPPED[PHOTO]) and arguments.deblock is None:
             print("JPEGs are deblocked first; --deblock off leaves them as they are", file=sys.stderr)
     start = time.perf_counter()

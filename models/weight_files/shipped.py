@@ -12,7 +12,7 @@ PHOTO = "srgan_photo"  # the better generator for compressed photographs
 PURPOSES = {
     DEFAULT: "for sharp pictures without compression",
     "srresnet": "the same without invented detail",
-    PHOTO: "for JPEG photographs",
+    PHOTO: "for JPEG photographs up to quality 95",
 }
 SHIPPED = {name: FOLDER / f"{name}.pdparams" for name in PURPOSES}
 NAMES = f"{', '.join(list(SHIPPED)[:-1])} or {list(SHIPPED)[-1]}"
