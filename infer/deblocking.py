@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from data.pictures.jpeg import BLOCK, Quantization, of_quality
+from infer.tiles import spans
 
 # All chosen by LPIPS at quality 60, of Set14 and BSD100: see weights/README.md.
 DIAMETER, SIGMA_SPACE = 13, 6  # pixels
@@ -63,11 +64,10 @@ def _tiles(size: int, corner: int):
     are repeated beyond it; and the slices of its result in these and in the picture.
     """
     begin = -(-corner % BLOCK)
-    end = size + (begin - size) % BLOCK
-    for start in range(begin, size, TILE):
-        first, last = max(begin, start - MARGIN), min(end, start + TILE + MARGIN)
-        result = slice(max(start, 0), min(start + TILE, size))
-        places = np.clip(np.arange(first, last), 0, size - 1)
+    for span in spans(size - begin + (begin - size) % BLOCK, TILE, MARGIN):
+        first = begin + span.start
+        result = slice(max(begin + span.first, 0), min(begin + span.last, size))
+        places = np.clip(np.arange(first, begin + span.stop), 0, size - 1)
         yield places, slice(result.start - first, result.stop - first), result
 
 
@@ -76,19 +76,20 @@ def smoothed(levels: np.ndarray, jpeg: Quantization) -> tuple:
 
     levels: the same type and range, of whole blocks, beginning with one; [0, 0] is a block's corner.
     """
+    to_planes = _TO_PLANES if levels.shape[2] == 3 else np.eye(1)
     after, removed = levels, None
     for sigma in SIGMA_COLOUR:
         # Of grey there is one difference instead of three equal ones.
         after = cv2.bilateralFilter(after, DIAMETER, sigma * jpeg.step * levels.shape[2] / 3, SIGMA_SPACE)
         after = after.reshape(levels.shape)
-        change = cv2.transform(after - levels, _TO_PLANES) if levels.shape[2] == 3 else after - levels
+        change = cv2.transform(after - levels, to_planes).reshape(levels.shape)
         removed = np.abs(change[..., 0]) if removed is None else removed
         excess = np.zeros_like(change)
         excess[..., 0] = _excess(change[..., 0], jpeg.brightness)
         if jpeg.colour is not None:
             for plane in range(1, levels.shape[2]):
                 excess[..., plane] = _excess(change[..., plane], jpeg.colour, jpeg.subsampling)
-        after = after - (cv2.transform(excess, np.linalg.inv(_TO_PLANES)) if levels.shape[2] == 3 else excess)
+        after = after - cv2.transform(excess, np.linalg.inv(to_planes)).reshape(levels.shape)
     return after, removed
 
 

@@ -293,8 +293,9 @@ def _load(source, max_pixels: int | None, low_bytes: bool = False):
         if decoded_as != stored:
             image.tile = [_with_raw_mode(tile, decoded_as) for tile in image.tile]
         image.load()
-        unkept, jpeg = _unkept(image, stored), quantization(image, _orientation(image))
-        return _upright(image), stored, white_is_zero, _pages(image, source), unkept, jpeg
+        unkept, turned = _unkept(image, stored), _orientation(image)
+        jpeg = quantization(image, turned)
+        return _upright(image, turned), stored, white_is_zero, _pages(image, source), unkept, jpeg
 
 
 def _pages(image, source) -> int:
@@ -348,15 +349,15 @@ def _with_raw_mode(tile, raw_mode: str):
     return tile._replace(args=arguments) if hasattr(tile, "_replace") else tuple(tile[:3]) + (arguments,)
 
 
-def _upright(image):
-    if image.format == "TIFF":
-        return image  # Pillow's TIFF reader has turned it, and before Pillow 10.1 leaves the tag as it was.
+def _upright(image, turned: int):
     # `ImageOps.exif_transpose` would do, but fails on some EXIF that it tries to write back.
-    method = _TO_UPRIGHT.get(_orientation(image))
+    method = _TO_UPRIGHT.get(turned)
     return image if method is None else image.transpose(method)
 
 
 def _orientation(image) -> int:
+    if image.format == "TIFF":
+        return 1  # Pillow's TIFF reader has turned it, and before Pillow 10.1 leaves the tag as it was.
     return orientation(_exif(image)) or _orientation_in_xmp(image)
 
 
