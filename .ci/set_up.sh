@@ -20,7 +20,7 @@ if [ -z "$paddle" ] && ! fits "$python"; then
 fi
 
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-key="$version $paddle $(cat requirements.txt requirements-cpu.txt requirements-dev.txt | cksum)"
+key="$version $paddle $(cat requirements.txt requirements-cpu.txt requirements/dev.txt | cksum)"
 if [ "$(cat "$venv/ready" 2> /dev/null)" = "$key" ]; then exit 0; fi
 
 # What follows may be interrupted: until it is done the environment is not ready.
@@ -61,5 +61,5 @@ CHECK
         install -r requirements-cpu.txt
     fi
 fi
-install -r requirements-dev.txt
+install -r requirements/dev.txt
 printf '%s\n' "$key" > "$venv/ready"

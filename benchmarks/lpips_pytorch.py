@@ -7,7 +7,7 @@ The package's AlexNet gets random weights (the trained ones would have to be dow
 trained weights included in the package, and Paddle uses the same weights. The pairs are the sample photographs and
 their bicubic enlargements from a quarter of their sides. Each way runs in its own process, since PyTorch computes on a
 single core when it shares a process with Paddle; they take turns, and the first round is not counted.
-PyTorch and lpips: `pip install -r benchmarks/requirements.txt`.
+PyTorch and lpips: `pip install -r requirements/benchmarks.txt`.
 """
 
 import sys
@@ -96,7 +96,7 @@ def sample_pairs(crop) -> list:
 def main(arguments) -> None:
     missing = [name for name in ("torch", "lpips") if find_spec(name) is None]
     if missing:
-        raise InputError(f"{' and '.join(missing)} not installed: pip install -r benchmarks/requirements.txt")
+        raise InputError(f"{' and '.join(missing)} not installed: pip install -r requirements/benchmarks.txt")
     pairs = sample_pairs(arguments.crop)
     with tempfile.TemporaryDirectory() as temporary:
         weights = Path(temporary) / lpips.FILE

@@ -14,7 +14,7 @@ For each stage and crop size, on the CPU, the same step from the same weights wi
 A step lasts from fetching the batch to the losses as numbers. VGG19 has random weights. Each way runs in its own
 process, since PyTorch computes on a single core when it shares a process with Paddle. They take turns, so that a
 slowdown of the machine affects all of them. The first round is not counted, and the first step's losses are compared.
-Stage 2 with 384 crops takes 9 GB of memory. PyTorch: `pip install -r benchmarks/requirements.txt`.
+Stage 2 with 384 crops takes 9 GB of memory. PyTorch: `pip install -r requirements/benchmarks.txt`.
 
 With `--device gpu` only the first way runs, and the device is synchronized where a part begins and ends. This has not
 been tested, as no GPU was available.
@@ -176,7 +176,7 @@ def main(arguments) -> None:
     with tqdm(total=len(settings) * ways * steps, unit="step") as bar:
         say(header(device, arguments.repeats))
         if device == "cpu" and not find_spec("torch"):
-            say("PyTorch is not installed: pip install -r benchmarks/requirements.txt")
+            say("PyTorch is not installed: pip install -r requirements/benchmarks.txt")
         for setting in settings:
             stage, hr_size, batch_size, _ = setting
             with tempfile.TemporaryDirectory() as temporary:

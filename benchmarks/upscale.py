@@ -11,7 +11,7 @@
 A time is that of one call from a float32 array [N,3,h,w] to another [N,3,4h,4w], including the necessary conversions;
 PyTorch may return a result in channels-last layout. Each way runs in its own process, since PyTorch computes on a
 single core when it shares a process with Paddle. They take turns, so that a slowdown of the machine affects all of
-them. The first round is not counted. PyTorch: `pip install -r benchmarks/requirements.txt`.
+them. The first round is not counted. PyTorch: `pip install -r requirements/benchmarks.txt`.
 """
 
 import sys
@@ -99,7 +99,7 @@ def why_not(way: tuple) -> str:
     engine, precision = way
     if engine == PYTORCH:
         if find_spec("torch") is None:
-            return "PyTorch is not installed: pip install -r benchmarks/requirements.txt"
+            return "PyTorch is not installed: pip install -r requirements/benchmarks.txt"
         return "" if precision == "fp32" or cpu_bf16() else "this CPU has no instructions for it"
     try:
         choose_precision(precision, engine, CPU)

@@ -1,6 +1,6 @@
 """A page in the browser: drop a photo, upscale it, compare, download the PNG.
 
-    pip install -r requirements-app.txt                     # Gradio; Python 3.10 or later
+    pip install -r requirements/app.txt                     # Gradio; Python 3.10 or later
     python infer/app.py                                     # with srgan, srresnet and those in output/
     python infer/app.py --weights output/srgan_g.pdparams output/pretrain_g.pdparams --port 8080
 
@@ -133,10 +133,10 @@ def load_gradio(files: Path):
     try:
         import gradio
     except ImportError as error:
-        raise InputError(f"the page needs Gradio ({error}): pip install -r requirements-app.txt") from error
+        raise InputError(f"the page needs Gradio ({error}): pip install -r requirements/app.txt") from error
     if int(gradio.__version__.partition(".")[0]) < GRADIO:
         raise InputError(
-            f"the page needs Gradio {GRADIO}, this is {gradio.__version__}: pip install -r requirements-app.txt"
+            f"the page needs Gradio {GRADIO}, this is {gradio.__version__}: pip install -r requirements/app.txt"
         )
     return gradio
 

@@ -4,7 +4,7 @@
     python infer/export.py --to exported --format onnx --weights output/srgan_g.pdparams
 
 Height, width and batch are free. The exported program is run and compared with the network before it is moved into
-place; a README.md beside it says how to use it. ONNX needs `pip install -r requirements-export.txt`. The exit status is
+place; a README.md beside it says how to use it. ONNX needs `pip install -r requirements/export.txt`. The exit status is
 2 if the weights cannot be used.
 """
 
@@ -100,7 +100,7 @@ def onnx_runtime(folder):
         import onnxruntime
     except ImportError as error:
         raise InputError(
-            f"checking an ONNX program needs onnxruntime: pip install -r requirements-export.txt ({error})"
+            f"checking an ONNX program needs onnxruntime: pip install -r requirements/export.txt ({error})"
         ) from None
     program = str(Path(folder) / f"{programs.WHOLE}.onnx")
     try:

@@ -3,7 +3,7 @@
     python notebooks/run.py                                          with its own settings
     python notebooks/run.py --set INIT=g.pdparams --set PHOTO=a.jpg   with other settings, which are not stored
 
-It needs `pip install -r notebooks/requirements.txt`, and runs in the project's folder: results go to output/quick/.
+It needs `pip install -r requirements/notebook.txt`, and runs in the project's folder: results go to output/quick/.
 """
 
 import sys

@@ -18,7 +18,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PADDLES = ("paddlepaddle-gpu", "paddlepaddle")
 OPENCVS = ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless")
-NOT_TO_RUN = ("pytest",)  # in the requirements: packages for contributors only
 LOADED_AS = {"numpy": "numpy", "pillow": "PIL", "matplotlib": "matplotlib", "opencv-python": "cv2"}  # names of modules
 PYTHONS = ((3, 8), (3, 12))  # the first and last versions for which Paddle 2.6.2 is built
 
@@ -70,7 +69,7 @@ def beside_paddle(packages: dict, requirements: list, stands_on: set) -> tuple:
     kept = {paddle, "numpy", *stands_on} & set(packages) - {"pillow"}
     if packages.get(paddle, "").startswith("2.") and not packages.get("numpy", "1").startswith("1."):
         kept -= {"numpy"}
-    left_out = {*PADDLES, *NOT_TO_RUN, *kept}
+    left_out = {*PADDLES, *kept}
     if any(name in packages for name in OPENCVS[1:]):
         left_out.add(OPENCVS[0])  # all of them provide the module cv2 and would overwrite each other
     wanted = [line for line in requirements if _normal(re.match(r"[\w.-]+", line).group()) not in left_out]

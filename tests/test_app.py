@@ -33,7 +33,7 @@ APP = ROOT / "infer" / "app.py"
 CHROMIUM = shutil.which("chromium")
 MISSING = [name for name in ("gradio", "playwright") if not find_spec(name)] + ["chromium"] * (not CHROMIUM)
 in_browser = pytest.mark.skipif(
-    bool(MISSING), reason=f"not installed: {', '.join(MISSING)} (requirements-app.txt, requirements-browser.txt)"
+    bool(MISSING), reason=f"not installed: {', '.join(MISSING)} (requirements/app.txt, requirements/browser.txt)"
 )
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
 SECONDS = 120_000  # milliseconds that a slow machine may take
@@ -101,10 +101,10 @@ class TestGradio:
         if sys.version_info < (3, 10):
             assert "the page needs Python 3.10 or later" in result.stderr
         else:
-            assert reason in result.stderr and "pip install -r requirements-app.txt" in result.stderr
+            assert reason in result.stderr and "pip install -r requirements/app.txt" in result.stderr
 
     def test_the_version_asked_for_is_one_that_the_page_takes(self):
-        (major,) = re.findall(r"^gradio==(\d+)\.", (ROOT / "requirements-app.txt").read_text(), re.MULTILINE)
+        (major,) = re.findall(r"^gradio==(\d+)\.", (ROOT / "requirements/app.txt").read_text(), re.MULTILINE)
         assert int(major) == app.GRADIO
 
 

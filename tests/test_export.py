@@ -196,7 +196,7 @@ def test_without_paddle2onnx_it_says_what_to_install_and_nothing_is_written(
 
     monkeypatch.setattr(programs, "package_version", version)
     result = command("--weights", weights_file, "--to", tmp_path / "out", "--format", "onnx")
-    fails(result, "paddle2onnx is not installed", "pip install -r requirements-export.txt")
+    fails(result, "paddle2onnx is not installed", "pip install -r requirements/export.txt")
     assert files(tmp_path) == []
 
 
@@ -206,7 +206,7 @@ def test_without_onnxruntime_it_says_what_to_install_and_nothing_is_written(
 ):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     result = command("--weights", weights_file, "--to", tmp_path / "out", "--format", "onnx")
-    fails(result, "onnxruntime", "pip install -r requirements-export.txt")
+    fails(result, "onnxruntime", "pip install -r requirements/export.txt")
     assert files(tmp_path) == []
 
 

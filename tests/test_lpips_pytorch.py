@@ -11,7 +11,7 @@ from common.errors import InputError
 
 def test_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(lpips_pytorch, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="torch and lpips not installed: pip install -r benchmarks/requirements.txt"):
+    with pytest.raises(InputError, match="torch and lpips not installed: pip install -r requirements/benchmarks.txt"):
         lpips_pytorch.main(SimpleNamespace(crop=None, repeats=1))
 
 

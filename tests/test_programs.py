@@ -200,8 +200,8 @@ def test_which_paddle2onnx_goes_with_which_paddle(installed, build, paddles, exp
 
 def test_without_paddle2onnx_nothing_is_written_and_the_command_to_install_it_is_said(installed, tmp_path):
     installed(paddlepaddle=paddle.__version__)
-    assert "pip install -r requirements-export.txt" in programs.onnx_missing()
-    with pytest.raises(InputError, match="paddle2onnx is not installed: pip install -r requirements-export.txt"):
+    assert "pip install -r requirements/export.txt" in programs.onnx_missing()
+    with pytest.raises(InputError, match="paddle2onnx is not installed: pip install -r requirements/export.txt"):
         programs.write_onnx(generators.recorded(), tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -25,21 +25,17 @@ def test_the_two_sets_differ_in_paddle_and_the_cpu_engine_alone():
 
 
 def test_the_exporter_is_one_version_everywhere():
-    assert CPU_ENGINE[1] in requirements("requirements-export.txt")
+    assert CPU_ENGINE[1] in requirements("requirements/export.txt")
 
 
-OPTIONAL = sorted(
-    str(path.relative_to(ROOT))
-    for path in (*ROOT.glob("requirements-*.txt"), ROOT / "notebooks" / "requirements.txt")
-    if path.name != "requirements-cpu.txt"
-)
+OPTIONAL = sorted(f"requirements/{path.name}" for path in (ROOT / "requirements").glob("*.txt"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_what_is_optional_leaves_the_base_as_it_is(name):
     """pip is asked what it would install on top: nothing that the base pins, in another version than it allows."""
-    if name == "requirements-app.txt" and sys.version_info < (3, 10):
+    if name == "requirements/app.txt" and sys.version_info < (3, 10):
         pytest.skip("Gradio needs Python 3.10")
     pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]
     result = subprocess.run([*pip, "-r", name], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)

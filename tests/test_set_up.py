@@ -32,8 +32,9 @@ esac
 @pytest.fixture
 def set_up(tmp_path):
     """Runs the set-up in a folder of its own and gives (result, what pip and venv were asked)."""
-    (tmp_path / ".ci").mkdir()
-    for name in (".ci/set_up.sh", "requirements.txt", "requirements-cpu.txt", "requirements-dev.txt"):
+    for folder in (".ci", "requirements"):
+        (tmp_path / folder).mkdir()
+    for name in (".ci/set_up.sh", "requirements.txt", "requirements-cpu.txt", "requirements/dev.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -70,7 +71,7 @@ def test_without_a_gpu_it_is_the_cpu_set_and_only_once(set_up):
     result, asked = set_up()
     assert result.returncode == 0 and "CPU set, as no nvidia-smi answers" in result.stdout
     assert "-r requirements-cpu.txt" in asked and "-r requirements.txt" not in asked
-    assert "-r requirements-dev.txt" in asked, "make lint has its linter"
+    assert "-r requirements/dev.txt" in asked, "make lint has its linter"
     assert set_up()[1] == ""
 
 

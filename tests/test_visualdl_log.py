@@ -82,7 +82,7 @@ class TestCalls:
 
 def test_without_the_package_the_error_says_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "visualdl", None)  # what importing it then raises is an ImportError
-    with pytest.raises(InputError, match=r"--visualdl needs .*pip install -r requirements-visualdl\.txt"):
+    with pytest.raises(InputError, match=r"--visualdl needs .*pip install -r requirements/visualdl\.txt"):
         VisualDL(tmp_path / "visualdl")
     assert not (tmp_path / "visualdl").exists()
 

@@ -82,7 +82,7 @@ def onnx_missing() -> str:
     """Why `write_onnx` cannot work here, or "" if it can. Does not load Paddle."""
     exporter = _installed("paddle2onnx")
     if not exporter:
-        return "paddle2onnx is not installed: pip install -r requirements-export.txt"
+        return "paddle2onnx is not installed: pip install -r requirements/export.txt"
     paddle = _installed("paddlepaddle") or _installed("paddlepaddle-gpu")
     if (_major(paddle) >= 3) != (_major(exporter) >= 2):
         return f"paddle2onnx {exporter} does not work with Paddle {paddle}: use 1.3.1 with 2.6, 2.1 with 3.x"

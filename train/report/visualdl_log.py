@@ -39,7 +39,7 @@ class VisualDL:
         except ImportError as error:
             raise InputError(
                 f"--visualdl needs the package visualdl, which cannot be loaded ({error}): "
-                "pip install -r requirements-visualdl.txt"
+                "pip install -r requirements/visualdl.txt"
             ) from None
         path = Path(folder) / FILE
         if path.exists():
