@@ -9,8 +9,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from models.layers import batch_norm, same_conv
-
-FEATURES, RESIDUAL_BLOCKS = 64, 16  # the article's
+from models.settings import FEATURES, RESIDUAL_BLOCKS
 
 
 class ResidualBlock(nn.Layer):

@@ -4,10 +4,7 @@ import warnings
 
 from paddle import nn
 
-# The article passes both values to fluid.layers.batch_norm. Paddle's momentum is the weight of the old moving statistic
-# at each step (in other frameworks it is the weight of the new one).
-BN_MOMENTUM = 0.99
-BN_EPSILON = 1e-3
+from models.settings import BN_EPSILON, BN_MOMENTUM
 
 # Paddle prints this warning for every batch norm in train mode; nothing needs to be done about it.
 warnings.filterwarnings("ignore", message="When training, we now always track global mean and variance")

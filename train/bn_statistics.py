@@ -7,7 +7,8 @@ from paddle import nn
 from tqdm import tqdm
 
 from data.standardize import standardize
-from models.layers import BN_MOMENTUM, is_statistic
+from models.layers import is_statistic
+from models.settings import BN_MOMENTUM
 
 BATCHES = 16
 

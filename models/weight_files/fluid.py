@@ -18,9 +18,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import AnyPath
-from models.discriminator import CHANNELS, final_side
-from models.generator import FEATURES, RESIDUAL_BLOCKS
-from models.vgg19 import CONVS, FCS
+from models.settings import FEATURES, RESIDUAL_BLOCKS
 from models.weight_files.variables import Arrays, Table, select
 
 # The data types in framework.proto's VarType that weights and counters have.
@@ -181,7 +179,12 @@ def generator_state(variables: Arrays) -> Arrays:
 
     Raises InputError for a missing or misshapen variable.
     """
-    call, f = _first_call(variables, "n64s1/c"), FEATURES
+    return select(variables, generator_table(_first_call(variables, "n64s1/c")), f"{SOURCE}'s generator")
+
+
+def generator_table(call: int = 0) -> Table:
+    """{name in `models.generator.Generator`: (variable of `SRGAN_g`'s call of that number, shape)}."""
+    f = FEATURES
     # The tail's batch norm has the same name as the last block's, so each call uses that name twice.
     last = RESIDUAL_BLOCKS - 1
     table = {**_conv("head_conv", "n64s1/c", call, f, 3, 3), **_bn("head_bn", f"batch_norm_{call}", 0, f)}
@@ -196,7 +199,7 @@ def generator_state(variables: Arrays) -> Arrays:
     for i in range(2):
         table.update(_conv(f"upsample.{i}.conv", f"n256s1/{i + 1}", call, 4 * f, f, 3))
     table.update(_conv("out_conv", "out", call, 3, f, 1))
-    return select(variables, table, f"{SOURCE}'s generator")
+    return table
 
 
 def discriminator_state(variables: Arrays, hr_size: int = 384) -> Arrays:
@@ -205,6 +208,8 @@ def discriminator_state(variables: Arrays, hr_size: int = 384) -> Arrays:
     `res/c`, `res/c2` and `ho/fc`, which the article computes but never uses, are left out, like all other variables.
     Raises InputError for a missing or misshapen variable.
     """
+    from models.discriminator import CHANNELS, final_side  # here: it needs Paddle, which reading a generator does not
+
     call = _first_call(variables, "h0/c")
     table: Table = {}
     inputs = 3
@@ -225,6 +230,8 @@ def vgg19_table(prefix: str, with_classifier: bool) -> Table:
 
     prefix: the prefix of the convolutions' variables: `vgg19_` in the article's folder, empty in Paddle's archive.
     """
+    from models.vgg19 import CONVS, FCS  # here: it needs Paddle, which reading a generator does not
+
     table: Table = {f"{name}.weight": (f"{prefix}{name}_weights", (o, i, 3, 3)) for name, (i, o) in CONVS.items()}
     if with_classifier:
         for name, (inputs, outputs) in FCS.items():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Dict, Tuple
+from typing import TYPE_CHECKING, Dict, Tuple
 
 import numpy as np
-from paddle import nn
 
 from common.errors import InputError
+
+if TYPE_CHECKING:
+    from paddle import nn
 
 Arrays = Dict[str, np.ndarray]  # {name: array}
 Table = Dict[str, Tuple[str, Tuple[int, ...]]]  # {name in the network: (name in the file, shape)}

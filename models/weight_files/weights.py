@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
 import numpy as np
-import paddle
-from paddle import nn
 
 from common.errors import InputError
 from common.files import AnyPath, is_no_file, replacing
-from models.discriminator import Discriminator
-from models.generator import Generator
 from models.weight_files import fluid, pickles
 from models.weight_files.foreign import describe_file, describe_folder
 from models.weight_files.shipped import NAMES, SHIPPED
 from models.weight_files.variables import Arrays, is_plausible, select, shapes
+
+if TYPE_CHECKING:
+    from paddle import nn
+
+    from models.discriminator import Discriminator
+    from models.generator import Generator
 
 # paddle.save stores the parameters' internal names under this key; loading does not need them.
 NAMES_KEY = "StructuredToParameterName@@"
@@ -70,32 +72,39 @@ def save(network: nn.Layer, path: AnyPath) -> None:
             f"{path}: not written, any previous file is kept: {len(spoilt)} variables of the network are huge or not "
             f"finite ({spoilt[0]}, …). Try a smaller --learning-rate"
         )
+    import paddle  # here: reading weights needs no Paddle
+
     with replacing(path) as temporary:
         paddle.save(state, str(temporary))
 
 
 def load_generator(path: AnyPath) -> Generator:
-    """A generator from a `.pdparams` file of this project or one of the article's folders (`models/g_models/`).
+    """A generator with `generator_arrays(path)`, in train mode, Paddle's default: call `.eval()` before upscaling."""
+    from models.generator import Generator
 
-    It is in train mode, Paddle's default: call `.eval()` before upscaling with it. Raises InputError naming the file
-    if it cannot be used.
+    network = Generator()
+    network.set_state_dict(generator_arrays(path))
+    return network
+
+
+def generator_arrays(path: AnyPath) -> Arrays:
+    """A generator's {name in `models.generator.Generator`: float32 array}, read without Paddle.
+
+    path: a `.pdparams` file of this project or one of the article's folders (`models/g_models/`).
+    Raises InputError naming the file if it cannot be used.
     """
     if Path(path).is_dir():
-        state = _from_folder(path, "generator", fluid.is_generators, fluid.generator_state)
-        network = Generator()
-    elif str(path) == Path(path).stem and not Path(path).exists():
+        return _from_folder(path, "generator", fluid.is_generators, fluid.generator_state)
+    if str(path) == Path(path).stem and not Path(path).exists():
         raise InputError(f"{path}: no such file, nor the name of included weights ({NAMES})")
-    else:
-        variables = read_pdparams(path)
-        if _FIRST_OF_D in variables and _FIRST_OF_G not in variables:
-            raise InputError(
-                f"{path}: it is a discriminator, which tells SR from HR and makes no pictures. Give the generator "
-                "beside it: srgan_g.pdparams"
-            )
-        network = Generator()
-        state = select(variables, shapes(network), f"{path}, as a generator")
-    network.set_state_dict(state)
-    return network
+    variables = read_pdparams(path)
+    if _FIRST_OF_D in variables and _FIRST_OF_G not in variables:
+        raise InputError(
+            f"{path}: it is a discriminator, which tells SR from HR and makes no pictures. Give the generator "
+            "beside it: srgan_g.pdparams"
+        )
+    table = {key: (key, shape) for key, (_, shape) in fluid.generator_table().items()}
+    return select(variables, table, f"{path}, as a generator")
 
 
 def load_discriminator(path: AnyPath, hr_size: int = 384) -> Discriminator:
@@ -103,6 +112,8 @@ def load_discriminator(path: AnyPath, hr_size: int = 384) -> Discriminator:
 
     Raises InputError naming the file if it cannot be used.
     """
+    from models.discriminator import Discriminator
+
     if Path(path).is_dir():
         state = _from_folder(
             path,

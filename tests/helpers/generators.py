@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from models.generator import RESIDUAL_BLOCKS, Generator
-from models.layers import BN_EPSILON
+from models.generator import Generator
+from models.settings import BN_EPSILON, RESIDUAL_BLOCKS
 from models.weight_files import fluid
 from tests.helpers import golden
 
