@@ -47,7 +47,8 @@ from common import command
 from common.errors import InputError
 from common.scale import SCALE
 from data.crops import Crops
-from data.degrade import DEGRADATIONS, DRAWS, Photo, photo
+from data.degrade import DEGRADATIONS
+from data.photo import DRAWS, Photo, photo
 from data.pictures.images import list_pictures, read_rgb, write_rgb
 from data.store import open_store
 
@@ -136,7 +137,7 @@ def a_file_a_crop(paths: list, size: int, degradation: str, steps: int, batch_si
 
 def _degraded(crop: np.ndarray, degradation: str) -> np.ndarray:
     if degradation == "photo":
-        return photo(crop, Photo().drawn([random.random() for _ in range(DRAWS)]), SCALE)
+        return photo(crop, Photo().draw([random.random() for _ in range(DRAWS)]), SCALE)
     return DEGRADATIONS[degradation](crop, SCALE)
 
 

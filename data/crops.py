@@ -9,7 +9,8 @@ import numpy as np
 from common.errors import InputError
 from common.scale import SCALE
 from data import draws
-from data.degrade import DEGRADATIONS, Photo, photo
+from data.degrade import DEGRADATIONS
+from data.photo import Photo, photo
 
 # One thread that makes batches ahead leaves an accelerator nothing to wait for: benchmarks/data_pipeline.py.
 DEFAULT_WORKERS = 1
@@ -115,7 +116,7 @@ class Crops:
             elif self.degrade:
                 lr[i] = self.degrade(hr[i], SCALE)
             else:
-                lr[i] = photo(hr[i], self.strengths.drawn(uniform[i]), SCALE)
+                lr[i] = photo(hr[i], self.strengths.draw(uniform[i]), SCALE)
         return lr, hr
 
 

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from data.degrade import DRAWS
+from data.photo import DRAWS
 
 # SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)

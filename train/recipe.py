@@ -3,7 +3,8 @@
 import dataclasses
 import math
 
-from data.degrade import NAMES, Photo
+from data.degrade import NAMES
+from data.photo import Photo
 from models.vgg19 import LAYERS
 from train.schedule import SCHEDULES
 
@@ -49,18 +50,10 @@ class Recipe:
         "bilinear",
         "how LR is made: bilinear (cv2.resize), bicubic (MATLAB's imresize) or photo (blur, noise and JPEG too)",
     )
-    photo_blur: float = _field(
-        Photo().blur,
-        "degradation photo: largest standard deviation of the blur in HR pixels; 0: none",
+    photo_strength: float = _field(
+        Photo().strength,
+        "degradation photo: factor of blur, noise and compression; 1: what people have, 0: none",
         degradation="photo",
-    )
-    photo_noise: float = _field(
-        Photo().noise,
-        "degradation photo: largest standard deviation of the noise in grey levels; 0: none",
-        degradation="photo",
-    )
-    photo_jpeg: int = _field(
-        Photo().jpeg, "degradation photo: lowest JPEG quality, 1 to 100; 100: none", degradation="photo"
     )
     photo_clean: float = _field(
         Photo().clean, "degradation photo: share of the crops with bicubic reduction only, 0 to 1", degradation="photo"
@@ -136,16 +129,14 @@ class Recipe:
         if self.grid_weight:
             self._demand("hr_size", self.hr_size >= 8, "8 or more for the grid loss")
         self._demand("degradation", self.degradation in NAMES, f"one of {', '.join(NAMES)}")
-        self._demand("photo_blur", 0 <= self.photo_blur <= 20, "0 to 20")
-        self._demand("photo_noise", 0 <= self.photo_noise <= 255, "0 to 255")
-        self._demand("photo_jpeg", 1 <= self.photo_jpeg <= 100, "1 to 100")
+        self._demand("photo_strength", 0 <= self.photo_strength <= 2, "0 to 2")
         self._demand("photo_clean", 0 <= self.photo_clean <= 1, "0 to 1")
         self._demand("vgg_layer", self.vgg_layer in LAYERS, f"one of {', '.join(LAYERS)}")
 
     @property
     def photo(self) -> Photo:
         """The strengths of the degradation `photo`."""
-        return Photo(self.photo_blur, self.photo_noise, self.photo_jpeg, self.photo_clean)
+        return Photo(self.photo_strength, self.photo_clean)
 
     def _demand(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:
@@ -189,6 +180,19 @@ RECIPES = {
         small_init=True,
         ema=0.999,
         sample_every=1,
+    ),
+    # For photographs as people have them: from `--init srresnet`, 19,952 steps with the shipped generators' pictures.
+    "photo": Recipe(
+        pretrain_epochs=42,
+        batch_size=16,
+        learning_rate=5e-4,
+        pretrain_schedule="cosine",
+        hr_size=96,
+        degradation="photo",
+        crops_per_image=16,
+        augment=True,
+        ema=0.999,
+        sample_every=6,
     ),
 }
 
