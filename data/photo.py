@@ -18,7 +18,7 @@ from data.imresize import imresize
 
 DRAWS = 48  # numbers that `Photo.draw` uses at most
 BLOCK = 16  # pixels: side of the square that shares a sample of colour transform in a JPEG with 4:2:0
-SINC_SIDE = 15  # pixels: side of the kernel of a sinc
+SINC_SIDE = 21  # pixels: side of the kernel of a sinc
 # "bicubic" is MATLAB's, antialiased. "bilinear" and "lanczos" are OpenCV's, not antialiased, as in many apps.
 RESIZING = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR, "lanczos": cv2.INTER_LANCZOS4, "bicubic": None}
 
@@ -79,15 +79,17 @@ class Noise(NamedTuple):
     seed: int
 
     def apply(self, rgb: np.ndarray) -> np.ndarray:
-        noise = np.empty((*rgb.shape[:2], 1 if self.grey else 3), np.float32)
+        height, width = rgb.shape[:2]
+        noise = np.empty((height, width * (1 if self.grey else 3)), np.float32)
         cv2.setRNGSeed(self.seed)  # of this thread's generator: each has its own
         cv2.randn(noise, 0, self.sigma)
+        noise = noise.reshape(height, width, -1)
         if self.correlation:
             side = 2 * math.ceil(3 * self.correlation) + 1
             line = cv2.getGaussianKernel(side, self.correlation, cv2.CV_32F)
             line /= np.sqrt((line**2).sum())  # keeps the variance
             noise = cv2.sepFilter2D(noise, -1, line, line)
-        noise = noise.reshape(*rgb.shape[:2], -1)
+        noise = noise.reshape(height, width, -1)  # OpenCV drops a single plane's axis
         if self.photon:
             noise = noise * np.sqrt(rgb / np.float32(128))
         return np.clip(np.rint(rgb + noise), 0, 255).astype(np.uint8)

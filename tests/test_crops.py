@@ -19,7 +19,7 @@ import pytest
 from common.errors import InputError
 from data import draws as module
 from data.crops import Crops
-from data.degrade import DRAWS, Photo, photo
+from data.photo import DRAWS, Photo, photo
 from data.store import open_pairs
 from tests.helpers import golden, matlab
 from tests.helpers.crops import Pictures, coordinates, made
@@ -73,12 +73,12 @@ def test_bicubic_lr_is_matlabs():
 
 
 def test_photo_lr_is_drawn_for_each_crop_and_made_of_it_as_it_is_turned():
-    strengths = Photo(blur=2.0, noise=5.0, jpeg=50, clean=0.3)
+    strengths = Photo(strength=0.8, clean=0.3)
     crops = made(degradation="photo", strengths=strengths, crops_per_image=10, augment=True)
     states = crops._draws(0)[:, -1].astype(np.uint64)
     assert len(set(states.tolist())) == 30
     for lr, hr, uniform in zip(*epoch_of(crops, batch_size=3), module.uniform(states)):
-        np.testing.assert_array_equal(lr, photo(hr, strengths.drawn(uniform)))
+        np.testing.assert_array_equal(lr, photo(hr, strengths.draw(uniform)))
     places_of = [epoch_of(made(degradation=name, crops_per_image=10), 2)[1] for name in ("photo", "bicubic")]
     np.testing.assert_array_equal(*places_of, err_msg="the same crops as with any other degradation")
 

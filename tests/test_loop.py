@@ -100,10 +100,10 @@ def test_another_recipe_is_refused_unless_told_to(train, tmp_path, capsys, chang
 
 
 @pytest.mark.slow
-def test_the_strengths_of_photo_are_the_recipes_where_it_is_the_degradation(train):
+def test_the_strength_of_photo_is_the_recipes_where_it_is_the_degradation(train):
     train(pretrain_g, "--epochs", 0, "--degradation", "photo")
-    with pytest.raises(InputError, match="photo-noise 10.0 there, 20.0 here"):
-        train(pretrain_g, "--epochs", 1, "--resume", "--degradation", "photo", "--photo-noise", 20)
+    with pytest.raises(InputError, match="photo-strength 1.0 there, 0.5 here"):
+        train(pretrain_g, "--epochs", 1, "--resume", "--degradation", "photo", "--photo-strength", 0.5)
     with pytest.raises(InputError, match="degradation photo there, bilinear here"):
         train(pretrain_g, "--epochs", 1, "--resume")
 

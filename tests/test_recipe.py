@@ -55,9 +55,7 @@ def test_the_articles_numbers():
         "d_warmup": 0,
         "label_smoothing": 0.0,
         # Of another degradation than its own.
-        "photo_blur": 3.0,
-        "photo_noise": 10.0,
-        "photo_jpeg": 40,
+        "photo_strength": 1.0,
         "photo_clean": 0.2,
     }
     assert dataclasses.asdict(RECIPES["article"]) == published
@@ -103,11 +101,8 @@ def test_stage_2_has_the_same_article_and_paper():
         {"vgg_texture": -0.1},
         {"vgg_texture": float("inf")},
         {"degradation": "nearest"},
-        {"photo_blur": -0.1},
-        {"photo_blur": float("nan")},
-        {"photo_noise": 256.0},
-        {"photo_jpeg": 0},
-        {"photo_jpeg": 101},
+        {"photo_strength": -0.1},
+        {"photo_strength": float("nan")},
         {"photo_clean": 1.1},
         {"vgg_layer": "fc6"},
         {"pretrain_schedule": "linear"},
