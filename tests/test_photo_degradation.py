@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import photo_degradation
-from data.degrade import Drawn
+from data.photo import Blur, Jpeg, Noise, Resize
 from tests.helpers import matlab
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "photo_degradation.py"
@@ -41,11 +41,10 @@ def test_it_draws_sixteen_different_ones(tmp_path):
     assert len(blocks) == 16
 
 
-def test_the_caption_says_what_was_done():
-    drawn = Drawn(False, (1.234, 0.5), "area", 7.77, 3, 61)
-    assert photo_degradation.caption(drawn) == "blur 1.2 × 0.5, area\nnoise 7.8, JPEG 61"
-    assert photo_degradation.caption(drawn._replace(jpeg=100)).endswith("no JPEG")
-    assert photo_degradation.caption(drawn._replace(clean=True)) == "clean: MATLAB's bicubic"
+def test_the_caption_names_the_operations_in_their_order():
+    operations = (Blur("disc", 3.0, 2.0), Resize(0.25, "area"), Noise(7.77, True, False, 0.5, 3), Jpeg(61))
+    assert photo_degradation.caption(operations) == "disc 3.0, area 1×\nphoton noise 8 corr., JPEG 61"
+    assert photo_degradation.caption(operations[1:2]) == "clean: MATLAB's bicubic"
 
 
 @pytest.mark.slow
