@@ -17,8 +17,6 @@ sys.path.insert(0, str(ROOT))
 
 import datetime
 import shlex
-import time
-from statistics import median
 
 import cv2
 import numpy as np
@@ -42,7 +40,6 @@ from models.weight_files.shipped import PHOTO, SHIPPED, weights_path
 
 CLEAN = 100
 PARTS = 2  # a large detail shows the effects of compression
-REPEATS = 5
 QUALITIES = (CLEAN, 80, 60, 40)
 SHOWN = (("lpips", ".4f"), ("psnr_y", ".2f"), ("ssim_y", ".4f"), ("grid", ".2f"))
 
@@ -85,19 +82,6 @@ def shown(pictures: list, methods: dict, quality: int) -> list:
     return found
 
 
-def deblocking_share(lr: np.ndarray, path: AnyPath) -> float:
-    """The share of the time that deblocking takes of upscaling LR, RGB uint8, with it: medians of REPEATS."""
-    upscaler, seconds = Upscaler(path), ([], [])
-    for _ in range(REPEATS + 1):
-        start = time.perf_counter()
-        smooth = deblocked(lr)
-        between = time.perf_counter()
-        upscaler(smooth)
-        seconds[0].append(between - start)
-        seconds[1].append(time.perf_counter() - start)
-    return median(seconds[0][1:]) / median(seconds[1][1:])  # the first is a warm-up
-
-
 def generator(path: AnyPath, deblock):
     """The function from LR, RGB uint8, and its quality to SR. deblock: the value of `--deblock`."""
     upscaler = Upscaler(path, precision="fp32")
@@ -123,9 +107,6 @@ def main(arguments) -> None:
         for (quality, name), figures in means.items()
     ]
     print(table("JPEG quality|method|LPIPS|PSNR-Y|SSIM-Y|grid", rows))
-    lr = read_pair(*pictures[0])[1]
-    share = deblocking_share(lr, next(iter(paths.values())))
-    print(f"\ndeblocking {lr.shape[1]}×{lr.shape[0]} pixels takes {share:.1%} of the time of upscaling them with it")
     if arguments.figure:
         write_figure(arguments.figure, shown(pictures[:IN_FIGURE], methods, arguments.quality[0]), PARTS)
 
