@@ -2,16 +2,14 @@
 
 AI Studio shows a project's data sets as `/home/aistudio/data/DATA_SET/`, each file as it was uploaded: a folder of
 pictures, or a zip or tar archive with any content. That folder may be slow and read-only. An archive is unpacked to one
-of the project's folders, and only if its table of contents has the wanted data; an archive inside an archive is opened
-only if nothing else has them. Unreadable files are reported and skipped, except an archive that the user names.
+of the project's folders, and only if the wanted data are in it. Unreadable files are reported and skipped, except an
+archive that the user names.
 """
 
 import contextlib
-import functools
-import hashlib
 import os
 import re
-import shutil
+import zlib
 from pathlib import Path, PurePosixPath
 
 from common.errors import InputError
@@ -20,9 +18,8 @@ from data.pictures.images import EXTENSIONS
 
 MOUNT = "/home/aistudio/data"
 UNPACKED = "data/mounted"
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2")
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 REMEDY = "Upload or mount it again, or unpack it yourself and name the folder"
-NO_ROOM = "Make room, or unpack it yourself elsewhere and name the folder"
 FEWEST_PICTURES = 10  # pictures in a mounted folder to train on: fewer are a data set's illustrations
 BENCHMARKS = ("set5", "set14", "bsd100")
 
@@ -31,10 +28,6 @@ _NOT_TO_TRAIN_ON = re.compile(
     r"(?<![a-z])(lr|(valid(ation)?|val|test|set5|set14|bsd100|urban100|manga109)(?![a-z]))", re.IGNORECASE
 )
 _LR = re.compile(r"(?<![a-z])(lr|srf|bicubic)", re.IGNORECASE)
-_HIDDEN = re.compile(r"(^|/)(\.|__MACOSX/)")
-_UNPACKED_NAME = re.compile(rf"({'|'.join(map(re.escape, ARCHIVES))})-[0-9a-f]{{12}}(?=/|$)", re.IGNORECASE)
-
-_SAMPLE = 2**20  # bytes at each end of an archive by which it is identified
 
 
 def training_pictures(named="", mount=MOUNT, to=UNPACKED):
@@ -43,18 +36,16 @@ def training_pictures(named="", mount=MOUNT, to=UNPACKED):
     named: the user's folder or archive to search; "" searches `mount`, where a folder needs 10 pictures. to: the folder
     that archives are unpacked to. Folders of LR, validation or test pictures rank last; those of Set5, Set14 and
     BSD100, which `benchmark` finds, are used only if they are in `named`.
-    Returns None if `mount` has none. Raises InputError if `named` has none, or is a damaged or harmful archive.
+    Returns None if `mount` has none. Raises InputError if `named` has none, or is a damaged archive.
     """
-    fewest = 1 if named else FEWEST_PICTURES
 
-    def places(names, title):
-        for folder, pictures in _by_folder(names).items():
-            path = _shown(title, folder)
-            if len(pictures) >= fewest and (named or not _benchmarks(path)):
-                is_div2k = path.name == "DIV2K_train_HR"
-                yield (is_div2k, not _NOT_TO_TRAIN_ON.search(str(path)), len(pictures)), folder
+    def rank(files):
+        for folder, names in _pictures(files).items():
+            if len(names) >= (1 if named else FEWEST_PICTURES) and (named or not _benchmarks(folder)):
+                is_div2k = folder.name == "DIV2K_train_HR"
+                yield (is_div2k, not _NOT_TO_TRAIN_ON.search(str(folder)), len(names)), folder
 
-    return _find("pictures", places, named, mount, to)
+    return _find("pictures", rank, named, mount, to)
 
 
 def vgg19(named="", mount=MOUNT, to=UNPACKED):
@@ -62,18 +53,17 @@ def vgg19(named="", mount=MOUNT, to=UNPACKED):
 
     named: a file of any name, a folder or an archive. Otherwise as `training_pictures`.
     """
-    if named and Path(named).is_file() and not _is_archive(named):
+    if named and Path(named).is_file() and not _ending(named):
         return Path(named)
 
-    def places(names, _):
-        for name in names:
-            path = PurePosixPath(name)
+    def rank(files):
+        for path in files:
             if path.suffix == ".pdparams" and re.search(r"vgg_?19", path.name, re.IGNORECASE):
-                yield (True,), name
+                yield (True,), path
             elif re.fullmatch(r"(vgg19_)?conv1_1_weights", path.name):
-                yield (False,), str(path.parent)
+                yield (False,), path.parent
 
-    return _find("VGG19's weights", places, named, mount, to)
+    return _find("VGG19's weights", rank, named, mount, to)
 
 
 def g_models(named="", mount=MOUNT, to=UNPACKED):
@@ -82,42 +72,34 @@ def g_models(named="", mount=MOUNT, to=UNPACKED):
     The article's `d_models` has the same variables; `g_models` is preferred. Otherwise as `training_pictures`.
     """
 
-    def places(names, title):
-        for name in names:
-            path = PurePosixPath(name)
+    def rank(files):
+        for path in files:
             if path.parent.name == "n64s1" and re.fullmatch(r"c\.w_\d+", path.name):
                 folder = path.parent.parent
-                yield (_shown(title, folder).name == "g_models",), str(folder)
+                yield (folder.name == "g_models",), folder
 
-    return _find("article checkpoints (g_models)", places, named, mount, to)
+    return _find("article checkpoints (g_models)", rank, named, mount, to)
 
 
 def benchmark(named="", mount=MOUNT, to=UNPACKED):
     """The folder of HR pictures of Set5, else Set14, else BSD100, a Path. Otherwise as `training_pictures`."""
 
-    def places(names, title):
-        for folder, pictures in _by_folder(names).items():
-            path = _shown(title, folder)
-            known = _benchmarks(path)
-            if known and not any(map(_LR.search, [str(path), *pictures])):
-                yield (-known[-1], len(pictures)), folder
+    def rank(files):
+        for folder, names in _pictures(files).items():
+            known = _benchmarks(folder)
+            if known and not any(map(_LR.search, [str(folder), *names])):
+                yield (-known[-1], len(names)), folder
 
-    return _find("pictures of Set5, Set14 or BSD100", places, named, mount, to)
+    return _find("pictures of Set5, Set14 or BSD100", rank, named, mount, to)
 
 
-def _by_folder(names: list) -> dict:
+def _pictures(files) -> dict:
     """{folder: names of its pictures}."""
     folders = {}
-    for name in names:
-        path = PurePosixPath(name)
+    for path in files:
         if path.suffix.lower() in EXTENSIONS:
-            folders.setdefault(str(path.parent), []).append(path.name)
+            folders.setdefault(path.parent, []).append(path.name)
     return folders
-
-
-def _shown(title, folder) -> PurePosixPath:
-    """The path of a folder in the data set, in which the folder of an unpacked archive has the archive's name."""
-    return PurePosixPath(_UNPACKED_NAME.sub("", str(PurePosixPath(title, folder))))
 
 
 def _benchmarks(path: PurePosixPath) -> list:
@@ -125,149 +107,100 @@ def _benchmarks(path: PurePosixPath) -> list:
     return [BENCHMARKS.index(part.lower()) for part in path.parts if part.lower() in BENCHMARKS]
 
 
-def _find(what: str, places, named, mount, to):
+def _find(what: str, rank, named, mount, to):
     """The best place in `named` or `mount`, a Path, or None.
 
-    places: called with the files of a folder or an archive, as relative paths with slashes, and its path in the data
-    set; yields (rank, place) for each suitable place; the highest rank is the best.
+    rank: called with the files of a folder or an archive, as paths that begin with its name in the data set (of an
+    archive: without its ending); yields (rank, path) for each suitable place. The highest rank is the best.
     """
     root = Path(named or mount)
     if not root.exists():
         if named:
             raise InputError(f"{root} does not exist; expected a folder or an archive with {what}")
         return None
-    if root.is_file() and not _is_archive(root):
+    if root.is_file() and not _ending(root):
         raise InputError(
             f"{root} is another kind of file; expected a folder or a zip or tar archive ({' '.join(ARCHIVES)}) with "
             f"{what}. Name one, or the folder that contains the file or its unpacked contents"
         )
-    found = _best(what, places, root, Path(to), PurePosixPath(_without_ending(root) if root.is_file() else root.name))
-    if named and found is None:
-        raise InputError(f"{root}: no {what} in it, nor in an archive ({' '.join(ARCHIVES)}) in it")
-    return found
-
-
-def _best(what: str, places, root: Path, to: Path, title: PurePosixPath, nested: bool = False):
-    files = [] if root.is_file() else _files(root)
-    packed = [root] if root.is_file() else [root / name for name in files if _is_archive(name)]
-    listings = {}
-    ranked = [((rank, True), root, place) for rank, place in places(files, title)]
-    titles = {root: title}
-    for archive in packed:
-        if archive != root:
-            titles[archive] = title / archive.relative_to(root).with_name(_without_ending(archive)).as_posix()
-        with _skip_faulty(root, nested):
-            listings[archive] = _listing(archive, root, to)
-            ranked += [((rank, False), archive, place) for rank, place in places(listings[archive], titles[archive])]
-    ranked.sort(key=lambda entry: entry[0], reverse=True)
-    while ranked:
-        _, best, place = ranked[0]
-        with _skip_faulty(root, nested):
-            folder = best if best.is_dir() else _unpacked(best, root, to, nested)
-            others = {str(holder / place) for _, holder, place in ranked[1:]} - {str(best / place)}
+    archives_in = [root] if root.is_file() else [root / name for name in _files(root) if _ending(name)]
+    titles = {} if root.is_file() else {root: PurePosixPath(root.name)}
+    for path in archives_in:
+        titles[path] = PurePosixPath(path.relative_to(root.parent).as_posix()[: -len(_ending(path))])
+    ranked = []
+    for holder, title in titles.items():
+        with _skipping_faulty(root):
+            names = _files(root) if holder.is_dir() else _members(holder, root, Path(to))
+            ranked += [(value, holder, path.relative_to(title)) for value, path in rank(title / name for name in names)]
+    ranked.sort(key=lambda entry: (entry[0], entry[1] == root), reverse=True)
+    for _, holder, path in ranked:
+        with _skipping_faulty(root):
+            best = (holder if holder.is_dir() else _unpacked(holder, root, Path(to))) / path
+            others = sorted({str(holder / path) for _, holder, path in ranked} - {str(holder / path)})
             if others:
-                print(f"{what}: using {best / place}; also found: {', '.join(sorted(others)[:5])}")
-            return folder / place
-        ranked = [entry for entry in ranked if entry[1] != best]
-        del listings[best]
-    for archive, names in listings.items():
-        if not nested and any(map(_is_archive, names)):
-            with _skip_faulty(root, nested):
-                folder = _unpacked(archive, root, to)
-                try:
-                    found = _best(what, places, folder, folder, titles[archive], nested=True)
-                except FileNotFoundError:  # another process has just unpacked and removed an archive in it
-                    found = _best(what, places, folder, folder, titles[archive], nested=True)
-                if found:
-                    return found
+                print(f"{what}: using {best}; also there: {', '.join(others[:5])}")
+            return best
+    if named:
+        raise InputError(f"{root}: no {what} in it, nor in an archive ({' '.join(ARCHIVES)}) in it")
     return None
 
 
 @contextlib.contextmanager
-def _skip_faulty(root: Path, nested: bool):
+def _skipping_faulty(root: Path):
     """Report what cannot be read while searching `root` and continue: another archive may have the wanted data."""
     try:
         yield
     except (InputError, OSError) as error:
-        if root.is_file() or (nested and isinstance(error, FileNotFoundError)):
+        if root.is_file():
             raise
         print(f"skipped: {' '.join(str(error).split())}")  # tarfile's messages have several lines
 
 
-def _is_archive(name) -> str:
+def _ending(name) -> str:
     """The archive's ending, or "" for another file."""
     return next((ending for ending in ARCHIVES if str(name).lower().endswith(ending)), "")
 
 
-def _without_ending(archive: Path) -> str:
-    return archive.name[: -len(_is_archive(archive))]
-
-
 def _files(root: Path) -> list:
-    """The files below `root`, as relative paths with slashes, sorted; links are followed, hidden files skipped."""
-    found, seen = [], set()
+    """The files below a folder, as relative paths with slashes, sorted; links are followed, hidden files skipped."""
+    files, seen = [], set()
     for folder, folders, names in os.walk(root, followlinks=True, onerror=lambda error: print(f"skipped: {error}")):
         real = os.path.realpath(folder)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [] if real in seen else [name for name in folders if not name.startswith((".", "__MACOSX"))]
         if real not in seen:
-            found += [Path(folder, name).relative_to(root).as_posix() for name in names]
+            files += [Path(folder, name).relative_to(root).as_posix() for name in names if not name.startswith(".")]
         seen.add(real)
-    return sorted(name for name in found if not _HIDDEN.search(name))
+    return sorted(files)
 
 
-def _listing(archive: Path, root: Path, to: Path) -> list:
-    """The files in an archive, or in its unpacked folder: listing a compressed tar means decompressing all of it."""
+def _members(archive: Path, root: Path, to: Path) -> list:
+    """The files in an archive, from its unpacked folder if there is one: all of a packed tar is read to list it."""
     folder = _folder_of(archive, root, to)
-    if folder.is_dir():
-        return _files(folder)
-    found = archive.stat()
-    return [name for name in _members(archive, found.st_size, found.st_mtime_ns) if not _HIDDEN.search(name)]
-
-
-@functools.lru_cache(maxsize=None)
-def _members(archive: Path, size: int, modified: int) -> list:
-    """The contents of an archive, cached for its size and modification time."""
-    return archives.members(archive, REMEDY)
+    names = _files(folder) if folder.is_dir() else archives.members(archive, REMEDY)
+    return [name for name in names if not re.search(r"(^|/)(\.[^/]|__MACOSX/)", name)]
 
 
 def _folder_of(archive: Path, root: Path, to: Path) -> Path:
-    parent = to / (archive.parent.relative_to(root) if root.is_dir() else "")
-    return parent / f"{archive.name}-{_fingerprint(archive)}"
+    """The folder that an archive is unpacked to, another one if its content has changed.
 
-
-def _unpacked(archive: Path, root: Path, to: Path, nested: bool = False) -> Path:
-    """The folder that `archive` is unpacked to; it is unpacked now if it has not been, or has changed since."""
-    folder = _folder_of(archive, root, to)
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    print(f"unpacking {archive} to {folder}")
-    try:
-        archives.unpack(archive, folder, one_folder=False, remedy=REMEDY, no_room=NO_ROOM)
-    except (InputError, OSError):
-        if folder.is_dir():  # another process has unpacked it meanwhile
-            return folder
-        raise
-    if nested:
-        archive.unlink()  # it was itself just unpacked from an archive: do not keep it twice on the disk
-    before = re.compile(re.escape(archive.name) + r"-[0-9a-f]{12}")
-    for other in folder.parent.iterdir():
-        if before.fullmatch(other.name) and other != folder:
-            shutil.rmtree(other)
-    return folder
-
-
-def _fingerprint(archive: Path) -> str:
-    """12 hash digits of an archive's size and its first and last MiB, where a zip has the checksums of all its files.
-
-    They do not include its modification time, which changes when AI Studio mounts the same file in a new session.
+    Not told by the time of its modification, which is another one whenever AI Studio mounts the archive. The last MiB
+    of a zip has the checksums of its files.
     """
-    if not archive.is_file():  # to open a pipe is to wait for somebody to write to it
+    if not archive.is_file():
         raise InputError(f"{archive} is not a file; expected a zip or tar archive")
     size = archive.stat().st_size
-    digest = hashlib.blake2b(str(size).encode(), digest_size=6)
     with open(archive, "rb") as file:
-        digest.update(file.read(_SAMPLE))
-        file.seek(max(0, size - _SAMPLE))
-        digest.update(file.read(_SAMPLE))
-    return digest.hexdigest()
+        file.seek(max(0, size - 2**20))
+        checksum = zlib.crc32(file.read())
+    parent = to / (archive.parent.relative_to(root) if root.is_dir() else "")
+    return parent / f"{archive.name}-{size:x}-{checksum:08x}"
+
+
+def _unpacked(archive: Path, root: Path, to: Path) -> Path:
+    """The folder that `archive` is unpacked to; it is unpacked now if it has not been."""
+    folder = _folder_of(archive, root, to)
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        print(f"unpacking {archive} to {folder}")
+        archives.unpack(archive, folder, one_folder=False, remedy=REMEDY)
+    return folder

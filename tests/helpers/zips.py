@@ -1,50 +1,40 @@
-"""Zip archives of pictures, sound and spoilt."""
+"""Zip and tar archives in memory."""
 
 import io
-import struct
-import warnings
+import tarfile
 import zipfile
 
 from tests.helpers.file_server import CONTENT, OTHER
 
-PICTURES = {"top/0001.png": CONTENT[:70_000], "top/0002.png": OTHER[:50_000], "top/empty.png": b""}
+PICTURES = {"top/0001.png": CONTENT[:70_000], "top/deep/er/0002.png": OTHER[:50_000], "top/empty.png": b""}
 
 
-def member(name, kind=0, system=3):
-    info = zipfile.ZipInfo("x")
-    # Set after the construction, which cleans a name up.
-    info.filename = info.orig_filename = name
-    info.external_attr = (kind | 0o644) << 16
-    info.create_system = system
-    info.compress_type = zipfile.ZIP_DEFLATED
-    return info
-
-
-def packed(members):
-    """The bytes of a zip archive; members: (ZipInfo or name, bytes) in their order."""
+def zipped(files: dict, method=zipfile.ZIP_DEFLATED) -> bytes:
+    """files: {name as it is to be in the archive: bytes}."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of duplicate names
-        for name, content in members:
-            archive.writestr(name if isinstance(name, zipfile.ZipInfo) else member(name), content)
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in files.items():
+            info = zipfile.ZipInfo("x")
+            info.filename = name  # later, as the constructor tidies a name
+            archive.writestr(info, content, method)
     return buffer.getvalue()
 
 
-def edited(archive, name, offset, layout, change):
-    """The archive with one field of a member's central header changed; offset and layout as in APPNOTE 4.3.12."""
-    archive = bytearray(archive)
-    at = archive.rindex(name.encode()) - 46
-    assert archive[at : at + 4] == b"PK\1\2"
-    (value,) = struct.unpack_from(layout, archive, at + offset)
-    struct.pack_into(layout, archive, at + offset, change(value))
-    return bytes(archive)
+def tarred(files: dict, mode: str = "w", kinds=None) -> bytes:
+    """kinds: {name: tarfile's type} of members that are no plain files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.type = (kinds or {}).get(name, tarfile.REGTYPE)
+            info.size = len(content) if info.type == tarfile.REGTYPE else 0
+            info.linkname = "/etc/passwd" if info.type in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
 
 
-FLAGS, METHOD, CRC, UNPACKED_SIZE = (8, "<H"), (10, "<H"), (16, "<L"), (24, "<L")
-GOOD = packed([("top/", b""), *PICTURES.items()])
-
-
-def contents(folder):
+def contents(folder) -> dict:
+    """{path of each file below a folder, beginning with the folder's name: its bytes}."""
     return {
         file.relative_to(folder.parent).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()
     }
