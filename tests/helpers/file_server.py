@@ -1,22 +1,18 @@
 """A web server for downloads, with ranges and with faults; the fixture `server` of tests/conftest.py runs it."""
 
-import hashlib
 import http.server
 import random
 import re
-import socket
-import struct
 import threading
-import time
 
 CONTENT = random.Random(0).getrandbits(8 * 300_000).to_bytes(300_000, "big")
 OTHER = random.Random(1).getrandbits(8 * 250_000).to_bytes(250_000, "big")
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `files` (path -> bytes) with ranges and an ETag, and with the faults that a test sets.
+    """Serves `files` (path -> bytes) with ranges, and with the faults that a test sets.
 
-    requests: (path, Range, If-Range) of every request.
+    requests: (path, Range) of every request.
     """
 
     daemon_threads = True
@@ -26,24 +22,13 @@ class Server(http.server.ThreadingHTTPServer):
         self.files = {"/file.bin": CONTENT}
         self.requests = []
         self.cuts = []  # for each of the next requests: bytes of the body after which the connection ends
-        self.reset = False  # a cut is a TCP reset, not an orderly end
         self.stall = threading.Event()  # set: a cut is a silence, the connection stays open
         self.statuses = []  # for each of the next requests: an error status to answer with
-        self.redirections = {}  # path -> where to send the client
         self.ranges = True
-        self.if_range = True
-        self.range_shift = 0  # added to the first byte of a 206
-        self.etag = True
-        self.weak = False
-        self.last_modified = None
         self.length = True  # send a Content-Length
-        self.excess = 0  # added to Content-Length
 
     def url(self, path="/file.bin"):
         return f"http://127.0.0.1:{self.server_port}{path}"
-
-    def tag(self, content):
-        return ("W/" if self.weak else "") + f'"{hashlib.md5(content).hexdigest()}"'
 
     def handle_error(self, request, client_address):
         """A client that goes away is part of the tests."""
@@ -54,51 +39,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        server = self.server
-        asked, if_range = self.headers["Range"], self.headers["If-Range"]
-        server.requests.append((self.path, asked, if_range))
+        server, wanted = self.server, self.headers["Range"]
+        server.requests.append((self.path, wanted))
         if server.statuses:
             return self.send_error(server.statuses.pop(0))
-        if self.path in server.redirections:
-            self.send_response(302)
-            self.send_header("Location", server.redirections[self.path])
-            return self.end_headers()
         if self.path not in server.files:
             return self.send_error(404)
-        content = server.files[self.path]
-        start = 0
-        same = not server.if_range or if_range in (None, server.tag(content), server.last_modified)
-        if asked and server.ranges and same:
-            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) + server.range_shift
+        content, start = server.files[self.path], 0
+        if wanted and server.ranges:
+            start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
             if start >= len(content):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(content)}")
-                self.send_header("ETag", server.tag(content))
                 return self.end_headers()
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         else:
             self.send_response(200)
         if server.length:
-            self.send_header("Content-Length", str(len(content) - start + server.excess))
-        if server.etag:
-            self.send_header("ETag", server.tag(content))
-        if server.last_modified:
-            self.send_header("Last-Modified", server.last_modified)
+            self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        self.send_body(content[start:])
-
-    def send_body(self, body):
-        if not self.server.cuts:
-            self.wfile.write(body)
-            return
-        self.wfile.write(body[: self.server.cuts.pop(0)])
-        if self.server.stall.is_set():
+        self.wfile.write(content[start : start + server.cuts.pop(0)] if server.cuts else content[start:])
+        if server.stall.is_set():
             self.connection.recv(1)  # until the client goes
-        if self.server.reset:
-            time.sleep(0.1)  # a reset throws away what the client has not read yet
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()
 
 
 def names(folder):
