@@ -128,9 +128,9 @@ def _lpips_arrays(package):
     arrays = {}
     for i in range(5):
         conv, linear = content["AlexNet_0"][f"Conv_{i}"], content[f"NetLinLayer_{i}"]["Conv_0"]
-        arrays[f"conv{i}.weight"] = conv["kernel"].array.transpose(3, 2, 0, 1)
-        arrays[f"conv{i}.bias"] = conv["bias"].array
-        arrays[f"linear{i}.weight"] = linear["kernel"].array.reshape(-1)
+        arrays[f"conv{i}.weight"] = conv["kernel"].transpose(3, 2, 0, 1)
+        arrays[f"conv{i}.bias"] = conv["bias"]
+        arrays[f"linear{i}.weight"] = linear["kernel"].reshape(-1)
     return arrays
 
 

@@ -1,7 +1,4 @@
-import contextlib
-import copyreg
 import pickle
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -12,29 +9,11 @@ import pytest
 
 from models.discriminator import Discriminator
 from models.generator import Generator
-from models.weight_files import fluid, pickles
+from models.weight_files import fluid
 from models.weight_files.weights import load_discriminator, load_generator, read_pdparams, save
 from tests.helpers import golden
 from tests.helpers.errors import message
 from tests.helpers.fluid_files import write_folder
-from tests.helpers.pickles import (
-    EMPTY,
-    F4,
-    FALSE,
-    MINUS,
-    NONE,
-    ONE,
-    TRUE,
-    ZERO,
-    a_dict,
-    array,
-    call,
-    dtype_state,
-    global_,
-    stack_global,
-    state,
-    text,
-)
 
 pytestmark = pytest.mark.usefixtures("constant_initial_weights")
 
@@ -138,60 +117,6 @@ class TestRoundTrip:
         assert path.read_bytes() == b"old"
 
 
-@pytest.fixture(scope="module")
-def network():
-    """A small one, with statistics that are not the initial ones."""
-    paddle.seed(0)
-    network = paddle.nn.Sequential(paddle.nn.Conv2D(2, 3, 3), paddle.nn.BatchNorm2D(3))
-    network(paddle.randn([2, 2, 4, 4]))
-    return network
-
-
-class TestFilesOfOtherVersions:
-    @pytest.mark.parametrize("protocol", [2, 3, 4])
-    def test_every_protocol_of_paddle_save(self, network, tmp_path, protocol):
-        path = str(tmp_path / "a.pdparams")
-        paddle.save(network.state_dict(), path, protocol=protocol)
-        assert_equal(read_pdparams(path), arrays(network))
-
-    @pytest.mark.parametrize("core", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
-    def test_either_numpys_module_names(self, network, tmp_path, core):
-        path = tmp_path / "a.pdparams"
-        paddle.save(network.state_dict(), str(path), protocol=2)
-        content = path.read_bytes()
-        other = content.replace(b"numpy._core.multiarray", core).replace(b"numpy.core.multiarray", core)
-        assert other.count(core) > 0
-        path.write_bytes(other)
-        assert_equal(read_pdparams(path), arrays(network))
-
-    @pytest.mark.parametrize("bytes_of", [b"U\x08", b"T\x08\0\0\0"])
-    def test_python_2s_strings(self, tmp_path, bytes_of):
-        minus_1 = b"J\xff\xff\xff\xff"
-        dtype = b"cnumpy\ndtype\n(U\x02f4K\x00K\x01tR(K\x03U\x01<NNN" + minus_1 + minus_1 + b"K\x00tb"
-        value = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01btR"
-        value += b"(K\x01(K\x02t" + dtype + b"I00\n" + bytes_of + struct.pack("<2f", 1.5, -2) + b"tb"
-        names = b"U\x1bStructuredToParameterName@@}U\x06weightU\x08conv.w_0s"
-        (tmp_path / "a.pdparams").write_bytes(b"\x80\x02}(U\x06weight" + value + names + b"u.")
-        found = read_pdparams(tmp_path / "a.pdparams")
-        assert set(found) == {"weight"} and found["weight"].dtype == np.float32
-        np.testing.assert_array_equal(found["weight"], [1.5, -2])
-
-    @pytest.mark.parametrize("protocol", [2, 3, 4])
-    @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", ">f4"])
-    def test_every_plain_data_type(self, tmp_path, dtype, protocol):
-        given = {"a": np.array([[0, 1, 2], [3, 4, 5]], dtype), "b": np.array(7, dtype)}
-        given["c"] = np.asfortranarray(given["a"])
-        (tmp_path / "a.pdparams").write_bytes(pickle.dumps(given, protocol=protocol))
-        found = read_pdparams(str(tmp_path / "a.pdparams"))
-        assert_equal(found, given)
-        assert {value.dtype.newbyteorder("=") for value in found.values()} == {np.dtype(dtype).newbyteorder("=")}
-
-    def test_these_tests_write_an_array(self, tmp_path):
-        for content in (a_dict(array()), b"\x80\x04" + a_dict(array())):
-            (tmp_path / "a.pdparams").write_bytes(content)
-            assert_equal(read_pdparams(tmp_path / "a.pdparams"), {"weight": np.array([1.5, -2], "float32")})
-
-
 class TestFluidFolders:
     def test_generator(self, recorded, g_models):
         network = load_generator(g_models)
@@ -270,280 +195,19 @@ class TestUnusableFiles:
         expected = f"{path}, as a generator: out_conv.bias: expected finite numbers, found float32"
         assert message(load_generator, path).startswith(expected)
 
-    @pytest.mark.parametrize("value", [3, 0.5, None, "text", b"bytes", [1.0, 2.0], (), {"momentum": 0.9}])
-    def test_a_dict_with_something_else_than_arrays(self, tmp_path, value):
-        said = refused(tmp_path / "a.pdopt", pickle.dumps({"a": np.ones(2), "b": value}, protocol=2))
-        assert said == f"expected a dict of arrays, found {type(value).__name__} under 'b'"
 
-    @pytest.mark.parametrize("key", [0, None, b"a", ("a",)])
-    def test_a_dict_with_other_keys_than_names(self, tmp_path, key):
-        said = refused(tmp_path / "a.pdparams", pickle.dumps({key: np.ones(2)}, protocol=3))
-        assert said.startswith(f"expected a dict of arrays, found {type(key).__name__} as a name")
-
-    @pytest.mark.parametrize("content", [np.ones(2), [np.ones(2)], (), None, "text", 3])
-    def test_no_dict(self, tmp_path, content):
-        assert "expected a dict of arrays, found " in refused(
-            tmp_path / "a.pdparams", pickle.dumps(content, protocol=4)
-        )
-
-    @pytest.mark.parametrize(
-        "dtype", ["object", "U3", "S3", "V4", "complex64", "datetime64[s]", "timedelta64[s]", [("x", "f4")]]
-    )
-    def test_arrays_of_other_things_than_numbers(self, tmp_path, dtype):
-        content = pickle.dumps({"a": np.zeros(2, dtype)}, protocol=4)
-        assert "data type " in refused(tmp_path / "a.pdparams", content)
-
-    @pytest.mark.parametrize(
-        "damaged",
-        [
-            array(data=b"U\x04" + bytes(4)),
-            array(data=b"U\x0c" + bytes(12)),
-            array(shape=b"J\xfe\xff\xff\xff\x85"),
-            array(shape=b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86"),
-            array(shape=text("2")),
-            array(data=NONE),
-            array(dtype=text("f4")),
-            EMPTY + b"(tb",
-            EMPTY + NONE + b"b",
-            EMPTY + b"}" + text("shape") + ONE + b"sb",
-        ],
-    )
-    def test_a_damaged_array(self, tmp_path, damaged):
-        assert refused(tmp_path / "a.pdparams", a_dict(damaged)).startswith("not a weight file, or damaged (")
-
-
-@contextlib.contextmanager
-def extension(code, module, name):
-    copyreg.add_extension(module, name, code)
-    try:
-        yield
-    finally:
-        copyreg.remove_extension(module, name, code)
-
-
-def ways(marker):
-    """os.mkdir(marker), in every way a pickle has to call a function."""
-    folder = text(str(marker))
-    function = global_("os", "mkdir")
-    payload = call(function, folder)
-    return {
-        "GLOBAL, REDUCE": payload + b".",
-        "STACK_GLOBAL": b"\x80\x04" + call(stack_global("os", "mkdir"), folder) + b".",
-        "STACK_GLOBAL from the memo": text("os")
-        + b"q\x05"
-        + b"0"
-        + call(b"h\x05" + text("mkdir") + b"\x93", folder)
-        + b".",
-        "INST": b"(" + folder + b"ios\nmkdir\n.",
-        "OBJ": b"(" + function + folder + b"o.",
-        "EXT1": call(b"\x82\xf0", folder) + b".",
-        "EXT2": call(b"\x83\xf0\x00", folder) + b".",
-        "EXT4": call(b"\x84\xf0\x00\x00\x00", folder) + b".",
-        "a value": a_dict(payload),
-        "a value beside an array": b"}(" + text("weight") + array() + text("x") + payload + b"u.",
-        "deeper": a_dict(b"}" + text("x") + b"]" + payload + b"as"),
-        "a key": b"}(" + payload + array() + b"u.",
-        "thrown away before a good dict": payload + b"0" + a_dict(array()),
-        "in an array's state": a_dict(array(data=payload)),
-    }
-
-
-class TestHostilePickles:
-    @pytest.fixture
-    def marker(self, tmp_path):
-        return tmp_path / "it ran"
-
-    @pytest.mark.parametrize("way", ways(""))
-    def test_no_way_to_call_a_function_runs_it(self, tmp_path, marker, way):
-        content = ways(marker)[way]
-        with extension(0xF0, "os", "mkdir"):
-            with contextlib.suppress(TypeError):  # what becomes of the result is not the question
-                pickle.loads(content, encoding="latin1")
-            assert marker.is_dir()  # with Python's own unpickler it does run
-            marker.rmdir()
-            copyreg.clear_extension_cache()
-            said = refused(tmp_path / "a.pdparams", content)
-        what = f"holds the pickle operation {way}" if way.startswith("EXT") else "asks for os.mkdir"
-        assert said == f"it {what}, which weights do not need; refused, nothing was run"
-        assert not marker.exists()
-
-    @pytest.mark.parametrize("load", [load_generator, load_discriminator])
-    def test_the_loaders_refuse_it_too(self, tmp_path, marker, load):
-        path = tmp_path / "a.pdparams"
-        path.write_bytes(ways(marker)["a value"])
-        assert message(load, path).startswith(f"{path}: it asks for os.mkdir")
-        assert not marker.exists()
-
-    @pytest.mark.parametrize(
-        "module, name",
-        [
-            ("os", "system"),
-            ("posix", "system"),
-            ("nt", "system"),
-            ("subprocess", "Popen"),
-            ("builtins", "eval"),
-            ("builtins", "exec"),
-            ("builtins", "getattr"),
-            ("builtins", "open"),
-            ("builtins", "__import__"),
-            ("__builtin__", "eval"),
-            ("importlib", "import_module"),
-            ("functools", "partial"),
-            ("pickle", "loads"),
-            ("copyreg", "_reconstructor"),
-            ("codecs", "encode"),
-            ("_codecs", "decode"),
-            ("collections", "deque"),
-            ("collections", "OrderedDict.fromkeys"),
-            ("numpy", "load"),
-            ("numpy", "fromfile"),
-            ("numpy", "ndarray.tofile"),
-            ("numpy", "dtype.__class__"),
-            ("numpy.core.multiarray", "scalar"),
-            ("numpy._core.multiarray", "fromfile"),
-            ("numpy._core.numeric", "_frombuffer"),
-            ("paddle", "load"),
-            ("paddle", "save"),
-            ("paddle.framework.io", "load"),
-            ("torch._utils", "_rebuild_tensor_v2"),
-            ("models.weight_files.weights", "load_generator"),
-            ("models.weight_files.pickles", "_ALLOWED"),
-        ],
-    )
-    def test_names_what_it_was_asked_for(self, tmp_path, module, name):
-        for function in (global_(module, name), stack_global(module, name)):
-            said = refused(tmp_path / "a.pdparams", b"\x80\x04" + a_dict(call(function, text("x"))))
-            assert said.startswith(f"it asks for {module}.{name}, which weights do not need")
-
-    def test_imports_nothing(self, tmp_path, marker, monkeypatch):
-        (tmp_path / "hostile_module.py").write_text(f"import os\nos.mkdir({str(marker)!r})\n")
-        monkeypatch.syspath_prepend(str(tmp_path))
-        said = refused(tmp_path / "a.pdparams", a_dict(global_("hostile_module", "weights")))
-        assert said.startswith("it asks for hostile_module.weights")
-        assert not marker.exists() and "hostile_module" not in sys.modules
-
-    @pytest.mark.parametrize("id_", [b"Phttp://example.org/weights\n", text("weights") + b"Q"])
-    def test_persistent_ids(self, tmp_path, id_):
-        assert "holds the pickle operation " in refused(tmp_path / "a.pdparams", a_dict(id_))
-
-    @pytest.mark.parametrize("encoding", ["rot13", "zlib", "bz2", "utf-8", "idna", "unicode_escape"])
-    def test_codecs_encode_to_anything_but_latin1(self, tmp_path, encoding):
-        content = call(global_("_codecs", "encode"), text("x" * 99), text(encoding))
-        assert f"_codecs.encode to '{encoding}'" in refused(tmp_path / "a.pdparams", a_dict(content))
-
-    @pytest.mark.parametrize("way", ["REDUCE", "NEWOBJ", "NEWOBJ_EX", "OBJ"])
-    def test_ndarray_is_not_to_be_called(self, tmp_path, way):
-        class_, shape = global_("numpy", "ndarray"), b"J\x00\x00\x00\x01\x85"
-        content = {
-            "REDUCE": class_ + shape + b"\x85R",
-            "NEWOBJ": class_ + shape + b"\x85\x81",
-            "NEWOBJ_EX": class_ + shape + b"\x85}\x92",
-            "OBJ": b"(" + class_ + shape + b"o",
-        }[way]
-        assert isinstance(pickle.loads(content + b"."), np.ndarray)
-        expected = "a call of numpy.ndarray" if way == "REDUCE" else f"it holds the pickle operation {way}, "
-        assert expected in refused(tmp_path / "a.pdparams", a_dict(content))
-
-    @pytest.mark.parametrize(
-        "code", [b"]", b"}", text("O"), text("f4,O"), text("<f4"), ZERO, global_("numpy", "dtype")]
-    )
-    def test_dtype_of_anything_but_a_plain_number(self, tmp_path, code):
-        content = call(global_("numpy", "dtype"), code, FALSE, TRUE)
-        assert "not a weight file" in refused(tmp_path / "a.pdparams", a_dict(array(content + dtype_state())))
-
-    def test_setting_a_dtypes_state_is_forgotten_after_the_file(self, tmp_path):
-        no_copy = call(global_("numpy", "dtype"), text("f4"), FALSE, FALSE)
-        swapped = dtype_state(order=text(">" if sys.byteorder == "little" else "<"))
-        for content in (
-            no_copy + swapped + b"0",
-            F4 + swapped + b"0",
-            no_copy + swapped + b"0" + no_copy + swapped + b"0",
-        ):
-            (tmp_path / "a.pdparams").write_bytes(content + a_dict(array()))
-            np.testing.assert_array_equal(read_pdparams(tmp_path / "a.pdparams")["weight"], [1.5, -2])
-            assert np.dtype("f4").isnative
-
-    @pytest.mark.parametrize("kind", ["fields", "subarray"])
-    def test_a_dtype_that_its_state_makes_more_of(self, tmp_path, kind):
-        """A field at offset 100 of a 4-byte number is read from memory that is not the array's."""
-        names, far = text("x") + b"\x85", F4 + b"Kd\x86"
-        more = {
-            "fields": dtype_state(names=names, fields=b"}" + text("x") + far + b"s"),
-            "subarray": dtype_state(subarray=F4 + b"M\xff\xff\x85\x86"),
-        }[kind]
-        assert "not a weight file" in refused(tmp_path / "a.pdparams", a_dict(array(F4 + more)))
-
-    def test_nothing_but_data_types_and_arrays_has_a_state(self, tmp_path):
-        attributes = b"}" + text("hostile") + ONE + b"s"
-        slots = NONE + b"}" + text("__doc__") + text("hostile") + b"s\x86"
-        for module, name in pickles._ALLOWED:
-            for changed in (attributes, slots):
-                said = refused(tmp_path / "a.pdparams", global_(module, name) + changed + b"b0" + a_dict(array()))
-                assert said.startswith("not a weight file, or damaged (at byte ")
-
-
-# In a process of its own: NumPy crashes on some of them, and a damaged length can ask for all the memory there is.
-DAMAGE = """
-import pickle, random, resource, sys
-import numpy as np
-from common.errors import InputError
-from models.weight_files.weights import read_pdparams
-
-GIGABYTE = 1 << 30
-with open("/proc/self/statm") as file:
-    size = int(file.read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (size + GIGABYTE, size + GIGABYTE))
-path, crafted = sys.argv[1], pickle.loads(sys.stdin.buffer.read())
-luck = random.Random(0)
-given = {"a.weight": np.arange(6, dtype="f4").reshape(2, 3), "b": np.array([True, False])}
-
-def damaged():
-    yield from crafted
-    for i in range(4000):
-        content = bytearray(pickle.dumps(given, protocol=2 + i % 3))
-        for _ in range(luck.randint(1, 3)):
-            content[luck.randrange(len(content))] = luck.randrange(256)
-        yield content
-
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-results = {"arrays": 0, "refused": 0}
-for content in damaged():
-    with open(path, "wb") as file:
-        file.write(content)
-    try:
-        found = read_pdparams(path)
-    except InputError as error:
-        assert str(error).startswith(path + ": "), error
-        results["refused"] += 1
-    else:
-        assert all(value.dtype.kind in "fiub" and value.dtype.names is None for value in found.values())
-        results["arrays"] += 1
-assert min(results.values()) > 100, results
-grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-assert grown < 300_000, f"{grown} KB of memory for files of 300 bytes"
-print("read all")
+def test_a_generators_arrays_are_read_without_paddle():
+    program = """
+import sys
+from models.weight_files.shipped import weights_path
+from models.weight_files.weights import generator_arrays
+arrays = generator_arrays(weights_path("srgan"))
+assert "paddle" not in sys.modules
+import numpy, models.generator
+state = models.generator.Generator().state_dict()
+assert [(name, list(a.shape)) for name, a in arrays.items()] == [(name, v.shape) for name, v in state.items()]
 """
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the memory by Linux' rules")
-def test_whatever_bytes_are_damaged_it_is_arrays_or_refused(tmp_path):
-    three = b"K\x03" + text("<") + NONE
-    states = [
-        three + NONE + b"K\x01K\x02\x86" + MINUS + MINUS + ZERO,  # fields that are no dict
-        three + MINUS + MINUS + ZERO,
-        three + NONE + MINUS + MINUS + ZERO,
-        three + NONE + NONE + MINUS + MINUS + b"K\x3f",  # the flags of an array of objects
-        three + ONE + NONE + MINUS + MINUS + ZERO,
-        b"",
-    ]
-    crafted = [a_dict(array(F4 + state(parts))) for parts in states]
-    crafted.append(b"}r\xff\xff\xff\x02.")  # a memo of 50 million entries, of which it fills one
-    command = [sys.executable, "-W", "ignore", "-c", DAMAGE, str(tmp_path / "a.pdparams")]
-    given = pickle.dumps(crafted)
-    done = subprocess.run(command, cwd=ROOT, input=given, capture_output=True, check=False, timeout=200)
-    assert (done.returncode, done.stdout) == (0, b"read all\n"), done.stderr.decode()[-2000:]
-    assert b"RuntimeError" not in done.stderr  # NumPy's, from where no caller can catch it
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], cwd=ROOT, check=True, timeout=100)
 
 
 IMPORTS = """

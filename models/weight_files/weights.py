@@ -11,7 +11,7 @@ from common.errors import InputError
 from common.files import AnyPath, is_no_file, replacing
 from models.weight_files import fluid, pickles
 from models.weight_files.foreign import describe_file, describe_folder
-from models.weight_files.shipped import NAMES, SHIPPED
+from models.weight_files.shipped import NAMES, PUT_BACK, SHIPPED, check_shipped
 from models.weight_files.variables import Arrays, is_plausible, select, shapes
 
 if TYPE_CHECKING:
@@ -39,12 +39,13 @@ def read_pdparams(path: AnyPath) -> Arrays:
         foreign = describe_file(path)
         if foreign:
             raise InputError(f"it is {foreign}")
+        check_shipped(path)
         with open(path, "rb") as file:
             content = pickles.read(file)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except FileNotFoundError:
-        way_out = "; it is part of the repository: git checkout -- weights" if Path(path) in SHIPPED.values() else ""
+        way_out = f"; {PUT_BACK}" if Path(path) in SHIPPED.values() else ""
         raise InputError(f"{path}: no such file{way_out}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
