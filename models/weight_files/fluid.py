@@ -21,19 +21,6 @@ from common.files import AnyPath
 from models.settings import FEATURES, RESIDUAL_BLOCKS
 from models.weight_files.variables import Arrays, Table, select
 
-# The data types in framework.proto's VarType that weights and counters have.
-DTYPES = {
-    0: "bool",
-    1: "int16",
-    2: "int32",
-    3: "int64",
-    4: "float16",
-    5: "float32",
-    6: "float64",
-    20: "uint8",
-    21: "int8",
-}
-DIMENSIONS = 32  # NumPy 1's limit; the product of a great many takes very long
 SOURCE = "the fluid folder"
 
 
@@ -65,80 +52,39 @@ def read_persistables(folder: AnyPath, is_wanted: Callable[[str], bool] = lambda
 
 
 def read_variable(path: AnyPath) -> np.ndarray:
-    """Read one file of such a folder. The format is fluid's `SerializeToStream` of a LoDTensor, little-endian:
+    """Read one file of such a folder, as a read-only array; Paddle parses its header, and is needed.
 
-    uint32 version 0; uint64 number of LoD levels, each a uint64 size and its bytes; uint32 version 0; int32 size of
-    a protobuf TensorDesc (field 1: data type, field 2, repeated: dimensions) and its bytes; then the elements.
-    Raises InputError naming the file if anything is invalid: the file is untrusted.
+    The format is fluid's `SerializeToStream` of a LoDTensor, little-endian: uint32 version 0; uint64 number of LoD
+    levels, each a uint64 size and its bytes; uint32 version 0; int32 size of a protobuf TensorDesc and its bytes; then
+    the elements. Raises InputError naming the file if anything is invalid: the file is untrusted.
     """
+    try:
+        from google.protobuf.message import DecodeError
+        from paddle.base.proto.framework_pb2 import VarType
+    except ImportError as error:
+        raise InputError(f"{path}: the article's folders need Paddle, which cannot be loaded ({error})") from None
+
     content = Path(path).read_bytes()
     try:
-        return _parse_variable(content)
-    except (struct.error, ValueError, IndexError, OverflowError) as error:
+        version, levels = struct.unpack_from("<IQ", content)
+        position = 12
+        for _ in range(levels):
+            position += 8 + struct.unpack_from("<Q", content, position)[0]
+        tensor_version, size = struct.unpack_from("<Ii", content, position)
+        position += 8 + size
+        if version or tensor_version or size < 0:
+            raise ValueError("its version is not 0")
+        desc = VarType.TensorDesc.FromString(content[position - size : position])
+        if min(desc.dims, default=0) < 0:
+            raise ValueError(f"its shape is {list(desc.dims)}")
+        # The names of the plain numbers are NumPy's: FP32, INT64, UINT8, BOOL …
+        dtype = VarType.Type.Name(desc.data_type).replace("FP", "FLOAT").lower()
+        return np.frombuffer(content, dtype, offset=position).reshape(list(desc.dims))
+    except (DecodeError, struct.error, ValueError, TypeError, IndexError, OverflowError) as error:
         raise InputError(
             f"{path}: not a variable of fluid.io.save_persistables ({error}). If the file is damaged, fetch the folder "
             "again; if it does not belong there, remove it"
         ) from None
-
-
-def _parse_variable(content: bytes) -> np.ndarray:
-    version, levels = struct.unpack_from("<IQ", content)
-    position = 12
-    if version != 0 or levels > 16:
-        raise ValueError(f"version {version} with {levels} LoD levels; expected version 0")
-    for _ in range(levels):
-        (size,) = struct.unpack_from("<Q", content, position)
-        position += 8 + size
-    version, size = struct.unpack_from("<Ii", content, position)
-    position += 8
-    if version != 0 or not 0 <= size <= len(content) - position:
-        raise ValueError("its header is damaged")
-    dtype, dims = _parse_tensor_desc(content[position : position + size])
-    position += size
-    expected = dtype.itemsize
-    for dim in dims:
-        expected *= dim
-    if expected != len(content) - position:
-        raise ValueError(f"shape {dims} needs {expected} bytes, found {len(content) - position}: cut off or damaged")
-    return np.frombuffer(content, dtype, offset=position).reshape(dims)
-
-
-def _parse_tensor_desc(message: bytes) -> tuple[np.dtype, list[int]]:
-    """(dtype, dims) of a protobuf TensorDesc; dims may be packed or unpacked."""
-    dtype, dims, position = None, [], 0
-    while position < len(message):
-        tag, position = _varint(message, position)
-        value, position = _varint(message, position)
-        if tag == 0x08:
-            dtype = value
-        elif tag == 0x10:
-            dims.append(value)
-        elif tag == 0x12:
-            end = position + value
-            while position < end:
-                dim, position = _varint(message, position)
-                dims.append(dim)
-            if position != end:
-                raise ValueError("its dimensions are damaged")
-        else:
-            raise ValueError(f"unknown protobuf field {tag >> 3}")
-        if len(dims) > DIMENSIONS:
-            raise ValueError(f"more than {DIMENSIONS} dimensions")
-    if dtype not in DTYPES:
-        raise ValueError(f"data type {dtype}")
-    return np.dtype(DTYPES[dtype]).newbyteorder("<"), dims
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """A protobuf base-128 number and the position after it."""
-    value = 0
-    for shift in range(0, 64, 7):
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ValueError("a number of more than 64 bits")
 
 
 def _conv(key: str, name: str, call: int, outputs: int, inputs: int, kernel: int) -> Table:
