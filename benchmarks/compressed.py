@@ -34,8 +34,8 @@ from data.pictures.jpeg import of_quality
 from infer import Upscaler, generator_flags
 from infer.comparison import IN_FIGURE, write_figure
 from infer.deblocking import deblocked
-from infer.labels import BICUBIC, labels, printable
-from infer.measuring import compared
+from infer.generator_flags import labels
+from infer.measuring import BICUBIC, compared, printable
 from models.weight_files.shipped import PHOTO, SHIPPED, weights_path
 
 CLEAN = 100

@@ -4,10 +4,11 @@
     python infer/app.py                                     # with srgan, srresnet and those in output/
     python infer/app.py --weights output/srgan_g.pdparams output/pretrain_g.pdparams --port 8080
 
-The page is at http://127.0.0.1:7860, reachable from this machine only; `--host 0.0.0.0` opens it to the network. It
-answers to addresses, localhost and this machine's own name; list any other host name with `--names`. Pictures are
-upscaled one after the other; waiting visitors see the queue. The PNG is the one that `infer/upscale.py --format png`
-writes. Uploads and results are removed after an hour, and when the page is stopped with Ctrl-C.
+The page is at http://127.0.0.1:7860, for this machine only. It knows no passwords and no limit on a visitor's uploads:
+open it to a network with `--host` behind a proxy that does. It answers to this machine's names and addresses; list any
+other host name with `--names`. Pictures are upscaled one after the other; waiting visitors see the queue. The PNG is
+the one that `infer/upscale.py --format png` writes. Uploads and results are removed after an hour, and when the page is
+stopped with Ctrl-C.
 """
 
 import sys
@@ -16,18 +17,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
-import contextlib
-import functools
 import html
 import multiprocessing
 import os
 import shutil
 import socket
 import threading
-import time
-import uuid
 
 import numpy as np
+import psutil
 from PIL import Image
 
 from common import command
@@ -35,26 +33,20 @@ from common.errors import InputError
 from common.files import temporary_folder
 from data.pictures.images import EXTENSIONS, read_rgb, write_rgb
 from data.prepare import sample_sources
-from infer import generator_flags
+from infer import generator_flags, worker
 from infer.engines import ENGINES
-from infer.labels import labels
-from infer.page import worker
-from infer.page.guard import Guard, remove_broken_off
-from infer.size import Size
+from infer.picture import Options, Size
 from models.weight_files.shipped import DEFAULT, FOLDER, NAMES, PHOTO, SHIPPED, weights_path
 
 PYTHON, GRADIO = (3, 10), 6  # the minimum, which is Gradio's; 6 introduced the slider and server settings used here
 WAITING = 16  # requests; further visitors are told to try later
 KEPT_SECONDS, LOOK_SECONDS = 3600, 600
-LONGEST = 1800  # seconds for one picture: the others wait
 AUTOMATIC = "auto"  # a choice among the weights: according to the photo
-JPEG = b"\xff\xd8\xff"  # the first bytes of its files
 OUTSCALES = (4, 2)  # choices; the first is the default
 EXAMPLE_SIDE = 256  # pixels: upscaled in a second or two
 BYTES_PER_PIXEL, BYTES_BESIDE = 8, 2**20  # of the largest upload: uncompressed 16-bit RGBA; profile and EXIF
-KEPT_PICTURES = 32  # of the largest size: the limit for all uploads together, and for all results
 # AI Studio's proxy serves the page under names that are not known beforehand.
-AI_STUDIO, AI_STUDIO_NAMES = "/home/aistudio", [".baidu.com"]
+AI_STUDIO, AI_STUDIO_NAMES = "/home/aistudio", ["*.baidu.com"]
 
 TITLE = "SRGAN 4×"
 WORDS = f"""# {TITLE} 超分辨率 · super-resolution
@@ -68,22 +60,11 @@ def main(arguments: argparse.Namespace) -> None:
         weights = find_weights(arguments.weights)
         folder = temporary_folder("srgan-page-").resolve()
         try:
-            (folder / "files").mkdir()
             gradio = load_gradio(folder / "files")
-            guard = Guard(
-                folder / "files",
-                largest_upload(arguments),
-                KEPT_PICTURES * largest_upload(arguments),
-                KEPT_SECONDS + LOOK_SECONDS,
-                arguments.names,
-                own_names(arguments.host),
-            )
-            page = build(gradio, arguments, weights, write_examples(folder), guard)
+            page = build(gradio, arguments, weights, write_examples(folder), folder)
             try:
-                serve(gradio, page, arguments, guard)
-                while True:
-                    remove_old(folder / "files")
-                    time.sleep(LOOK_SECONDS)
+                serve(gradio, page, arguments)
+                threading.Event().wait()
             finally:
                 # This ends the queue at once and then waits up to 5 seconds for the visitors to leave.
                 closing = threading.Thread(target=page.close, args=(False,), daemon=True)
@@ -107,18 +88,18 @@ def find_weights(given: list) -> dict:
     if not given:
         shipped = [path for path in SHIPPED.values() if path.exists()]
         output = Path("output")
-        found = [
+        trained = [
             path
             for name in ("*_g", "*_g_best")
             for path in (*output.glob(f"{name}.pdparams"), *output.glob(f"*/{name}.pdparams"))
         ]
-        given = shipped + sorted(found, key=os.path.getmtime, reverse=True) + list(Path("models").glob("g_models/"))
+        given = shipped + sorted(trained, key=os.path.getmtime, reverse=True) + list(Path("models").glob("g_models/"))
     if not given:
         raise InputError(
             f"there are no weights in {FOLDER}, in output/ and its folders (*_g.pdparams) or in models/g_models: get "
             "those of the repository with git checkout -- weights, or give --weights FILE"
         )
-    return labels([os.path.abspath(path) for path in given])
+    return generator_flags.labels([os.path.abspath(path) for path in given])
 
 
 def load_gradio(files: Path):
@@ -141,21 +122,10 @@ def load_gradio(files: Path):
     return gradio
 
 
-def largest_upload(arguments: argparse.Namespace) -> int:
-    """The size in bytes of the largest file that is accepted."""
-    return arguments.max_megapixels * 10**6 * BYTES_PER_PIXEL + BYTES_BESIDE
-
-
-def own_names(host: str) -> list:
-    """The host names of this machine that need no `--names`, including `host`."""
-    name = socket.gethostname()
-    return [host, name, f"{name}.local"]  # the last in mDNS form
-
-
-def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guard: Guard):
-    """The page. weights: from `find_weights`. examples: paths of pictures. guard: knows which visitors still wait."""
+def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, folder: Path):
+    """The page. weights: from `find_weights`. examples: paths of pictures. folder: for the results."""
     choices = [AUTOMATIC, *weights] if {DEFAULT, PHOTO} <= set(weights) else list(weights)
-    on_upscale = action(gr, arguments, weights, guard)
+    on_upscale, on_leave = actions(gr, arguments, weights, folder)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEPT_SECONDS)) as page:
         gr.Markdown(WORDS.format(megapixels=arguments.max_megapixels))
         with gr.Row():
@@ -177,28 +147,22 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
                     label="倍数 · Scale",
                     elem_id="outscale",
                 )
-                with gr.Row():
-                    name = gr.Dropdown(choices, label="权重 · Weights", min_width=120, elem_id="weights")
+                name = gr.Dropdown(choices, label="权重 · Weights", elem_id="weights")
+                with gr.Accordion("更多设置 · More settings", open=False, elem_id="more"):
                     engine = gr.Dropdown(
-                        ["auto", *ENGINES],
-                        value=arguments.engine,
-                        label="引擎 · Engine",
-                        min_width=120,
-                        elem_id="engine",
+                        ["auto", *ENGINES], value=arguments.engine, label="引擎 · Engine", elem_id="engine"
                     )
-                with gr.Row():
                     blend = gr.Dropdown(
                         [("无 · none", ""), *((label, label) for label in weights)],
                         value="",
                         label="混入 · Blend in",
-                        min_width=120,
                         elem_id="blend",
                     )
-                    alpha = gr.Slider(0, 1, 0.5, step=0.05, label="比例 · Share", min_width=120, elem_id="alpha")
+                    alpha = gr.Slider(0, 1, 0.5, step=0.05, label="比例 · Share", elem_id="alpha")
                 go = gr.Button("放大 · Upscale", variant="primary", elem_id="go")
             with gr.Column(scale=2):
                 compare = gr.ImageSlider(
-                    label="左：双三次，右：SRGAN · left: bicubic, right: SRGAN",
+                    label="左：双三次，右：SRGAN；滚轮放大 · left: bicubic, right: SRGAN; zoom with the wheel",
                     interactive=False,
                     buttons=["fullscreen"],
                     max_height=640,
@@ -215,53 +179,45 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, guar
             api_name="upscale",
             api_visibility="private",
         )
+        page.unload(on_leave)
     return page
 
 
-def action(gr, arguments: argparse.Namespace, weights: dict, guard: Guard):
-    """The function that a click on the button calls, with choices of the page alone: `guard` checks them."""
+def actions(gr, arguments: argparse.Namespace, weights: dict, folder: Path) -> tuple:
+    """The functions that are called when a visitor presses the button, and when one leaves."""
+    left = set()  # the sessions of visitors who left
 
     def on_upscale(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         if source is None:
             raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
-        begun = time.monotonic()
 
         def show(share):
-            if not guard.waits(request.session_hash, begun):
+            if request.session_hash in left:
                 raise InputError("the visitor has left")
-            if time.monotonic() > begun + LONGEST:
-                raise InputError(
-                    f"it took over {LONGEST // 60} minutes; use a smaller picture or choose another engine"
-                )
             progress(share, desc="放大 · upscaling" if share else "载入网络 · loading the network")
 
-        taken = fitting(source) if name == AUTOMATIC else name
         settings = {
             **generator_flags.engine_settings(arguments),
             "engine": engine,
-            "weights": weights[taken],
+            "weights": worker.FITTING if name == AUTOMATIC else weights[name],
             "blend": weights[blend] if blend else "",
             "alpha": alpha,
         }
-        files = Path(os.environ["GRADIO_TEMP_DIR"])
-        make_room(files, KEPT_PICTURES * largest_upload(arguments))
-        results = files / f"result-{uuid.uuid4().hex}"  # a name that cannot be guessed
+        options = Options(Size("outscale", outscale), arguments.max_megapixels * 10**6)
+        # Gradio has copied the results before; only one picture is computed at a time.
+        shutil.rmtree(folder / "result", ignore_errors=True)
         try:
-            size = Size("outscale", outscale)
-            made = worker.upscale_in_process(source, results, settings, arguments.max_megapixels * 10**6, show, size)
-        except InputError as error:
-            message = f"未能放大 · Not upscaled: {html.escape(str(error), quote=False)}"
+            made = worker.upscale_in_process(source, folder / "result", settings, options, show)
+        except (InputError, OSError) as error:
+            message = f"未能放大 · Not upscaled: {html.escape(command.words(error), quote=False)}"
             raise gr.Error(message, duration=None, print_exception=False) from error
-        report = f"{taken}: {made.report}"
-        return (made.before, made.after), report, gr.DownloadButton(value=made.target, interactive=True)
+        ready = gr.DownloadButton(value=made.target, interactive=True, variant="primary")
+        return (made.before, made.after), made.report, ready
 
-    return on_upscale
+    def on_leave(request: gr.Request):
+        left.add(request.session_hash)
 
-
-def fitting(source) -> str:
-    """The shipped generator used for the file `source` unless the visitor chooses one: PHOTO for a JPEG."""
-    with open(source, "rb") as file:
-        return PHOTO if file.read(len(JPEG)) == JPEG else DEFAULT
+    return on_upscale, on_leave
 
 
 def write_examples(folder: Path) -> list:
@@ -280,29 +236,19 @@ def write_examples(folder: Path) -> list:
     return paths
 
 
-def sends(components: list, values: list) -> bool:
-    """Whether these components of the page can have sent the values: programs may send anything."""
-    return len(values) == len(components) and all(map(_can_have, components, values))
-
-
-def _can_have(component, value) -> bool:
-    kind = component.get_block_name()
-    if kind in ("radio", "dropdown"):
-        return any(type(value) is type(choice) and value == choice for _, choice in component.choices)
-    if kind == "slider":
-        return type(value) in (int, float) and component.minimum <= value <= component.maximum
-    if kind == "dataset":
-        return type(value) is int and 0 <= value < len(component.samples)
-    return value is None or isinstance(value, dict) and isinstance(value.get("path"), str)  # a file
-
-
-def serve(gradio, page, arguments: argparse.Namespace, guard: Guard) -> None:
-    """Start serving the page behind `guard`. Raises InputError if no server can listen at that host and port."""
+def serve(gradio, page, arguments: argparse.Namespace) -> None:
+    """Start serving the page. Raises InputError if no server can listen at that host and port."""
     from starlette.middleware import Middleware  # Gradio's own server
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.responses import PlainTextResponse
+
+    def no_room(request, error):
+        return PlainTextResponse(f"网页没有空间了。 · The page has no room: {error.strerror}", 507)
 
     # Not open: direct POST requests would bypass the queue and be computed all at once.
-    guard.functions = {number: functools.partial(sends, function.inputs) for number, function in page.fns.items()}
     page.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
+    # Gradio answers to any name: a site could make its own name lead here, and read what visitors upload.
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=own_hosts(arguments), www_redirect=False)
     try:
         page.launch(
             server_name=arguments.host,
@@ -311,14 +257,14 @@ def serve(gradio, page, arguments: argparse.Namespace, guard: Guard) -> None:
             inline=False,
             quiet=True,
             prevent_thread_lock=True,
-            max_file_size=largest_upload(arguments),
+            max_file_size=arguments.max_megapixels * 10**6 * BYTES_PER_PIXEL + BYTES_BESIDE,
             footer_links=[],
             run_history=False,
             enable_monitoring=False,
             mcp_server=False,
             ssr_mode=False,
             pwa=False,
-            app_kwargs={"middleware": [Middleware(guard.before)], "openapi_url": None},
+            app_kwargs={"middleware": [hosts], "exception_handlers": {OSError: no_room}, "openapi_url": None},
             theme=gradio.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")),
         )
     except OSError as error:
@@ -329,23 +275,11 @@ def serve(gradio, page, arguments: argparse.Namespace, guard: Guard) -> None:
     print(f"http://{arguments.host}:{arguments.port}", flush=True)
 
 
-def remove_old(files: Path) -> None:
-    """Remove what Gradio leaves behind: unfinished uploads, and the folders of old files."""
-    remove_broken_off(files, KEPT_SECONDS)
-    for folder in files.iterdir():
-        with contextlib.suppress(OSError):  # in use, or not a folder
-            if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
-                folder.rmdir()
-
-
-def make_room(files: Path, most: int) -> None:
-    """Remove the oldest results until the rest take at most `most` bytes."""
-    kept = 0
-    with contextlib.suppress(FileNotFoundError):  # `remove_old` or Gradio removed it first; the rest can wait
-        for folder in sorted(files.glob("result-*"), key=os.path.getmtime, reverse=True):
-            kept += sum(path.stat().st_size for path in folder.iterdir())
-            if kept > most:
-                shutil.rmtree(folder, ignore_errors=True)
+def own_hosts(arguments: argparse.Namespace) -> list:
+    """The host names and addresses to which the page answers."""
+    name = socket.gethostname()
+    addresses = [each.address for interface in psutil.net_if_addrs().values() for each in interface]
+    return ["localhost", arguments.host, name, f"{name}.local", *addresses, *arguments.names]  # .local: mDNS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -371,7 +305,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         nargs="+",
         default=AI_STUDIO_NAMES if Path(AI_STUDIO).is_dir() else [],
-        help="host names under which a proxy or a name server offers the page; .example.com matches every subdomain "
+        help="host names under which a proxy or a name server offers the page; *.example.com matches every subdomain "
         f"(default: none; on AI Studio {' '.join(AI_STUDIO_NAMES)})",
     )
     result.add_argument(

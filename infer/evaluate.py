@@ -34,8 +34,8 @@ from data.imresize import enlarge
 from data.pictures.images import all_of
 from infer import generator_flags
 from infer.comparison import IN_FIGURE, write_figure
-from infer.labels import BICUBIC, labels, printable
-from infer.measuring import measure
+from infer.generator_flags import labels
+from infer.measuring import BICUBIC, measure, printable
 from infer.tables import means, paper_figures, report, write_csv, write_json
 from infer.tradeoff import write_tradeoff
 from infer.upscaler import Upscaler

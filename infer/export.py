@@ -24,9 +24,9 @@ from common import command
 from common.errors import InputError
 from common.files import check_apart, replacing, temporary_folder
 from infer import generator_flags, tiles
-from infer.batch_jobs import check_output
 from infer.blending import Source
 from infer.engines import eager, paddle_inference, programs
+from infer.files import check_output
 
 CHECKED_SIZES = ((2, 3, 24, 17), (1, 3, 9, 40))  # [N,3,h,w]
 TOLERANCE = 1e-3  # of values in [-1,1]: an eighth of a grey level

@@ -1,6 +1,8 @@
 """The flags shared by the commands that use a trained generator."""
 
 import argparse
+import os
+from pathlib import Path
 
 from common import command
 from common.device import add_device_flag
@@ -97,3 +99,26 @@ def engine_settings(arguments: argparse.Namespace) -> dict:
 def weights_read(arguments) -> list:
     """The values of the flags of `add_generator_flags`, as an argument for `check_apart`."""
     return [("--weights", arguments.weights), ("--blend", arguments.blend)]
+
+
+def labels(paths: list) -> dict:
+    """{label: path} for paths of weights or SR folders; a label is the shortest end of the path that is unique.
+
+    Raises InputError if a path is given twice.
+    """
+    absolute = [Path(os.path.abspath(path)) for path in paths]
+    if len(set(absolute)) < len(absolute):
+        twice = next(path for path in absolute if absolute.count(path) > 1)
+        raise InputError(f"{twice} is given twice")
+    names = [path.with_suffix("") if path.suffix == ".pdparams" else path for path in absolute]
+    if len(set(names)) < len(names):
+        names = absolute
+    return {_label(name, names): path for name, path in zip(names, paths)}
+
+
+def _label(name: Path, names: list) -> str:
+    for count in range(1, len(name.parts) + 1):
+        end = name.parts[-count:]
+        if end != ("bicubic",) and sum(other.parts[-count:] == end for other in names) == 1:
+            break
+    return "/".join(end)

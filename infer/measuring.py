@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -9,7 +10,13 @@ from tqdm import tqdm
 from common.device import cores
 from data.hr_lr_pairs import SHAVE, read_pair, read_sr
 from data.metrics import grid, psnr_rgb, psnr_y, ssim_y
-from infer.labels import printable
+
+BICUBIC = "bicubic"
+
+
+def printable(path: Path) -> str:
+    """The file's name, with bytes that are not UTF-8 escaped."""
+    return path.name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def measure(pictures: list, methods: dict, ready=None, distance=None):

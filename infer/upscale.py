@@ -29,46 +29,15 @@ from common.errors import InputError
 from common.files import check_apart, remove_leftovers
 from common.scale import SCALE
 from data.pictures.images import not_pictures
-from data.pictures.picture import FORMATS, Picture, taken
-from data.pictures.reading import read_picture
-from data.pictures.writing import lost, write_picture
-from infer import Upscaler, batch_jobs, generator_flags
+from infer import Upscaler, generator_flags
 from infer.engines.openvino_cpu import leave_out_converter
-from infer.size import FULL, SIDES, Size
-from infer.whole_picture import needs_deblocking, upscale_picture
+from infer.files import RESULT_ENDINGS, check_output, find_jobs
+from infer.picture import SIDES, Options, Size, upscale_file
 from models.weight_files.shipped import DEFAULT, PHOTO, SHIPPED
 
 OUTPUT = "upscaled"
-JPEG_ENDINGS = {ending for ending, kind in FORMATS.items() if kind == "JPEG"}
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # which would fail for all following pictures too
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{remaining}]"
-
-
-def upscale_file(upscaler, job: batch_jobs.Job, arguments: argparse.Namespace, progress) -> int:
-    """Read, upscale and write one picture; return the result's pixels. Raises InputError or OSError naming the file."""
-    if job.problem:
-        raise InputError(job.problem)
-    picture = read_picture(job.source, max_pixels=arguments.max_megapixels * 10**6)
-    job.target.parent.mkdir(parents=True, exist_ok=True)
-    missing = lost(job.target, picture)
-    if missing:
-        tqdm.write(f"{job.target}: the result lacks {', '.join(missing)}", file=sys.stderr)
-    if taken(picture):
-        tqdm.write(f"{job.source}: {taken(picture)}", file=sys.stderr)
-    sr = upscale_picture(upscaler, picture, job, progress, size_of(arguments), is_deblocked(arguments, picture))
-    write_picture(job.target, sr, arguments.quality)
-    return sr.colour.shape[0] * sr.colour.shape[1]
-
-
-def is_deblocked(arguments: argparse.Namespace, picture: Picture) -> bool:
-    """Whether a picture is deblocked first: as `--deblock` says, by default as the page does."""
-    return needs_deblocking(arguments.weights, picture) if arguments.deblock is None else arguments.deblock == "on"
-
-
-def size_of(arguments: argparse.Namespace) -> Size:
-    """The size of the results from the flags; by default 4 times the picture's sides."""
-    given = [Size(name, getattr(arguments, name)) for name in ("outscale", *SIDES) if getattr(arguments, name)]
-    return given[0] if given else FULL
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -77,45 +46,54 @@ def main(arguments: argparse.Namespace) -> None:
         upscaler = Upscaler(
             **generator_flags.generator_settings(arguments), **generator_flags.engine_settings(arguments)
         )
-        batch_jobs.check_output(arguments.output)
-    suffix = size_of(arguments).suffix if arguments.suffix is None else arguments.suffix
-    found, others = batch_jobs.find_jobs(
-        arguments.inputs,
-        arguments.output,
-        arguments.recursive,
-        suffix,
-        batch_jobs.RESULT_ENDINGS.get(arguments.format, ""),
-    )
-    for folder in {job.target.parent for job in found if not job.problem}:
+        check_output(arguments.output)
+    options = options_of(arguments)
+    suffix = options.size.suffix if arguments.suffix is None else arguments.suffix
+    ending = RESULT_ENDINGS.get(arguments.format, "")
+    jobs, others = find_jobs(arguments.inputs, arguments.output, arguments.recursive, suffix, ending)
+    for folder in {job.target.parent for job in jobs if not job.problem}:
         remove_leftovers(folder)
     if others:
         print(not_pictures(others), file=sys.stderr)
     print(f"{arguments.weights}: {upscaler.engine} in {upscaler.precision} on {upscaler.device}", file=sys.stderr)
-    if any(job.source.suffix.lower() in JPEG_ENDINGS for job in found if not job.problem):
-        if arguments.weights == str(SHIPPED[DEFAULT]):
-            print(f"for JPEGs up to quality 95 use --weights {PHOTO}", file=sys.stderr)
-        elif arguments.weights == str(SHIPPED[PHOTO]) and arguments.deblock is None:
-            print("JPEGs are deblocked first; --deblock off leaves them as they are", file=sys.stderr)
     start = time.perf_counter()
-    done, skipped, pixels = upscale_all(upscaler, found, arguments)
+    counts = upscale_all(upscaler, jobs, options, arguments)
     seconds = time.perf_counter() - start
-    megapixels = pixels / 1e6
+    done, megapixels = counts["done"], counts["pixels"] / 1e6
     print(
         f"{done} picture{'' if done == 1 else 's'}, {megapixels:.1f} megapixels in {seconds:.1f} s, "
         f"{megapixels / seconds:.2f} MP/s: {arguments.output}"
     )
-    if skipped:
-        print(f"skipped, as their results exist: {skipped}; --overwrite replaces them", file=sys.stderr)
-    failed = len(found) - done - skipped
-    if failed:
-        raise InputError(f"{failed} of {len(found)} could not be upscaled; the reasons are above")
+    if counts["present"]:
+        print(f"skipped, as their results exist: {counts['present']}; --overwrite replaces them", file=sys.stderr)
+    if counts["jpegs"] and arguments.weights == str(SHIPPED[DEFAULT]):
+        print(f"for JPEGs up to quality 95 use --weights {PHOTO}", file=sys.stderr)
+    if counts["deblocked"] and arguments.deblock is None:
+        print(f"deblocked first: {counts['deblocked']} JPEGs; --deblock off leaves them as they are", file=sys.stderr)
+    if counts["failed"]:
+        raise InputError(f"{counts['failed']} of {len(jobs)} could not be upscaled; the reasons are above")
 
 
-def upscale_all(upscaler, found: list, arguments: argparse.Namespace) -> tuple:
-    """Upscale the pictures and report failures on standard error; (pictures done, pictures skipped, pixels made)."""
-    done = skipped = pixels = 0
-    with tqdm(total=len(found), bar_format=BAR) as bar:
-        for number, job in enumerate(found, 1):
+def options_of(arguments: argparse.Namespace) -> Options:
+    """What the flags ask of every picture; by default 4 times its sides."""
+    sizes = [Size(name, getattr(arguments, name)) for name in ("outscale", *SIDES) if getattr(arguments, name)]
+    return Options(
+        size=sizes[0] if sizes else Size(),
+        max_pixels=arguments.max_megapixels * 10**6,
+        deblock=None if arguments.deblock is None else arguments.deblock == "on",
+        quality=arguments.quality,
+    )
+
+
+def upscale_all(upscaler, jobs: list, options: Options, arguments: argparse.Namespace) -> dict:
+    """Upscale the pictures and say on standard error what is to be said of them.
+
+    Returns counts of pictures: `done`, `failed`, `present` (their results exist), `jpegs` and `deblocked`; and
+    `pixels`, of the results.
+    """
+    counts = dict.fromkeys(("done", "failed", "present", "jpegs", "deblocked", "pixels"), 0)
+    with tqdm(total=len(jobs), bar_format=BAR) as bar:
+        for number, job in enumerate(jobs, 1):
 
             def advance(share, end=number):
                 bar.update(min(share, end - bar.n))  # shares are rounded and may add up to more than their picture
@@ -124,17 +102,24 @@ def upscale_all(upscaler, found: list, arguments: argparse.Namespace) -> tuple:
             try:
                 # Checked now, not for all at the start: another command may be working on the same folder.
                 if not job.problem and not arguments.overwrite and os.path.isfile(job.target):
-                    skipped += 1
+                    counts["present"] += 1
                 else:
-                    pixels += upscale_file(upscaler, job, arguments, advance)
-                    done += 1
+                    upscaled = upscale_file(job, options, lambda picture: upscaler, advance)
+                    for note in upscaled.notes:
+                        tqdm.write(note, file=sys.stderr)
+                    if upscaled.sr:
+                        counts["done"] += 1
+                        counts["jpegs"] += upscaled.lr.jpeg is not None
+                        counts["deblocked"] += upscaled.is_deblocked
+                        counts["pixels"] += upscaled.sr.colour.shape[0] * upscaled.sr.colour.shape[1]
             except command.ERRORS as error:
                 if arguments.debug or getattr(error, "errno", None) in DISK:
                     raise
                 where = f"{job.source}: " if isinstance(error, MemoryError) else ""
                 tqdm.write(f"error: {where}{command.words(error)}", file=sys.stderr)
+                counts["failed"] += 1
             bar.update(number - bar.n)
-    return done, skipped, pixels
+    return counts
 
 
 def _path(text: str) -> str:
@@ -154,13 +139,14 @@ def _suffix(text: str) -> str:
 def _add_size_flags(parser: argparse.ArgumentParser) -> None:
     """Add `--outscale`, `--width`, `--height` and `--longest`, of which only one may be given."""
     group = parser.add_argument_group(
-        "size of the results", f"give at most one; the aspect ratio is kept; up to {SCALE} times the sides"
+        "size of the results",
+        f"give at most one; up to {SCALE} times the sides; the aspect ratio is kept; larger pictures are skipped",
     ).add_mutually_exclusive_group()
     group.add_argument(
         "--outscale",
         metavar="S",
-        type=command.Number(0, SCALE, above=True),
-        help=f"times the picture's sides, up to {SCALE} (default: {SCALE})",
+        type=command.Number(1, SCALE, above=True),
+        help=f"times the picture's sides, above 1 and up to {SCALE} (default: {SCALE})",
     )
     for name, side in zip(SIDES, ("width", "height", "longer side")):
         group.add_argument(
@@ -179,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
     _add_size_flags(result)
     result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")
     result.add_argument(
-        "--format", choices=batch_jobs.RESULT_ENDINGS, help="file format of the results (default: each picture's own)"
+        "--format", choices=RESULT_ENDINGS, help="file format of the results (default: each picture's own)"
     )
     result.add_argument(
         "--quality",

@@ -15,7 +15,6 @@ from infer.engines import cache, programs
 from infer.engines.precision import choose_precision
 from infer.memory import working_memory
 from infer.network import Network
-from infer.size import Size
 from models.weight_files.shipped import DEFAULT, weights_path
 
 BATCH_ON_CPU = 64 * 64  # LR pixels: on a CPU, computing more windows at once takes memory and saves nothing
@@ -37,7 +36,8 @@ class Upscaler:
     self_ensemble: the mean over the 8 flips and quarter turns of the picture; 8 times the time.
 
     Raises InputError, naming the file or the setting, for weights that cannot be used and for an engine, a device or a
-    precision that is not available. The attributes `engine`, `precision` and `device` hold the choices made.
+    precision that is not available. The attributes `engine`, `precision` and `device` hold the choices made,
+    `weights` the path.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Upscaler:
         if tile is not None and tile < 1:
             raise InputError(f"--tile {tile}: must be at least 1")
         source = Source(weights_path(weights), weights_path(blend) if blend else "", alpha)
+        self.weights = source.weights
         self.device = choose_device(device)
         self.engine = engines.choose(engine, self.device)
         self.precision = choose_precision(precision, self.engine, self.device)
@@ -78,7 +79,7 @@ class Upscaler:
         """
         if rgb_uint8.dtype != np.uint8 or rgb_uint8.ndim != 3 or rgb_uint8.shape[2] != 3:
             raise ValueError(f"expected uint8 [h,w,3], got {rgb_uint8.dtype} {list(rgb_uint8.shape)}")
-        return self.upscale(rgb_uint8, size=Size("outscale", outscale).of(*rgb_uint8.shape[:2]))
+        return self.upscale(rgb_uint8, size=tuple(max(1, int(outscale * side + 0.5)) for side in rgb_uint8.shape[:2]))
 
     def upscale(self, lr: np.ndarray, progress=lambda share: None, beside: int = 0, size=None) -> np.ndarray:
         """uint8 or uint16 [h,w,3] (RGB) or [h,w,1] (grey), full range, to the same at [4h,4w,…], or at `size`.

@@ -1,7 +1,6 @@
 """Deblocking before upscaling: the filter, what holds it, the grain, and the files that it is for."""
 
 import io
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,8 +15,9 @@ from data.pictures.jpeg import Quantization, of_quality, quantization
 from data.pictures.reading import read_picture
 from infer import deblocking
 from infer.deblocking import deblocked, smoothed
-from infer.whole_picture import needs_deblocking
-from models.weight_files.shipped import SHIPPED, weights_path
+from infer.files import Job
+from infer.picture import Options, upscale_file
+from models.weight_files.shipped import SHIPPED
 from tests.helpers import matlab
 from tests.helpers.pictures import STORED
 
@@ -249,13 +249,32 @@ def test_any_table_that_a_file_can_hold(steps):
     assert np.abs(found.astype(int) - picture).mean() < 1 if steps == 0 else found.std() < picture.std()
 
 
-@pytest.mark.parametrize("quality", [60, 95])
-def test_it_is_for_jpegs_and_the_generator_for_photographs(quality, tmp_path):
-    Image.fromarray(matlab.noise(8, 8)).save(tmp_path / "jpeg.png", "JPEG", quality=quality)  # by content, not by name
-    Image.fromarray(matlab.noise(8, 8)).save(tmp_path / "png.jpg", "PNG")
-    picture = read_picture(tmp_path / "jpeg.png")
-    assert needs_deblocking(weights_path("srgan_photo"), picture)
-    assert needs_deblocking(SHIPPED["srgan_photo"], picture)
-    assert not needs_deblocking(weights_path("srgan"), picture)
-    assert not needs_deblocking(Path("output/srgan_g.pdparams"), picture)
-    assert not needs_deblocking(SHIPPED["srgan_photo"], read_picture(tmp_path / "png.jpg"))
+class Nearest:
+    """In place of an upscaler."""
+
+    def __init__(self, weights):
+        self.weights = str(weights)
+
+    def upscale(self, lr, progress, beside, size):
+        return lr.repeat(4, 0).repeat(4, 1)
+
+
+@pytest.mark.parametrize(
+    "kind, weights, deblock, expected",
+    [
+        ("JPEG", SHIPPED["srgan_photo"], None, True),
+        ("JPEG", SHIPPED["srgan_photo"], False, False),
+        ("JPEG", SHIPPED["srgan"], None, False),
+        ("JPEG", "output/srgan_g.pdparams", None, False),
+        ("PNG", SHIPPED["srgan_photo"], None, False),
+        ("PNG", SHIPPED["srgan"], True, True),
+    ],
+)
+def test_it_is_for_jpegs_and_the_generator_for_photographs(kind, weights, deblock, expected, tmp_path):
+    path = tmp_path / "a.bmp"  # a JPEG by content, not by name
+    Image.fromarray(photographs.chelsea()[:64, :64]).save(path, kind)
+    upscaled = upscale_file(Job(path, tmp_path / "b.png"), Options(deblock=deblock), lambda picture: Nearest(weights))
+    lr = read_picture(path)
+    lr = deblocked(lr.colour, lr.jpeg) if expected else lr.colour
+    assert upscaled.is_deblocked == expected
+    assert (read_picture(tmp_path / "b.png").colour[::4, ::4] == lr).all()

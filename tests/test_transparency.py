@@ -7,17 +7,27 @@ from PIL import Image
 from data.imresize import enlarge, imresize
 from data.pictures.picture import Picture
 from data.pictures.reading import read_picture
-from infer.batch_jobs import Job
-from infer.size import Size
-from infer.whole_picture import hidden_filled, upscale_picture
+from data.pictures.writing import write_picture
+from infer.files import Job
+from infer.picture import Options, Size, fill_hidden, upscale_file
 from tests.helpers import matlab
 
 
 class Bicubic:
     """In place of an upscaler: bicubic enlargement, in which dark pixels darken their neighbours as in a network."""
 
+    weights = "bicubic"
+
     def upscale(self, lr, progress, beside, size):
         return imresize(lr, *size)
+
+
+def upscaled(folder, picture, outscale=4) -> Picture:
+    """The picture written to a file, and from there upscaled to another."""
+    write_picture(folder / "a.png", picture)
+    job = Job(folder / "a.png", folder / "b.png")
+    upscale_file(job, Options(Size("outscale", outscale)), lambda picture: Bicubic())
+    return read_picture(job.target)
 
 
 def disc(dtype, planes: int, softness: float) -> Picture:
@@ -35,7 +45,7 @@ def disc(dtype, planes: int, softness: float) -> Picture:
 @pytest.mark.parametrize("softness", [0.01, 3])
 def test_a_light_disc_has_no_dark_rim(tmp_path, dtype, planes, softness):
     picture = disc(dtype, planes, softness)
-    sr = upscale_picture(Bicubic(), picture, Job(tmp_path / "a.png", tmp_path / "b.png"), None)
+    sr = upscaled(tmp_path, picture)
     seen = sr.colour[sr.alpha > 0]
     assert seen.size and (seen == picture.colour[20, 24]).all()
     # The same kernel on the colours as they are does give a rim: this test can fail.
@@ -44,7 +54,7 @@ def test_a_light_disc_has_no_dark_rim(tmp_path, dtype, planes, softness):
 
 def test_a_smaller_result_has_no_rim_and_a_smooth_alpha(tmp_path):
     picture = disc(np.uint8, 3, 3)
-    sr = upscale_picture(Bicubic(), picture, Job(tmp_path / "a.png", tmp_path / "b.png"), None, Size("outscale", 1.5))
+    sr = upscaled(tmp_path, picture, 1.5)
     assert (sr.colour[sr.alpha > 0] == picture.colour[20, 24]).all()
     difference = sr.alpha - matlab.imresize(picture.alpha, 60, 72).astype(int)
     assert np.abs(difference).max() <= 1
@@ -54,7 +64,7 @@ def test_on_white_it_is_what_premultiplied_colours_give(tmp_path):
     picture = disc(np.uint8, 3, 2)
     rows = np.mgrid[:40, :48][0]
     picture.colour[picture.alpha > 0] -= rows[picture.alpha > 0][:, None].astype(np.uint8)
-    sr = upscale_picture(Bicubic(), picture, Job(tmp_path / "a.png", tmp_path / "b.png"), None)
+    sr = upscaled(tmp_path, picture)
     found = sr.colour * (sr.alpha / 255)[..., None] + (255 - sr.alpha)[..., None]
     premultiplied = picture.colour * (picture.alpha / 255)[..., None]
     enlarged = [
@@ -68,11 +78,11 @@ def test_what_is_seen_is_never_changed_and_what_is_all_hidden_stays():
     luck = np.random.default_rng(1)
     colour = luck.integers(0, 256, (30, 31, 3), dtype=np.uint8)
     alpha = (luck.random((30, 31)) < 0.1).astype(np.uint8)
-    filled = hidden_filled(Picture(colour, alpha))
+    filled = fill_hidden(Picture(colour, alpha))
     assert (filled[alpha > 0] == colour[alpha > 0]).all()
     assert {tuple(c) for c in filled.reshape(-1, 3)} == {tuple(c) for c in colour[alpha > 0]}
     for whole in (np.zeros_like(alpha), np.full_like(alpha, 255), None):
-        assert hidden_filled(Picture(colour, whole)) is colour
+        assert fill_hidden(Picture(colour, whole)) is colour
 
 
 def test_a_palette_with_a_transparent_colour(tmp_path):
@@ -81,6 +91,6 @@ def test_a_palette_with_a_transparent_colour(tmp_path):
     image.paste(1, (5, 5, 15, 15))
     image.save(tmp_path / "a.png", transparency=0)
     picture = read_picture(tmp_path / "a.png")
-    sr = upscale_picture(Bicubic(), picture, Job(tmp_path / "a.png", tmp_path / "b.png"), None)
+    sr = upscaled(tmp_path, picture)
     assert (sr.colour[sr.alpha > 0] == (240, 230, 220)).all()
     assert enlarge(picture.colour)[sr.alpha > 0].min() < 220

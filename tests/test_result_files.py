@@ -2,13 +2,11 @@
 
 import contextlib
 import os
-from pathlib import Path
 
 import pytest
 
 from common.errors import InputError
-from data.pictures.images import SHOWN, not_pictures
-from infer.batch_jobs import check_output, find_jobs
+from infer.files import check_output, find_jobs
 
 
 @pytest.fixture
@@ -73,36 +71,12 @@ def test_recursively_they_lie_in_the_output_as_in_the_folder(folder):
     assert problems == [] and others == ["pictures/noending", "pictures/notes.txt", "pictures/sub/more.txt"]
 
 
-def test_files_and_folders_in_any_mix_keep_their_order(folder):
-    good, _, _ = found(["one.png", "pictures/sub", "pictures/b.JPG"])
-    assert list(good) == ["one.png", "pictures/sub/c.tiff", "pictures/b.JPG"]
-
-
-@pytest.mark.parametrize("given", ["pictures", "pictures/", "./pictures", "../{0}/pictures"])
-def test_however_the_folder_is_spelled(folder, given):
-    good, _, _ = found([given.format(folder.name)], recursive=True)
-    assert sorted(good.values()) == sorted(
-        ["out/a b é_x4.png", "out/b_x4.JPG", "out/sub/c_x4.tiff", "out/sub/deep/d_x4.webp"]
-    )
-
-
 @pytest.mark.parametrize(
     "suffix, ending, target", [("_big", "", "b_big.JPG"), ("", ".png", "b.png"), ("é ", ".webp", "bé .webp")]
 )
 def test_suffix_and_ending(folder, suffix, ending, target):
     good, _, _ = found(["pictures/b.JPG"], suffix=suffix, ending=ending)
     assert good == {"pictures/b.JPG": f"out/{target}"}
-
-
-def test_only_the_last_ending_of_a_name_is_its_ending(folder):
-    assert found(["a.tar.png", "v1.2 b.jpg"])[0] == {
-        "a.tar.png": "out/a.tar_x4.png",
-        "v1.2 b.jpg": "out/v1.2 b_x4.jpg",
-    }
-    assert found(["v1.2 b.jpg"], ending=".png")[0] == {"v1.2 b.jpg": "out/v1.2 b_x4.png"}
-
-
-# ---------------------------------------------------------------------------------------------------------- problems
 
 
 def test_a_folder_without_pictures_is_a_problem_and_the_others_go_on(folder):
@@ -165,9 +139,6 @@ def test_a_folder_that_may_not_be_read_is_named_and_does_not_stop_the_others(fol
         assert len(problems) == 1 and "nothing" in problems[0]
 
 
-# ------------------------------------------------------------------------------------------------ an earlier run's
-
-
 def put(folder, *names):
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -191,22 +162,6 @@ def test_results_in_a_sub_folder_are_left_out(folder, output):
     assert found(["pictures"], output=output, recursive=True) == first
 
 
-def test_results_in_the_folder_itself_recursively(folder):
-    first = found(["pictures"], output="pictures", recursive=True)
-    put(folder, *first[0].values())
-    assert found(["pictures"], output="pictures", recursive=True) == first
-
-
-def test_pictures_called_like_results_are_taken_where_results_go_elsewhere(folder):
-    put(folder, "pictures/old_x4.png")
-    assert found(["pictures"])[0]["pictures/old_x4.png"] == "out/old_x4_x4.png"
-
-
-def test_with_the_output_above_the_folder_all_of_it_is_taken(folder):
-    good, _, _ = found(["pictures/sub"], output="pictures", recursive=True)
-    assert good == {"pictures/sub/c.tiff": "pictures/c_x4.tiff", "pictures/sub/deep/d.webp": "pictures/deep/d_x4.webp"}
-
-
 def test_through_a_link_the_results_are_known_too(folder):
     try:
         (folder / "link").symlink_to(folder / "pictures", target_is_directory=True)
@@ -215,17 +170,6 @@ def test_through_a_link_the_results_are_known_too(folder):
     first = found(["pictures"], output="link")
     put(folder, *first[0].values())
     assert found(["pictures"], output="link") == first
-
-
-# ---------------------------------------------------------------------------------------------------- said and made
-
-
-def test_what_is_passed_over_is_named_but_not_all_of_it():
-    others = [Path(f"notes{i}.txt") for i in range(SHOWN + 3)]
-    line = not_pictures(others)
-    assert "\n" not in line and line.endswith("and 3 more")
-    assert [path for path in others if path.name in line] == others[:SHOWN]
-    assert not_pictures(others[:2]).endswith("notes0.txt, notes1.txt")
 
 
 def test_the_output_folder_is_made_or_refused(tmp_path):

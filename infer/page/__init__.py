@@ -1,1 +1,0 @@
-"""The parts behind infer/app.py: the process that computes, the guard before its server, the hiding of paths."""
