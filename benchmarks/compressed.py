@@ -32,10 +32,10 @@ from data.imresize import enlarge
 from data.lpips import COMMAND, WEIGHTS, Lpips, available
 from data.pictures.jpeg import of_quality
 from infer import Upscaler, generator_flags
-from infer.comparison import IN_FIGURE, write_figure
 from infer.deblocking import deblocked
 from infer.generator_flags import labels
-from infer.measuring import BICUBIC, compared, printable
+from infer.measuring.figures import IN_FIGURE, write_comparison
+from infer.measuring.measure import BICUBIC, figures_of, printable
 from models.weight_files.shipped import PHOTO, SHIPPED, weights_path
 
 CLEAN = 100
@@ -62,7 +62,7 @@ def measured(pictures: list, methods: dict, qualities: list, distance) -> dict:
         for pair in pictures:
             hr, lr = read_pair(*pair)
             for (quality, name), rows in found.items():
-                rows.append(compared(methods[name](compressed(lr, quality), quality), hr, distance))
+                rows.append(figures_of(methods[name](compressed(lr, quality), quality), hr, distance))
                 bar.update()
     return {
         way: {figure: float(np.mean([row[figure] for row in rows])) for figure in rows[0]}
@@ -71,13 +71,13 @@ def measured(pictures: list, methods: dict, qualities: list, distance) -> dict:
 
 
 def shown(pictures: list, methods: dict, quality: int) -> list:
-    """The input for `infer.comparison.draw`: each LR compressed with that quality, its HR and every method's result."""
+    """The input for `infer.measuring.figures`: each LR of that quality, its HR and every method's result."""
     found = []
     for pair in pictures:
         hr, lr = read_pair(*pair)
         lr = compressed(lr, quality)
         srs = {name: method(lr, quality) for name, method in methods.items()}
-        figures = {name: compared(sr, hr) for name, sr in srs.items()}
+        figures = {name: figures_of(sr, hr) for name, sr in srs.items()}
         found.append(({"name": printable(pair[0]), "methods": figures}, lr, hr, srs))
     return found
 
@@ -108,7 +108,7 @@ def main(arguments) -> None:
     ]
     print(table("JPEG quality|method|LPIPS|PSNR-Y|SSIM-Y|grid", rows))
     if arguments.figure:
-        write_figure(arguments.figure, shown(pictures[:IN_FIGURE], methods, arguments.quality[0]), PARTS)
+        write_comparison(arguments.figure, shown(pictures[:IN_FIGURE], methods, arguments.quality[0]), PARTS)
 
 
 def parser():

@@ -15,7 +15,8 @@ from data.pictures.images import read_rgb, write_rgb
 from data.pictures.jpeg import quantization
 from infer import Upscaler, generator_flags
 from infer.deblocking import deblocked
-from infer.labels import BICUBIC, labels
+from infer.generator_flags import labels
+from infer.measuring.measure import BICUBIC
 from models.weight_files.shipped import DEFAULT, PHOTO, SHIPPED, weights_path
 
 REAL_ESRGAN = "Real-ESRGAN x4plus"

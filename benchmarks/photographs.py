@@ -38,7 +38,7 @@ from data.degrade import bicubic
 from data.hr_lr_pairs import pairs, read_pair
 from data.lpips import COMMAND, WEIGHTS, Lpips, available
 from data.pictures.containers import PNG_SIGNATURE
-from infer.measuring import compared
+from infer.measuring.measure import figures_of
 
 CLEAN = "clean"
 GAMMA = 2.2  # roughly sRGB's
@@ -149,7 +149,7 @@ def measured(paths: list, kinds: list, ways: dict, distance) -> dict:
         for kind, of_kind in rows.items():
             given = opened(io.BytesIO(made(kind, hr)))
             for label, way in ways.items():
-                of_kind[label].append(compared(way(*given), hr, distance))
+                of_kind[label].append(figures_of(way(*given), hr, distance))
     return {kind: {label: mean(found) for label, found in of_kind.items()} for kind, of_kind in rows.items()}
 
 

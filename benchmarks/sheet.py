@@ -29,7 +29,7 @@ from common.files import check_apart, check_name
 from common.scale import SCALE
 from data.pictures.images import write_rgb
 from data.pictures.jpeg import BLOCK
-from infer.labels import printable
+from infer.measuring.measure import printable
 
 CROP = (180, 140)  # LR pixels, across and down
 MARGIN = 2 * BLOCK  # LR pixels around a crop that are computed with it; what lies further changes next to nothing

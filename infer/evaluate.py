@@ -33,11 +33,10 @@ from data.hr_lr_pairs import SHAVE, pairs, read_pair, read_sr, sr_files
 from data.imresize import enlarge
 from data.pictures.images import all_of
 from infer import generator_flags
-from infer.comparison import IN_FIGURE, write_figure
 from infer.generator_flags import labels
-from infer.measuring import BICUBIC, measure, printable
-from infer.tables import means, paper_figures, report, write_csv, write_json
-from infer.tradeoff import write_tradeoff
+from infer.measuring.figures import IN_FIGURE, write_comparison, write_tradeoff
+from infer.measuring.measure import BICUBIC, measure, printable
+from infer.measuring.tables import means, paper_figures, report, write_csv, write_json
 from infer.upscaler import Upscaler
 from models.weight_files.shipped import DEFAULT, SHIPPED, weights_path
 
@@ -198,7 +197,7 @@ def main(arguments) -> None:
         if arguments.json:
             write_json(arguments.json, results, settings, paper)
         if arguments.figure:
-            write_figure(arguments.figure, [shown[name] for name in wanted])
+            write_comparison(arguments.figure, [shown[name] for name in wanted])
         if arguments.tradeoff:
             rows = means(results)
             blends = {share: rows.pop(label) for label, share in mixtures.items()}

@@ -1,4 +1,4 @@
-"""The figures of `infer.measuring.measure` as text, CSV and JSON, together with published ones."""
+"""The figures of `infer.measuring.measure.measure` as text, CSV and JSON, together with published ones."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""A comparison figure for reports: the same detail of LR, bicubic, each result and HR, enlarged."""
+"""The figures that `infer/evaluate.py` draws: a comparison of details, and perception against distortion."""
 
 import warnings
 
@@ -21,8 +21,8 @@ def detail(hr: np.ndarray, parts: int = DETAIL) -> tuple:
     hr: uint8 [h,w,3] with sides that are multiples of 4. side: the picture's shorter side divided by `parts`.
     """
     side = min(hr.shape[:2]) // parts
-    lost = cv2.absdiff(luma(hr), luma(enlarge(bicubic(hr, SCALE)))).astype(np.float64)
-    mean = cv2.blur(lost, (side, side))
+    loss = cv2.absdiff(luma(hr), luma(enlarge(bicubic(hr, SCALE)))).astype(np.float64)
+    mean = cv2.blur(loss, (side, side))
     before = side // 2  # pixels of a window before the pixel that gets its mean from `blur`
     height, width = (length - side + 1 for length in hr.shape[:2])
     inside = mean[before : before + height, before : before + width]
@@ -30,7 +30,7 @@ def detail(hr: np.ndarray, parts: int = DETAIL) -> tuple:
     return int(top), int(left), side
 
 
-def draw(shown: list, parts: int = DETAIL):
+def draw_comparison(shown: list, parts: int = DETAIL):
     """A Matplotlib figure, one row per picture: the whole HR, then one detail of LR, of each method's result and of HR.
 
     shown: the values that `measure` yields. parts: as in `detail`. The PSNR and SSIM on Y below each result are those
@@ -76,10 +76,44 @@ def _panel(axis, rgb: np.ndarray, text: str) -> None:
         spine.set_linewidth(0.5)
 
 
-def write_figure(path, shown: list, parts: int = DETAIL) -> None:
-    """Write the figure of `draw` as PNG, atomically."""
+def write_comparison(path, shown: list, parts: int = DETAIL) -> None:
+    """Write the figure of `draw_comparison` as PNG, atomically."""
     from common.plots import write_plot  # imported here, as it loads Matplotlib
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+")  # for names in a script that the font lacks
-        write_plot(draw(shown, parts), path)
+        write_plot(draw_comparison(shown, parts), path)
+
+
+def draw_tradeoff(blends: dict, others: dict, second: str):
+    """Perception against distortion, a Matplotlib figure: LPIPS over PSNR on Y.
+
+    A curve is through the blends, a point for each other method. blends: {share of the second generator, 0..1:
+    figures}, in order; others: {label: figures}; those without both measures are left out. figures: {"psnr_y": dB,
+    "lpips": distance, …}. second: the second generator's name. The best corner is the lower right one, which no method
+    reaches (Blau and Michaeli, "The perception-distortion tradeoff", 2018).
+    """
+    # Imported here: it takes a second to load, and most calls draw nothing.
+    from common.plots import plt
+
+    figure, axis = plt.subplots(figsize=(7, 5))
+    points = [(figures["psnr_y"], figures["lpips"]) for figures in blends.values()]
+    axis.plot(*zip(*points), marker="o", label=f"share of {second}")
+    for share, point in zip(blends, points):
+        axis.annotate(f"{share:.1f}", point, xytext=(5, 5), textcoords="offset points", fontsize="small")
+    for label, figures in others.items():
+        if "psnr_y" in figures and "lpips" in figures:
+            axis.plot(figures["psnr_y"], figures["lpips"], marker="s", linestyle="none", label=label)
+    axis.set_xlabel("PSNR on Y in dB (higher: nearer to the original)")
+    axis.set_ylabel("LPIPS (lower: looks more like it)")
+    axis.grid(alpha=0.3)
+    for text in axis.legend(fontsize="small").get_texts():
+        text.set_parse_math(False)
+    return figure
+
+
+def write_tradeoff(path, blends: dict, others: dict, second: str) -> None:
+    """Write the figure of `draw_tradeoff` as PNG, atomically."""
+    from common.plots import write_plot  # imported here, as it loads Matplotlib
+
+    write_plot(draw_tradeoff(blends, others, second), path)

@@ -47,14 +47,14 @@ def measure(pictures: list, methods: dict, ready=None, distance=None):
             for label, files in ready.items():
                 srs[label] = read_sr(files[hr_path], hr)
                 bar.update()
-            comparing = {label: pool.submit(compared, sr, hr, distance) for label, sr in srs.items()}
+            comparing = {label: pool.submit(figures_of, sr, hr, distance) for label, sr in srs.items()}
             if i + 1 < len(pictures):
                 following = pool.submit(read_pair, *pictures[i + 1])
             figures = {label: {**found.result(), **timed.get(label, {})} for label, found in comparing.items()}
             yield {"name": printable(hr_path), "width": width, "height": height, "methods": figures}, lr, hr, srs
 
 
-def compared(sr: np.ndarray, hr: np.ndarray, distance=None) -> dict:
+def figures_of(sr: np.ndarray, hr: np.ndarray, distance=None) -> dict:
     """{key of `tables.COLUMNS`: value} of one result, without its times. distance: as in `measure`."""
     return {
         "psnr_y": psnr_y(sr, hr, SHAVE),
