@@ -1,16 +1,17 @@
 # `make demo` and `make test` set everything up by themselves, in .venv.
-# FLAGS: pytest's, for `make test`.
+# FLAGS: pytest's, for `make test`, and WORKERS: how many processes run the tests.
 # PYTHON: the interpreter to use (default: the first of 3.8 to 3.12).  PADDLE: another Paddle (paddlepaddle==3.3.1).
 PYTHON ?=
 PADDLE ?=
 VENV ?= .venv
 FLAGS ?=
+WORKERS ?= 2
 
 demo: set-up
 	$(VENV)/bin/python train/demo.py
 
 test: set-up
-	$(VENV)/bin/python -m pytest -q $(FLAGS)
+	$(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist loadfile $(FLAGS)
 
 lint: set-up
 	$(VENV)/bin/ruff check .

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from models.discriminator import Discriminator
-from tests.helpers import training
+from tests.helpers import commands, training
 from tests.helpers.documents import (
     COMMAND,
     LANGUAGES,
@@ -145,12 +145,7 @@ def test_a_newcomers_commands_run_one_after_the_other(world, monkeypatch):
         with monkeypatch.context() as patch:
             if script.startswith("train/"):
                 patch.setattr(Discriminator.__init__, "__defaults__", (384, (4,) * 8))
-            patch.setattr(sys, "argv", [script, *arguments, *more])
-            patch.setattr(sys, "path", [*sys.path])
-            try:
-                runpy.run_path(str(ROOT / script), run_name="__main__")
-            except SystemExit as ended:
-                assert not ended.code, command
+            assert commands.run(script, *arguments, *more) == 0, command
     names = ("upscaled/photo_x4.jpg", "output/pretrain_g.pdparams", "output/srgan_g.pdparams", "samples")
     assert all((world / name).exists() for name in names)
 

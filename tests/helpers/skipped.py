@@ -14,7 +14,7 @@ def pytest_addoption(parser):
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
     config = session.config
-    if not config.getoption("limit_skips"):
+    if not config.getoption("limit_skips") or hasattr(config, "workerinput"):  # pytest-xdist: its first process counts
         return
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     skipped, allowed = reporter.stats.get("skipped", []), int(config.getini("max_skipped"))
