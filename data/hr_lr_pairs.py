@@ -1,9 +1,10 @@
-"""The pictures of a benchmark: HR, cut as the field cuts it, and the LR or SR that goes with it."""
+"""Which LR or SR picture belongs to which HR picture, and pairs of them, cut as the field cuts them."""
 
 import re
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from common.errors import InputError
@@ -12,28 +13,37 @@ from data.degrade import bicubic
 from data.metrics import WINDOW
 from data.pictures.images import all_of, list_pictures, read_rgb, skipped, some_of
 
-# What data sets put behind a name to tell HR, LR and SR: as DIV2K, Set5 of SelfExSR, BasicSR's scripts and others do.
-_TAIL = re.compile(
+# What data sets append to a name to tell HR, LR and SR: DIV2K, Set5 of SelfExSR, BasicSR's scripts and others.
+_SUFFIX = re.compile(
     rf"(_SRF_{SCALE}_(HR|LR|SR)|[_-]?(LRBI|LRbic|LR|SR)?[_-]?x{SCALE}|[_-](HR|LR|SR|GT))$", re.IGNORECASE
 )
 
 SHAVE = SCALE  # pixels along each border that are not measured
+UNLIKE, FAR_BELOW = 20, 10  # dB: a pair with less `agreement` than that, and than the median, is no pair
+ROWS = 64  # of LR, of which that is measured
 SMALLEST = -(-(WINDOW + 2 * SHAVE) // SCALE) * SCALE  # side of an HR picture that SSIM's window still fits into
 
 
 def pairs(hr_folder, lr_folder=None) -> list:
     """[(HR file, LR file)] of the pictures in `hr_folder`, sorted by name; the LR file is None without `lr_folder`.
 
-    The LR picture of NAME.EXT or NAME_HR.EXT is called NAME, with any ending, and perhaps with one of the tails that
-    data sets have: x4, _x4, _LR, LRBI_x4, _SRF_4_LR (then HR's is _SRF_4_HR). What is skipped is named. Raises
-    InputError naming what is missing.
+    The LR picture of NAME.EXT or NAME_HR.EXT is called NAME, with any ending, and perhaps with one of the suffixes that
+    data sets have: x4, _x4, _LR, LRBI_x4, _SRF_4_LR (then HR's is _SRF_4_HR). Skipped files, and pairs that don't look
+    like pairs, are named on standard error. Raises InputError that names what is missing or cannot be used.
     """
     hr_paths = list_pictures(hr_folder)
-    _say(skipped(hr_folder))
+    _print_error(skipped(hr_folder))
     if lr_folder is None:
         return [(path, None) for path in hr_paths]
-    found = _all_there(lr_files(hr_paths, lr_folder), read_pair)
-    return [(path, found[path]) for path in hr_paths]
+    partners, agreements = lr_files(hr_paths, lr_folder), {}
+
+    def check(hr_path):
+        agreements[hr_path] = agreement(*read_pair(hr_path, _raised(partners[hr_path])))
+
+    all_of(hr_paths, check)
+    for hr_path, problem in mismatches(agreements).items():
+        _print_error(f"{partners[hr_path]} {problem} of {hr_path}")
+    return list(partners.items())
 
 
 def lr_files(hr_paths: list, lr_folder) -> dict:
@@ -47,29 +57,42 @@ def lr_files(hr_paths: list, lr_folder) -> dict:
 def sr_files(hr_paths: list, sr_folder) -> dict:
     """{HR file: its SR file in `sr_folder`}: pictures that any program has made, named as `pairs` takes them for LR.
 
-    Raises InputError naming what is missing.
+    Raises InputError that names what is missing or cannot be used.
     """
-    return _all_there(_partners(hr_paths, sr_folder, "SR", 1), lambda hr, sr: read_sr(sr, _cut(read_rgb(hr))))
+    partners = _partners(hr_paths, sr_folder, "SR", 1)
+    if any(isinstance(partner, InputError) for partner in partners.values()):
+        all_of(hr_paths, lambda path: read_sr(_raised(partners[path]), _cut(read_rgb(path, max_pixels=None))))
+    return partners
 
 
-def _all_there(found: dict, read) -> dict:
-    """`found`, from `_partners`, if every picture has a partner; else an InputError that names all faults at once.
+def _raised(partner):
+    if isinstance(partner, InputError):
+        raise partner
+    return partner
 
-    read: called with a picture and its partner, so that unusable pairs are named along with missing partners.
+
+def agreement(hr: np.ndarray, lr: np.ndarray) -> float:
+    """PSNR of LR and the means of HR's squares of 4x4 pixels in dB, in some rows. Pairs have some 25 to 45, others 10.
+
+    hr: uint8 [h,w,3]; lr: a quarter of its sides, rounded down.
     """
-
-    def check(item):
-        hr_path, partner = item
-        if isinstance(partner, InputError):
-            raise partner
-        read(hr_path, partner)
-
-    if any(isinstance(partner, InputError) for partner in found.values()):
-        all_of(found.items(), check)
-    return found
+    height, width = lr.shape[:2]
+    rows = np.unique(np.linspace(0, height - 1, ROWS).astype(int))
+    squares = np.concatenate([hr[SCALE * row : SCALE * (row + 1), : SCALE * width] for row in rows])
+    return cv2.PSNR(cv2.resize(squares, (width, len(rows)), interpolation=cv2.INTER_AREA), lr[rows])
 
 
-def _say(line: str) -> None:
+def mismatches(agreements: dict) -> dict:
+    """{key: what is wrong} of the pairs whose `agreement` is far below that of the others. agreements: {key: dB}."""
+    median = float(np.median(list(agreements.values()))) if agreements else 0
+    return {
+        key: f"does not look like the LR picture ({decibels:.0f} dB, the others {median:.0f}; swapped files?)"
+        for key, decibels in agreements.items()
+        if decibels < min(UNLIKE, median - FAR_BELOW)
+    }
+
+
+def _print_error(line: str) -> None:
     if line:
         print(line, file=sys.stderr)
 
@@ -77,39 +100,51 @@ def _say(line: str) -> None:
 def _partners(hr_paths: list, folder, kind: str, shrunk: int) -> dict:
     """{HR file: the LR or SR file (`kind`) in `folder` that belongs to it, or an InputError}.
 
-    Those that belong to none are named.
+    shrunk: how often HR's sides have its own. Files that belong to none are named.
     """
-    paths, found = list_pictures(folder), {}
+    paths = list_pictures(folder)
     stems = {path.stem for path in hr_paths}
+    named = {}  # {stem, or stem without suffix: the files of that name}
+    for path in paths:
+        for name in {path.stem, _without_suffix(path.stem)}:
+            named.setdefault(name, []).append(path)
+    partners = {}
     for hr_path in hr_paths:
-        # A picture that is called as another HR's is, to the letter, is that one's.
-        free = [path for path in paths if path.stem == hr_path.stem or path.stem not in stems]
-        try:
-            found[hr_path] = _partner(hr_path, free, Path(folder), kind, shrunk)
-        except InputError as error:
-            found[hr_path] = error
-    _say(skipped(folder))
-    without = [path.name for path in paths if path not in found.values()]
-    _say(f"{folder}: {kind} pictures without HR, skipped: {some_of(without)}" if without else "")
-    return found
+        names = {hr_path.stem, _without_suffix(hr_path.stem)}
+        # A picture that has another HR's very name belongs to that one.
+        candidates = sorted(
+            {
+                path
+                for name in names
+                for path in named.get(name, ())
+                if path.stem == hr_path.stem or path.stem not in stems
+            }
+        )
+        if len(candidates) == 1:
+            partners[hr_path] = candidates[0]
+        else:
+            partners[hr_path] = _no_partner(hr_path, candidates, Path(folder), kind, shrunk)
+    _print_error(skipped(folder))
+    used = set(partners.values())
+    without = [path.name for path in paths if path not in used]
+    _print_error(f"{folder}: {kind} pictures without HR, skipped: {some_of(without)}" if without else "")
+    return partners
 
 
-def _without_tail(stem: str) -> str:
-    return _TAIL.sub("", stem) or stem
+def _without_suffix(stem: str) -> str:
+    return _SUFFIX.sub("", stem) or stem
 
 
-def _partner(hr_path: Path, paths: list, folder: Path, kind: str, shrunk: int) -> Path:
-    """The LR or SR file (`kind`) among `paths` that belongs to `hr_path`; shrunk: how often HR's sides have its own."""
-    names = (hr_path.stem, _without_tail(hr_path.stem))
-    found = [path for path in paths if path.stem in names or _without_tail(path.stem) in names]
-    if len(found) > 1:
-        names = " and ".join(path.name for path in found)
-        raise InputError(f"{folder} has two {kind} pictures of {hr_path}: {names}; remove one")
-    if not found:
-        height, width = (side // shrunk for side in _cut(read_rgb(hr_path)).shape[:2])
-        expected = f"{hr_path.name} or {hr_path.stem}x{SCALE}{hr_path.suffix}, {width}x{height} pixels"
-        raise InputError(f"{folder} lacks the {kind} picture of {hr_path}: expected {expected}")
-    return found[0]
+def _no_partner(hr_path: Path, candidates: list, folder: Path, kind: str, shrunk: int) -> InputError:
+    if candidates:
+        names = " and ".join(path.name for path in candidates)
+        return InputError(f"{folder} has two {kind} pictures of {hr_path}: {names}; remove one")
+    try:
+        height, width = (side // shrunk for side in _cut(read_rgb(hr_path, max_pixels=None)).shape[:2])
+    except InputError as error:
+        return error
+    expected = f"{hr_path.name} or {hr_path.stem}x{SCALE}{hr_path.suffix}, {width}x{height} pixels"
+    return InputError(f"{folder} lacks the {kind} picture of {hr_path}: expected {expected}")
 
 
 def read_pair(hr_path: Path, lr_path) -> tuple:
@@ -117,14 +152,14 @@ def read_pair(hr_path: Path, lr_path) -> tuple:
 
     Raises InputError, naming the file, for a picture that cannot be read, is too small or is not of the size expected.
     """
-    hr = _cut(read_rgb(hr_path))
+    hr = _cut(read_rgb(hr_path, max_pixels=None))
     height, width = hr.shape[:2]
     if min(height, width) < SMALLEST:
-        found = f"{width}x{height} pixels (cut to multiples of {SCALE})"
-        raise InputError(f"{hr_path} is too small to be measured: {found}; expected {SMALLEST} or more a side")
+        size = f"{width}x{height} pixels (cut to multiples of {SCALE})"
+        raise InputError(f"{hr_path} is too small to be measured: {size}; expected {SMALLEST} or more a side")
     if lr_path is None:
         return hr, bicubic(hr, SCALE)
-    lr = read_rgb(lr_path)
+    lr = read_rgb(lr_path, max_pixels=None)
     check_quarter(lr_path, lr.shape, hr_path, hr.shape)
     return hr, lr
 
@@ -142,7 +177,7 @@ def read_sr(sr_path: Path, hr: np.ndarray) -> np.ndarray:
 
     Raises InputError, naming the file, for one that cannot be read or has another size.
     """
-    rgb = read_rgb(sr_path)
+    rgb = read_rgb(sr_path, max_pixels=None)
     sr = _cut(rgb)
     if sr.shape != hr.shape:
         (height, width), (hr_height, hr_width) = rgb.shape[:2], hr.shape[:2]

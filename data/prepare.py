@@ -4,7 +4,7 @@
     python data/prepare.py --sample DIR   # write a few photographs to DIR, to try the project without a download
 
 The decoded pictures go to DIR/.decoded, 3 bytes per pixel (800 pictures of DIV2K: about 7 GB), or to output/decoded if
-DIR is read-only. Only new and changed pictures are decoded.
+DIR is read-only. Only new and changed pictures are decoded. The folder can be removed at any time.
 
 The photographs come from installed packages: astronaut, coffee, chelsea and rocket from scikit-image, grace_hopper from
 Matplotlib. They are written to DIR as PNG; DIR is created, and files of the same names in it are replaced.
@@ -90,9 +90,13 @@ def main(arguments) -> None:
         decode(arguments.folder)
 
 
-if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    folder = parser.add_mutually_exclusive_group(required=True)
+def parser():
+    result = command.parser(__doc__)
+    folder = result.add_mutually_exclusive_group(required=True)
     folder.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="folder of pictures to decode")
     folder.add_argument("--sample", metavar="DIR", type=Path, help="folder to write the photographs to")
-    command.run(parser.parse_args(), main)
+    return result
+
+
+if __name__ == "__main__":
+    command.run(parser().parse_args(), main)
