@@ -15,9 +15,9 @@ import numpy as np
 from common.errors import InputError
 from common.scale import SCALE
 from data.imresize import imresize
-from data.pictures.picture import MAX_PIXELS, Picture, taken
+from data.pictures.picture import MAX_PIXELS, Picture
 from data.pictures.reading import read_picture
-from data.pictures.writing import check_writable, lost, write_picture, writing_memory
+from data.pictures.writing import check_writable, omissions, write_picture, writing_memory
 from infer.deblocking import deblocked
 from infer.files import Job
 from models.weight_files.shipped import PHOTO, SHIPPED
@@ -102,10 +102,8 @@ def upscale_file(job: Job, options: Options, upscaler_for: Callable, progress=la
         return Upscaled(picture, None, False, [note])
     job.target.parent.mkdir(parents=True, exist_ok=True)
     check_writable(job.target, size[1], size[0])
-    missing = lost(job.target, picture)
+    missing = omissions(job.target, picture)
     notes = [f"{job.target}: the result lacks {', '.join(missing)}"] if missing else []
-    if taken(picture):
-        notes.append(f"{job.source}: {taken(picture)}")
     upscaler = upscaler_for(picture)
     is_deblocked = options.deblock
     if is_deblocked is None:

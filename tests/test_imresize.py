@@ -4,28 +4,21 @@ import pytest
 from data.imresize import BAND, imresize, shrink
 from tests.helpers import matlab
 
-SIZES = [(1, 1), (1, 2), (2, 1), (3, 5), (7, 4), (23, 16), (2, 61)]  # of the smaller picture, [h, w]
+SIZES = [(1, 1), (1, 2), (2, 1), (7, 4), (2, 61)]  # of the smaller picture, [h, w]
 
 
-@pytest.mark.parametrize("picture", matlab.PICTURES)
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scale", [2, 4, 8])
-class TestEqualsMatlabToTheBorder:
-    def test_enlarging(self, scale, size, picture):
+def test_equals_matlab_to_the_border(scale):
+    for size in SIZES:
         target = (size[0] * scale, size[1] * scale)
-        small = picture(*size)
-        np.testing.assert_array_equal(imresize(small, *target), matlab.imresize(small, *target))
-
-    def test_shrinking(self, scale, size, picture):
-        large = picture(size[0] * scale, size[1] * scale)
-        np.testing.assert_array_equal(imresize(large, *size), matlab.imresize(large, *size))
-
-    def test_16_bits(self, scale, size, picture):
-        sixteen = to_16_bits(picture(*size))
-        target = (size[0] * scale, size[1] * scale)
-        enlarged = imresize(sixteen, *target)
-        np.testing.assert_array_equal(enlarged, matlab.imresize(sixteen, *target))
-        np.testing.assert_array_equal(imresize(enlarged, *size), matlab.imresize(enlarged, *size))
+        for picture in matlab.PICTURES:
+            small, large = picture(*size), picture(*target)
+            np.testing.assert_array_equal(imresize(small, *target), matlab.imresize(small, *target))
+            np.testing.assert_array_equal(imresize(large, *size), matlab.imresize(large, *size))
+            deep = to_16_bits(small)
+            enlarged = imresize(deep, *target)
+            np.testing.assert_array_equal(enlarged, matlab.imresize(deep, *target))
+            np.testing.assert_array_equal(imresize(enlarged, *size), matlab.imresize(enlarged, *size))
 
 
 def to_16_bits(rgb):
@@ -33,11 +26,10 @@ def to_16_bits(rgb):
     return rgb[..., 0].astype(np.uint16) * 256 + rgb[..., 1]
 
 
-@pytest.mark.parametrize("picture", matlab.PICTURES)
 @pytest.mark.parametrize("size, target", [((8, 6), (16, 24)), ((8, 6), (2, 24)), ((6, 8), (24, 2)), ((5, 8), (5, 32))])
-def test_the_axis_with_the_smaller_scale_comes_first(picture, size, target):
-    rgb = picture(*size)
-    np.testing.assert_array_equal(imresize(rgb, *target), matlab.imresize(rgb, *target))
+def test_the_axis_with_the_smaller_scale_comes_first(size, target):
+    for picture in matlab.PICTURES:
+        np.testing.assert_array_equal(imresize(picture(*size), *target), matlab.imresize(picture(*size), *target))
 
 
 def test_the_order_of_the_axes_shows():
@@ -61,29 +53,24 @@ def test_other_scales_differ_at_halves_only(scale):
 ODD_SCALES = [((40, 60), (30, 45)), ((40, 60), (27, 41)), ((36, 64), (35, 62)), ((48, 40), (9, 8)), ((7, 5), (11, 8))]
 
 
-@pytest.mark.parametrize("picture", matlab.PICTURES)
 @pytest.mark.parametrize("before, after", ODD_SCALES)
-def test_scales_that_are_no_ratio_differ_at_halves_only(before, after, picture):
+def test_scales_that_are_no_ratio_differ_at_halves_only(before, after):
     """A level after the first pass can be two after the second."""
-    rgb = picture(*before)
-    for one in (rgb, to_16_bits(rgb)):
+    for one in (*(picture(*before) for picture in matlab.PICTURES), to_16_bits(matlab.noise(*before))):
         difference = imresize(one, *after) - matlab.imresize(one, *after).astype(int)
         assert np.abs(difference).max() <= 2 and np.abs(difference).mean() < 0.15
 
 
 @pytest.mark.parametrize("before, after", [*ODD_SCALES[:-1], ((2 * BAND + 20, 24), (BAND, 12)), ((8, 12), (8, 12))])
-@pytest.mark.parametrize("planes", [1, 3])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_shrinking_in_place_is_the_same_in_the_pictures_own_memory(before, after, planes, dtype):
+def test_shrinking_in_place_is_the_same_in_the_pictures_own_memory(before, after):
     rgb = matlab.noise(*before)
-    picture = (rgb if dtype == np.uint8 else np.stack([to_16_bits(np.roll(rgb, i, 2)) for i in range(3)], 2))[
-        ..., :planes
-    ]
-    expected = np.stack([imresize(np.ascontiguousarray(picture[..., i]), *after) for i in range(planes)], axis=2)
-    own = picture.copy()
-    found = shrink(own, *after)
-    np.testing.assert_array_equal(found, expected)
-    assert found.dtype == dtype and np.shares_memory(found, own)
+    deep = np.stack([to_16_bits(np.roll(rgb, i, 2)) for i in range(3)], axis=2)
+    for picture in (rgb, rgb[..., :1], deep, deep[..., :1]):
+        expected = imresize(picture, *after)
+        own = picture.copy()
+        found = shrink(own, *after)
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == picture.dtype and np.shares_memory(found, own)
 
 
 def test_what_would_grow_is_not_shrunk():
@@ -100,26 +87,21 @@ def test_a_picture_of_several_bands(size):
     np.testing.assert_array_equal(imresize(large, *size), matlab.imresize(large, *size))
 
 
-def test_a_grey_picture_is_each_plane_of_its_rgb():
+def test_a_plane_by_itself_is_that_of_the_picture():
     rgb = matlab.noise(9, 7)
-    expected = imresize(rgb, 36, 28)
-    for channel in range(3):
-        np.testing.assert_array_equal(imresize(rgb[..., channel], 36, 28), expected[..., channel])
-        np.testing.assert_array_equal(imresize(rgb[..., [channel]], 36, 28), expected[..., [channel]])
+    for picture in (rgb, np.stack([to_16_bits(np.roll(rgb, i, 2)) for i in range(3)], axis=2)):
+        expected = imresize(picture, 36, 28)
+        for plane in range(3):
+            np.testing.assert_array_equal(imresize(picture[..., plane], 36, 28), expected[..., plane])
+            np.testing.assert_array_equal(imresize(picture[..., [plane]], 36, 28), expected[..., [plane]])
 
 
-def test_16_bit_colour_is_each_plane_of_it():
-    colour = np.stack([to_16_bits(np.roll(matlab.noise(9, 7), i, 2)) for i in range(3)], axis=2)
-    for channel in range(3):
-        np.testing.assert_array_equal(imresize(colour, 18, 14)[..., channel], imresize(colour[..., channel], 18, 14))
-
-
-@pytest.mark.parametrize("picture", [np.full((5, 4, 3), 201, np.uint8), np.full((5, 4), 51234, np.uint16)])
 @pytest.mark.parametrize("size", [(20, 16), (5, 4), (1, 2)])
-def test_constant_stays_constant_and_keeps_its_type(picture, size):
-    result = imresize(picture, *size)
-    assert result.dtype == picture.dtype and result.shape == (*size, *picture.shape[2:])
-    assert (result == picture.flat[0]).all()
+def test_constant_stays_constant_and_keeps_its_type(size):
+    for picture in (np.full((5, 4, 3), 201, np.uint8), np.full((5, 4), 51234, np.uint16)):
+        result = imresize(picture, *size)
+        assert result.dtype == picture.dtype and result.shape == (*size, *picture.shape[2:])
+        assert (result == picture.flat[0]).all()
 
 
 def test_result_is_the_callers_own():

@@ -444,7 +444,7 @@ def test_a_command_that_fails_stops_the_notebook():
     with pytest.raises(nbclient.exceptions.CellExecutionError, match="exit status 1"):
         run.execute(notebook, ROOT.parent)
     said = printed(notebook.cells[0])
-    assert "no such folder is not there" in said
+    assert "no such folder does not exist" in said
     assert "went on" not in said
     shutil.rmtree(ROOT / "output" / "never", ignore_errors=True)
 

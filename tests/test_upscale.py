@@ -98,7 +98,7 @@ class TestFolder:
             assert re.search(f"error: [^\n]*{name}", result.stderr), name
         assert "8100 megapixels" in result.stderr and "--max-megapixels" in result.stderr
         assert "6 of 20 could not be upscaled" in result.stderr
-        assert "has 3 pages or frames; only the first is used" in result.stderr
+        assert "the result lacks all but the first of 3 pages or frames" in result.stderr
         assert "notes.txt" in result.stderr and ".hidden" not in result.stderr
         written = sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file())
         assert written == [

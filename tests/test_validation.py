@@ -71,7 +71,7 @@ def test_bad_pictures_are_named_before_anything_is_measured(folder):
     (folder / "c.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"c\.png"):
         validation.pictures(folder)
-    with pytest.raises(InputError, match="none is not there"):
+    with pytest.raises(InputError, match="none does not exist"):
         validation.pictures(folder / "none")
 
 

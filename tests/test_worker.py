@@ -54,7 +54,7 @@ def test_a_smaller_one_and_what_the_report_says(weights_file, tmp_path):
         tmp_path / "pages.tiff", tmp_path / "results", settings(weights_file), shares.append, size=Size("outscale", 2)
     )
     assert made.target.name == "pages_x2.png" and "generator: 6×4 → 12×8" in made.report
-    assert "pages.tiff: has 2 pages or frames; only the first is used" in made.report
+    assert "the result lacks all but the first of 2 pages or frames" in made.report
     assert str(tmp_path) not in made.report
     assert shares[0] == 0 and shares == sorted(shares)
     for path in (made.target, made.before, made.after):

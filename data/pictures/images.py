@@ -5,28 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from common.errors import InputError
-from data.pictures.picture import FORMATS, MAX_PIXELS
+from data.pictures.picture import FORMATS, Picture, to_8_bits
 from data.pictures.reading import read_picture
-from data.pictures.writing import check_writable, save_image, to_8_bits
+from data.pictures.writing import DEFAULT_QUALITY, write_picture
 
 EXTENSIONS = tuple(FORMATS)
 SHOWN = 5  # how many skipped files are named
-
-_WRITTEN_AS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
 def list_pictures(folder) -> list:
     """The pictures of `folder` itself (no sub-folders, no hidden files), as Paths sorted by name.
 
-    A picture is what ends in one of EXTENSIONS, in any case. Raises InputError when `folder` is not there, is not a
-    folder or holds no picture.
+    A picture is what ends in one of EXTENSIONS, in any case. Raises InputError when `folder` does not exist, is
+    not a folder or holds no picture.
     """
     folder = Path(folder)
     if not folder.exists():
-        raise InputError(f"{folder} is not there; expected a folder of pictures")
+        raise InputError(f"{folder} does not exist; expected a folder of pictures")
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; expected a folder of pictures")
     pictures = sorted((entry for entry in folder.iterdir() if _is_picture(entry)), key=lambda entry: entry.name)
@@ -77,31 +74,20 @@ def all_of(items, use) -> None:
         raise InputError("\n  ".join([f"{len(messages)} pictures cannot be used:", *messages]))
 
 
-def read_rgb(path, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:
+def read_rgb(path, max_pixels: int | None = None) -> np.ndarray:
     """The picture in a PNG, JPEG, BMP, WebP or TIFF file, upright, as uint8 [h,w,3] in RGB order, 0..255.
 
     What `data.pictures.reading.read_picture` reads, reduced: grey becomes RGB; 16-bit samples are scaled from 0..65535
     to 0..255 and rounded; an alpha plane is dropped, the colours kept as stored. Raises InputError, naming the file and
-    the reason, for whatever cannot be decoded whole or has more than `max_pixels`; None is Pillow's own limit.
+    the reason, for whatever cannot be decoded whole or has more than `max_pixels`.
     """
     rgb = to_8_bits(read_picture(path, max_pixels, limit_flag="").colour)
     return np.repeat(rgb, 3, axis=2) if rgb.shape[2] == 1 else rgb
 
 
-def write_rgb(path, rgb_uint8: np.ndarray, quality: int = 95) -> None:
-    """Write uint8 [h,w,3] (RGB, 0..255) as PNG or JPEG, by the ending of `path`; `quality` (1..100) is for JPEG.
-
-    The file appears whole or not at all. Raises InputError for another ending, a folder that is not there or a picture
-    too large for JPEG, OSError when it cannot be written (disk full, no permission), ValueError for another type or
-    shape of array.
-    """
-    path = Path(path)
-    if rgb_uint8.dtype != np.uint8 or rgb_uint8.ndim != 3 or rgb_uint8.shape[2] != 3 or not rgb_uint8.size:
-        raise ValueError(f"expected uint8 [h,w,3], got {rgb_uint8.dtype} {list(rgb_uint8.shape)}")
-    if path.suffix.lower() not in _WRITTEN_AS:
-        raise InputError(f"{path} cannot be written: its name must end in {', '.join(_WRITTEN_AS)}")
-    check_writable(path, width=rgb_uint8.shape[1], height=rgb_uint8.shape[0])
-    save_image(path, Image.fromarray(rgb_uint8), _WRITTEN_AS[path.suffix.lower()], quality=quality)
+def write_rgb(path, rgb_uint8: np.ndarray, quality: int = DEFAULT_QUALITY) -> None:
+    """Write uint8 [h,w,3] (RGB, 0..255) to a new file; format, `quality` and errors are those of `write_picture`."""
+    write_picture(path, Picture(rgb_uint8), quality)
 
 
 def _is_picture(entry: Path) -> bool:

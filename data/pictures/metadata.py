@@ -1,0 +1,127 @@
+"""What a picture's EXIF and XMP data say of the picture itself, made true of a result; EXIF data in a TIFF.
+
+Source: EXIF 2.3.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import struct
+
+from PIL import Image
+
+ORIENTATION, EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY, MAKERS_NOTES = 0x0112, 0x8769, 0x8825, 0xA005, 0x927C
+# Of a TIFF's own tags: ImageDescription, Make, Model, Software, DateTime, Artist, Copyright, XPTitle to XPSubject.
+_DESCRIBING = (270, 271, 272, 305, 306, 315, 33432, *range(40091, 40096))
+_BY_PROGRAMS = (270, 305, 306)  # some programs write these into every file: by themselves they are no EXIF data
+
+# XMP that names parts of the file beside the picture: gain map, video, depth, the other half of a stereo picture.
+_NAMES_PARTS = re.compile(rb"hdrgm:|MotionPhoto|MicroVideo|GDepth:|GImage:|Container:Directory|HDRGainMap")
+
+
+def updated_exif(exif: bytes, height: int, width: int) -> bytes:
+    """The same EXIF data, in place, of an upright picture of [height,width], without its thumbnail.
+
+    exif: from its TIFF header on. Raises struct.error if it is damaged.
+    """
+    result, order = bytearray(exif), "<" if exif[:2] == b"II" else ">"
+
+    def number(place: int) -> int:
+        return struct.unpack_from(order + "I", result, place)[0]
+
+    def entries(place: int) -> tuple:
+        """{tag: where its entry goes on} of the directory there, and where it ends."""
+        end = place + 2 + 12 * struct.unpack_from(order + "H", result, place)[0]
+        return {
+            struct.unpack_from(order + "H", result, entry)[0]: entry + 2 for entry in range(place + 2, end, 12)
+        }, end
+
+    first, end = entries(number(4))
+    below = entries(number(first[EXIF_DIRECTORY] + 6))[0] if EXIF_DIRECTORY in first else {}
+    # ImageWidth, ImageLength, PixelXDimension, PixelYDimension.
+    for tag, value in {ORIENTATION: 1, 0x0100: width, 0x0101: height, 0xA002: width, 0xA003: height}.items():
+        entry = first.get(tag) or below.get(tag)
+        if entry and value < 2**16:  # of type SHORT, else LONG
+            struct.pack_into(order + "HIHH", result, entry, 3, 1, value, 0)
+        elif entry:
+            struct.pack_into(order + "HII", result, entry, 4, 1, value)
+    if number(end):  # the thumbnail's directory
+        thumbnail = entries(number(end))[0]
+        if {0x0201, 0x0202} <= thumbnail.keys():
+            begin, length = number(thumbnail[0x0201] + 6), number(thumbnail[0x0202] + 6)
+            result[begin : begin + length] = bytes(len(result[begin : begin + length]))
+        struct.pack_into(order + "I", result, end, 0)
+    return bytes(result)
+
+
+def updated_xmp(xmp: bytes, height: int, width: int) -> bytes:
+    """The same XMP data of an upright picture of [height,width]."""
+    numbers = {b"tiff:Orientation": 1, b"tiff:ImageWidth": width, b"tiff:ImageLength": height}
+    numbers.update({b"exif:PixelXDimension": width, b"exif:PixelYDimension": height})
+    for name, value in numbers.items():
+        xmp = re.sub(rb"(" + name + rb"(?:\s*=\s*[\"']|>))\d+", rb"\g<1>%d" % value, xmp)
+    return xmp
+
+
+def read_exif(image) -> tuple:
+    """(EXIF data of Pillow's open image from its TIFF header on, b"" without; its orientation; what is omitted)."""
+    try:
+        parsed = image.getexif()  # ImageMagick's PNG texts and XMP's orientation are in it too
+        orientation = parsed.get(ORIENTATION, 1)
+        exif, omitted = image.info.get("exif"), ()
+        if image.format == "TIFF" or not isinstance(exif, bytes):
+            exif, omitted = _serialized(parsed)
+        exif = exif[6:] if exif.startswith(b"Exif\0\0") else exif
+        return updated_exif(exif, image.height, image.width) if exif else b"", orientation, omitted
+    except Exception:  # noqa: BLE001  Pillow's parser raises many kinds on damaged data
+        return b"", 1, ("EXIF, which is damaged",)
+
+
+def _serialized(parsed) -> tuple:
+    """What of a TIFF's tags is EXIF data, as data of its own, and what is omitted."""
+    wanted = {EXIF_DIRECTORY, GPS_DIRECTORY, *_DESCRIBING}
+    if not wanted.difference(_BY_PROGRAMS) & set(parsed):
+        return b"", ()
+    exif = Image.Exif()
+    has_notes = copy_exif(parsed, exif, wanted)
+    return exif.tobytes(), ("the camera maker's notes",) if has_notes else ()
+
+
+def copy_exif(parsed, target, wanted=None) -> bool:
+    """Copy tags of Pillow's Exif (all, or those wanted) to another mapping; whether a maker's notes are left out.
+
+    These have offsets of their own, which would be wrong at another place.
+    """
+    has_notes = False
+    for tag, value in parsed.items():
+        if wanted and tag not in wanted:
+            continue
+        if tag in (EXIF_DIRECTORY, GPS_DIRECTORY):
+            value = dict(parsed.get_ifd(tag))
+            has_notes = value.pop(MAKERS_NOTES, None) is not None or has_notes
+            if INTEROPERABILITY in value:
+                value[INTEROPERABILITY] = parsed.get_ifd(INTEROPERABILITY)
+        target[tag] = value
+    return has_notes
+
+
+def read_xmp(info: dict) -> tuple:
+    """(XMP data in Pillow's `info`, b"" without; what is omitted)."""
+    xmp = info.get("xmp", info.get("XML:com.adobe.xmp", b""))
+    xmp = xmp.encode() if isinstance(xmp, str) else xmp
+    if not isinstance(xmp, bytes):  # of a TIFF it may be a number
+        return b"", ()
+    if _NAMES_PARTS.search(xmp):
+        return b"", ("the gain map, video, depth or second view beside the picture, and the XMP that names it",)
+    return xmp, ()
+
+
+def read_dpi(image) -> tuple | None:
+    """Dots per inch across and down, where the file says so and it can be written."""
+    with contextlib.suppress(TypeError, ValueError, ZeroDivisionError, OverflowError):
+        across, down = (float(value) for value in image.info.get("dpi", ()))
+        # A TIFF without the tag (XResolution) has 1 in Pillow.
+        if 1 <= across < 65535 and 1 <= down < 65535 and 282 in getattr(image, "tag_v2", {282: 0}):
+            return across, down
+    return None
