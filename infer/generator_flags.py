@@ -7,8 +7,7 @@ from pathlib import Path
 from common import command
 from common.device import add_device_flag
 from common.errors import InputError
-from infer.engines import ENGINES
-from infer.engines.precision import PRECISIONS
+from infer.engines import ENGINES, PRECISIONS
 from models.weight_files.shipped import DEFAULT, NAMES, PURPOSES, weights_path
 
 WEIGHTS = f"{NAMES} (included), a .pdparams file, or one of the article's folders (models/g_models)"

@@ -3,10 +3,13 @@
 import math
 
 import numpy as np
+import psutil
 
+from common.errors import InputError
 from infer import tiles
-from infer.engines.programs import TRUNK, UPSAMPLING, WHOLE
 
+MOST_ON_CPU = 2_200_000_000  # bytes, with the result: so upscaling 4000×3000 stays under 3 GB, with the libraries
+LEAST_ON_CPU = 300_000_000  # for a window with a tile of a useful size
 PIECE_SHARE = 5  # a fifth of the memory is for the upsampling
 ENSEMBLE_BYTES = 8 * 64 * 4  # per LR pixel: the features of 8 flips and turns
 
@@ -14,52 +17,58 @@ ENSEMBLE_BYTES = 8 * 64 * 4  # per LR pixel: the features of 8 flips and turns
 class Network:
     """One generator in one engine.
 
-    module: the engine's. program: the argument for its `load`. reaches: `tiles.reaches` of the generator. precision,
-    device: as chosen for the engine. self_ensemble: as in `Upscaler`.
-    The attribute `reach` is the number of LR pixels that a window needs around its tile.
+    module: the engine's. arrays: of `generator_arrays`. precision, device: as chosen for the engine. self_ensemble: as
+    in `Upscaler`.
     """
 
-    def __init__(self, module, program, reaches: dict, precision: str, device: str, self_ensemble: bool = False):
-        self.reach = reaches["reach"]
-        loaded = {part: module.load(program, precision, device, part) for part in module.PARTS}
-        self._bytes_per_pixel = module.bytes_per_pixel(precision)
-        self._is_whole = WHOLE in loaded
-        self._parts = (lambda lr: lr, loaded[WHOLE]) if self._is_whole else (loaded[TRUNK], loaded[UPSAMPLING])
-        self._piece_reach = reaches["upsampling_reach"]
-        self._ensemble_bytes = ENSEMBLE_BYTES if self_ensemble else 0
+    def __init__(self, module, arrays: dict, precision: str, device: str, self_ensemble: bool = False):
+        self._parts = module.load(arrays, precision, device)
+        self._trunk_bytes, self._upsampling_bytes = module.BYTES_PER_PIXEL[precision]
         if self_ensemble:
             self._parts = _self_ensemble(*self._parts)
+            self._trunk_bytes += ENSEMBLE_BYTES
 
     def sizes(self, memory: int) -> tuple:
         """The sizes that fit `memory` bytes: (LR pixels of a window, the most LR pixels along a piece's side).
 
-        A piece's side is at least 16, whatever the memory. It is None if the engine computes windows whole.
+        A piece's side is at least 16, whatever the memory.
         """
-        if self._is_whole:
-            return memory // (self._bytes_per_pixel[WHOLE] + self._ensemble_bytes), None
         for_piece = memory // PIECE_SHARE
-        side = math.isqrt(for_piece // self._bytes_per_pixel[UPSAMPLING]) - 2 * self._piece_reach
-        pixels = (memory - for_piece) // (self._bytes_per_pixel[TRUNK] + self._ensemble_bytes)
-        return pixels, max(tiles.SMALLEST_TILE, side)
+        side = math.isqrt(for_piece // self._upsampling_bytes) - 2 * tiles.UPSAMPLING_REACH
+        return (memory - for_piece) // self._trunk_bytes, max(tiles.SMALLEST_TILE, side)
 
-    def computed(self, lrs: np.ndarray, windows: list, piece):
+    def computed(self, lrs: np.ndarray, windows: list, piece: int):
         """Compute windows; yields (which window, slices of the SR picture, SR [3,h,w] in [-1,1]) piece by piece.
 
         lrs: float32 [N,3,h,w] in [-1,1], the parts of the picture in `windows`. piece: from `sizes`.
         """
         trunk, upsampling = self._parts
         features = trunk(lrs)
-        if piece is None:  # in one batch: faster for many small windows on a GPU
-            for i, (window, result) in enumerate(zip(windows, upsampling(features))):
-                in_picture, in_window = tiles.kept(*window)
-                yield i, in_picture, result[(slice(None), *in_window)]
-            return
         for i, window in enumerate(windows):
-            for part in tiles.pieces(*window, piece, self._piece_reach):
+            for part in tiles.pieces(*window, piece, tiles.UPSAMPLING_REACH):
                 rows, columns = tiles.inside(window, part)
                 (result,) = upsampling(features[i : i + 1, :, rows, columns])
                 in_picture, in_piece = tiles.kept(*part)
                 yield i, in_picture, result[(slice(None), *in_piece)]
+
+
+def working_memory(device: str, result: int) -> int:
+    """The bytes available for computing tiles, beside a result of `result` bytes that stays until it is written.
+
+    Raises InputError if the result and the minimum for the tiles exceed the free memory.
+    """
+    free = psutil.virtual_memory().available
+    if result + LEAST_ON_CPU > free:
+        raise InputError(
+            f"its result takes {result / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; use a smaller picture"
+        )
+    if device == "cpu":
+        return max(LEAST_ON_CPU, min(MOST_ON_CPU, free * 4 // 5) - result)
+    import paddle
+
+    # The result is in the host's memory. Memory that Paddle has reserved but does not use counts as free.
+    total = paddle.device.cuda.get_device_properties(device).total_memory
+    return (total - paddle.device.cuda.memory_allocated(device)) // 2
 
 
 def _self_ensemble(trunk, upsampling) -> tuple:

@@ -12,8 +12,13 @@ import math
 from dataclasses import dataclass
 
 from common.scale import SCALE
+from models.settings import RESIDUAL_BLOCKS
 
 SMALLEST_TILE = 16
+# The distance in LR pixels up to which an SR pixel depends on the input. Each 3×3 convolution adds 1: the head's, two a
+# block, the tail's and the first upsampling's; the second one's, at twice the side, half a pixel, rounded up.
+REACH = 1 + 2 * RESIDUAL_BLOCKS + 1 + 2
+UPSAMPLING_REACH = 2  # the distance in the trunk's features up to which an SR pixel depends on them
 
 
 @dataclass(frozen=True)
@@ -24,65 +29,6 @@ class Span:
     stop: int
     first: int
     last: int
-
-
-def reach(generator) -> int:
-    """The distance in LR pixels up to which an SR pixel of `generator` depends on the input: 36 for the article's.
-
-    It is computed from the network: a run records each convolution's kernel and its resolution as a multiple of the LR
-    side. All convolutions are assumed to be on the longest path from LR to SR, as they are here.
-    """
-    trunk, upsampling = _convolutions(generator)
-    return _reach(trunk + upsampling)
-
-
-def upsampling_reach(generator) -> int:
-    """The distance in the trunk's features up to which an SR pixel depends on them: 2 for the article's."""
-    return _reach(_convolutions(generator)[1])
-
-
-def reaches(generator) -> dict:
-    """Both reaches, as keyword arguments for `infer.network.Network`: {"reach", "upsampling_reach"}."""
-    return {"reach": reach(generator), "upsampling_reach": upsampling_reach(generator)}
-
-
-def _convolutions(generator) -> tuple:
-    """(kernel, multiple of the LR side) of each convolution in order of computation: the trunk's, the upsampling's."""
-    import paddle
-
-    found = []
-    probe = paddle.zeros([1, 3, 4, 4])
-
-    def note(layer, inputs, output):
-        found.append((layer.weight.shape[2], output.shape[2] // probe.shape[2]))
-
-    hooks = [layer.register_forward_post_hook(note) for layer in generator.sublayers() if _is_convolution(layer)]
-    was_training = generator.training
-    generator.eval()  # the probe of zeros must not change batch norm's statistics
-    with paddle.no_grad():
-        features = generator.trunk(probe)
-        in_trunk = len(found)
-        generator.upsampling(features)
-    if was_training:
-        generator.train()
-    for hook in hooks:
-        hook.remove()
-    return found[:in_trunk], found[in_trunk:]
-
-
-def _is_convolution(layer) -> bool:
-    return getattr(layer, "weight", None) is not None and layer.weight.ndim == 4
-
-
-def _reach(convolutions: list) -> int:
-    """The reach for a list of (kernel, scale), in the order of computation."""
-    scale = SCALE
-    first, last = 0, scale - 1  # the SR pixels of LR pixel 0; then, layer by layer backwards, the pixels they depend on
-    for kernel, working_scale in reversed(convolutions):
-        ratio = scale // working_scale
-        first, last, scale = first // ratio, last // ratio, working_scale
-        first, last = first - (kernel - 1) // 2, last + kernel // 2
-    return max(-(first // scale), last // scale)
 
 
 def spans(length: int, tile: int, reach: int) -> list:

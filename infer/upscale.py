@@ -30,7 +30,6 @@ from common.files import check_apart, remove_leftovers
 from common.scale import SCALE
 from data.pictures.images import not_pictures
 from infer import Upscaler, generator_flags
-from infer.engines.openvino_cpu import leave_out_converter
 from infer.files import RESULT_ENDINGS, check_output, find_jobs
 from infer.picture import SIDES, Options, Size, upscale_file
 from models.weight_files.shipped import DEFAULT, PHOTO, SHIPPED
@@ -187,5 +186,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    leave_out_converter()
     command.run(parser().parse_args(), main)

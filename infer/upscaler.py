@@ -1,6 +1,6 @@
 """A trained generator as a function that upscales pictures."""
 
-import sys
+import threading
 
 import numpy as np
 
@@ -11,15 +11,10 @@ from data.imresize import shrink
 from data.pictures.picture import GREY
 from infer import engines, tiles
 from infer.blending import Source
-from infer.engines import cache, programs
-from infer.engines.precision import choose_precision
-from infer.memory import working_memory
-from infer.network import Network
+from infer.network import Network, working_memory
 from models.weight_files.shipped import DEFAULT, weights_path
 
 BATCH_ON_CPU = 64 * 64  # LR pixels: on a CPU, computing more windows at once takes memory and saves nothing
-CHECKED = (1, 3, 12, 8)  # shape of the picture on which a program just written is compared with the network
-TOLERANCE = 1e-3  # the largest difference allowed
 
 
 class Upscaler:
@@ -27,7 +22,7 @@ class Upscaler:
 
     weights: `srgan` or `srresnet`, which come with the project, a `.pdparams` file, or a folder of the article's
         (`models/g_models/`).
-    engine: `auto` (the fastest available), `openvino`, `paddle` or `eager`.
+    engine: `auto` (the fastest available), `openvino` or `eager`.
     precision: `auto` (bf16 if the CPU has instructions for it), `fp32`, `bf16` or `fp16`.
     device: `cpu`, `gpu` or `gpu:N`; None takes a GPU if there is one.
     tile: the side in LR pixels of the tiles that a picture is computed in; None: chosen to fit the memory. It changes
@@ -36,8 +31,8 @@ class Upscaler:
     self_ensemble: the mean over the 8 flips and quarter turns of the picture; 8 times the time.
 
     Raises InputError, naming the file or the setting, for weights that cannot be used and for an engine, a device or a
-    precision that is not available. The attributes `engine`, `precision` and `device` hold the choices made,
-    `weights` the path.
+    precision that is not available. The attributes `engine`, `precision` and `device` hold the choices made, `weights`
+    the path. Several threads may share an Upscaler: it computes their pictures one after the other.
     """
 
     def __init__(
@@ -57,20 +52,11 @@ class Upscaler:
         self.weights = source.weights
         self.device = choose_device(device)
         self.engine = engines.choose(engine, self.device)
-        self.precision = choose_precision(precision, self.engine, self.device)
+        self.precision = engines.choose_precision(precision, self.engine, self.device)
         self.tile = tile
         module = engines.module(self.engine)
-        try:
-            program, reaches = _program(source, module)
-        except (cache.NotWrittenError, OSError) as error:
-            print(
-                f"the program that {self.engine} needs could not be stored ({error}): computing eagerly, slower",
-                file=sys.stderr,
-            )
-            self.engine, module = "eager", engines.module("eager")
-            self.precision = choose_precision(precision, self.engine, self.device)
-            program, reaches = _program(source, module)
-        self._network = Network(module, program, reaches, self.precision, self.device, self_ensemble)
+        self._network = Network(module, source.arrays(), self.precision, self.device, self_ensemble)
+        self._lock = threading.Lock()
 
     def __call__(self, rgb_uint8: np.ndarray, outscale: float = SCALE) -> np.ndarray:
         """RGB uint8 [h,w,3] to [4h,4w,3], 0..255; or to `outscale` times its sides, above 0 and up to 4, rounded.
@@ -79,6 +65,8 @@ class Upscaler:
         """
         if rgb_uint8.dtype != np.uint8 or rgb_uint8.ndim != 3 or rgb_uint8.shape[2] != 3:
             raise ValueError(f"expected uint8 [h,w,3], got {rgb_uint8.dtype} {list(rgb_uint8.shape)}")
+        if not 0 < outscale <= SCALE:
+            raise ValueError(f"outscale {outscale}: must be above 0 and up to {SCALE}")
         return self.upscale(rgb_uint8, size=tuple(max(1, int(outscale * side + 0.5)) for side in rgb_uint8.shape[:2]))
 
     def upscale(self, lr: np.ndarray, progress=lambda share: None, beside: int = 0, size=None) -> np.ndarray:
@@ -104,45 +92,18 @@ class Upscaler:
         memory = working_memory(self.device, SCALE**2 * lr.nbytes + beside)
         pixels, piece = self._network.sizes(memory)
         sr = np.empty((SCALE * height, SCALE * width, planes), lr.dtype)
-        tile = (self.tile, self.tile) if self.tile else tiles.tile_for(height, width, self._network.reach, pixels)
-        windows = tiles.windows(height, width, tile, self._network.reach)
+        tile = (self.tile, self.tile) if self.tile else tiles.tile_for(height, width, tiles.REACH, pixels)
+        windows = tiles.windows(height, width, tile, tiles.REACH)
         batch_pixels = min(pixels, BATCH_ON_CPU) if self.device == "cpu" else pixels
         at_once = max(1, batch_pixels // tiles.pixels(*windows[0]))
         for start in range(0, len(windows), at_once):
             batch = windows[start : start + at_once]
             lrs = np.stack([_to_network(lr[tiles.taken(*window)]) for window in batch])
-            for _, in_picture, result in self._network.computed(lrs, batch, piece):
-                sr[in_picture] = _from_network(result, sr)
+            with self._lock:
+                for _, in_picture, result in self._network.computed(lrs, batch, piece):
+                    sr[in_picture] = _from_network(result, sr)
             progress(len(batch) / len(windows))
         return shrink(sr, *size).copy() if is_reduced else sr  # a copy: the view would keep all of the memory
-
-
-def _program(source: Source, module) -> tuple:
-    """The folder of the exported programs, or the generator if the engine takes that; and `Network`'s reaches.
-
-    Raises cache.NotWrittenError or OSError if there is no room for the programs.
-    """
-    if module.PROGRAM is None:
-        generator = source.generator()
-        return generator, tiles.reaches(generator)
-
-    def build(folder):
-        generator = source.generator()
-        try:
-            programs.write(module.PROGRAM, generator, folder, module.PARTS)
-            lr = np.random.default_rng(0).uniform(-1, 1, CHECKED).astype("float32")
-            found = lr
-            for part in module.PARTS:
-                found = module.load(folder, "fp32", "cpu", part)(found)
-            difference = np.abs(found - engines.module("eager").load(generator, "fp32", "cpu")(lr)).max()
-        except Exception as error:  # Paddle ignores a full disk, and the incomplete program can fail in any way
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise cache.NotWrittenError(f"the exported program is incomplete: {lines[-1]}") from error
-        if not difference <= TOLERANCE:
-            raise cache.NotWrittenError(f"the results of the exported program differ by {difference:.2g}")
-        return tiles.reaches(generator)
-
-    return cache.entry(f"{programs.version(module.PROGRAM)}-{source.key()}", build)
 
 
 def _to_network(lr: np.ndarray) -> np.ndarray:

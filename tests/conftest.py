@@ -33,14 +33,6 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
-    """Exported programs go to a folder of the tests', never to the user's; those of commands that tests start, too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(autouse=True)
 def own_signal_handlers():
     """What a command that runs in this process changes is undone: Ctrl-C is to end the tests with their report."""

@@ -1,8 +1,7 @@
-"""Weights by file, by folder and blended, and the hash that programs are kept under."""
+"""Weights by file, by folder and blended."""
 
 import os
 import pickle
-import shutil
 
 import numpy as np
 import paddle
@@ -25,33 +24,23 @@ class Hostile:
         return os.system, (f"touch {self.path}",)
 
 
-def state(source):
-    return generators.numbers(source.generator())
-
-
 # --------------------------------------------------------------------------------------------------------- generator
 
 
 def test_a_file_and_the_articles_folder_give_the_recordings_generator(weights_file, g_models):
     expected = generators.numbers(generators.recorded())
     for path in (weights_file, g_models):
-        found = state(Source(str(path)))
+        found = Source(str(path)).arrays()
         assert found.keys() == expected.keys()
         for name, array in expected.items():
             np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 @pytest.mark.slow
-def test_it_is_in_eval_mode(weights_file, other_file):
-    assert not Source(str(weights_file)).generator().training
-    assert not Source(str(weights_file), str(other_file), 0.3).generator().training
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_blending_interpolates_every_weight_and_statistic(weights_file, other_file, alpha):
     first, second = (generators.numbers(generators.recorded(seed)) for seed in (0, 1))
-    found = state(Source(str(weights_file), str(other_file), alpha))
+    found = Source(str(weights_file), str(other_file), alpha).arrays()
     assert len(found) == len(first)
     for name in first:
         expected = (1 - alpha) * first[name].astype("float64") + alpha * second[name].astype("float64")
@@ -125,64 +114,6 @@ def test_what_cannot_be_used_is_named(bad, tmp_path, weights_file):
     path = bad(tmp_path)
     for source in (Source(str(path)), Source(str(weights_file), str(path), 0.5)):
         with pytest.raises(InputError) as error:
-            source.generator()
+            source.arrays()
         assert str(path) in str(error.value)
     assert not (tmp_path / "ran").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("bad", [no_such_file, empty_folder, folder_with_other_files, incomplete_folder])
-def test_what_is_not_there_has_no_key(bad, tmp_path, weights_file):
-    path = bad(tmp_path)
-    for source in (Source(str(path)), Source(str(weights_file), str(path), 0.5)):
-        with pytest.raises(InputError) as error:
-            source.key()
-        assert str(path) in str(error.value)
-
-
-# --------------------------------------------------------------------------------------------------------------- key
-
-
-def test_the_key_is_a_file_name():
-    key = Source(__file__).key()
-    assert key.isalnum() and 32 <= len(key) <= 100
-
-
-def test_the_key_is_that_of_the_content_not_of_the_place(weights_file, tmp_path):
-    copy = tmp_path / "renamed é.pdparams"
-    shutil.copy(weights_file, copy)
-    os.utime(copy, (0, 0))
-    assert Source(str(copy)).key() == Source(str(weights_file)).key()
-    with open(copy, "r+b") as file:
-        file.seek(3_000_000)
-        byte = file.read(1)[0]
-        file.seek(3_000_000)
-        file.write(bytes([byte ^ 1]))
-    assert Source(str(copy)).key() != Source(str(weights_file)).key()
-
-
-def test_the_key_differs_wherever_the_generator_does(weights_file, other_file):
-    first, second = str(weights_file), str(other_file)
-    sources = [Source(first), Source(second)]
-    sources += [Source(*pair, alpha) for pair in ((first, second), (second, first)) for alpha in (0.25, 0.3, 0.5)]
-    sources += [Source(first, first, 0.5)]
-    assert len({source.key() for source in sources}) == len(sources)
-
-
-def test_without_a_blend_alpha_does_not_matter(weights_file):
-    assert Source(str(weights_file), "", 0.25).key() == Source(str(weights_file)).key()
-
-
-@pytest.mark.slow
-def test_the_articles_folder_has_a_key_of_its_weights(g_models, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(g_models, copy)
-    key = Source(str(g_models)).key()
-    assert Source(str(copy)).key() == key
-    (copy / "ho").mkdir()
-    (copy / "ho" / "fc.b_0").write_bytes(b"the discriminator's, which does not matter")
-    assert Source(str(copy)).key() == key
-    content = bytearray((copy / "n64s1" / "c" / "m.w_0").read_bytes())
-    content[-1] ^= 1  # the sign or exponent of the last weight
-    (copy / "n64s1" / "c" / "m.w_0").write_bytes(content)
-    assert Source(str(copy)).key() != key

@@ -1,24 +1,24 @@
-"""Every engine computes what the network does, whatever size comes after whatever other; and which one is taken."""
+"""Every engine computes what the network does, whatever size comes after whatever other; which one and which precision
+are taken; and nothing is sent.
+"""
 
-import subprocess
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
 import paddle
 import pytest
 
+from common import device
 from common.device import cpu_bf16
 from common.errors import InputError
 from infer import engines
-from infer.engines import openvino_cpu, programs
+from infer.engines import openvino
+from models.generator import Generator
 from tests.helpers import generators, golden
+from tests.helpers.programs import run_python
 
-ROOT = Path(__file__).resolve().parents[1]
 HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]
-SPLIT = [name for name in HERE if len(engines.module(name).PARTS) == 2]
-PARTS = (programs.TRUNK, programs.UPSAMPLING)
 GREY_LEVEL = 2 / 255
 
 
@@ -28,21 +28,21 @@ def network():
 
 
 @pytest.fixture(scope="module")
-def load(network, tmp_path_factory):
-    """Opens an engine in a precision; each program is written once, each engine opened once."""
-    opened, folders = {}, {None: network}
+def load(network):
+    """Both parts of an engine in a precision; each is loaded once."""
+    loaded = {}
 
-    def get(name, precision="fp32", part=programs.WHOLE):
-        module = engines.module(name)
-        if module.PROGRAM not in folders:
-            folders[module.PROGRAM] = tmp_path_factory.mktemp(module.PROGRAM)
-            write = {"paddle": programs.write_paddle, "onnx": programs.write_onnx}[module.PROGRAM]
-            write(network, folders[module.PROGRAM], (programs.WHOLE, *PARTS))
-        if (name, precision, part) not in opened:
-            opened[name, precision, part] = module.load(folders[module.PROGRAM], precision, "cpu", part)
-        return opened[name, precision, part]
+    def get(name, precision="fp32"):
+        if (name, precision) not in loaded:
+            loaded[name, precision] = engines.module(name).load(generators.numbers(network), precision, "cpu")
+        return loaded[name, precision]
 
     return get
+
+
+def whole(parts):
+    trunk, upsampling = parts
+    return lambda lr: upsampling(trunk(lr))
 
 
 def picture(*size):
@@ -54,174 +54,199 @@ def directly(network, lr):
         return network(paddle.to_tensor(lr)).numpy()
 
 
-def test_every_engine_that_is_installed_here_is_tested():
-    assert {"eager", "paddle"} <= set(HERE)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_fp32_equals_the_recording(name, load, recorded):
-    sr = load(name)(golden.nchw(golden.picture("lr", (2, 24, 32, 3))))
-    assert sr.dtype == np.float32
+    sr = whole(load(name))(golden.nchw(golden.picture("lr", (2, 24, 32, 3))))
+    assert type(sr) is np.ndarray and sr.dtype == np.float32
     np.testing.assert_allclose(sr, recorded["g_eval"], rtol=0, atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
 def test_sizes_and_batches_may_change_and_change_back(name, load, network):
-    compute = load(name)
+    compute = whole(load(name))
     sizes = [(1, 3, 8, 13), (3, 3, 8, 13), (1, 3, 21, 5), (2, 3, 21, 5), (1, 3, 8, 13), (1, 3, 1, 1), (2, 3, 21, 5)]
     pictures = {size: picture(*size) for size in sizes}
     expected = {size: directly(network, lr) for size, lr in pictures.items()}
     results = [(size, compute(pictures[size])) for size in sizes]
     for size, sr in results:  # only now: a result may not lie where a later one is computed
         np.testing.assert_allclose(sr, expected[size], rtol=0, atol=1e-4, err_msg=str(size))
+        np.testing.assert_array_equal(pictures[size], picture(*size), err_msg="the input is left as it was")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", HERE)
-def test_pictures_of_a_batch_do_not_touch_each_other(name, load):
-    compute = load(name)
-    lr = picture(3, 3, 7, 9)
-    together = compute(lr)
-    for i in range(3):
-        np.testing.assert_allclose(compute(lr[i : i + 1]), together[i : i + 1], rtol=0, atol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", HERE)
-def test_the_input_is_left_as_it_was(name, load):
-    lr = picture(1, 3, 6, 6)
-    before = lr.copy()
-    load(name)(lr)
-    np.testing.assert_array_equal(lr, before)
-
-
-@pytest.mark.skipif(not cpu_bf16(), reason="this CPU has no bf16")
-@pytest.mark.parametrize("name", [name for name in SPLIT if name != "eager"])
-def test_both_parts_in_bf16(name, load):
-    trunk, upsampling = (load(name, "bf16", part) for part in PARTS)
-    lr = picture(2, 3, 17, 14)
+def test_features_are_sliced_and_upsampled_in_any_order(name, load, network):
+    """Of two pictures, whatever was upsampled before."""
+    trunk, upsampling = load(name)
+    lr = picture(2, 3, 19, 23)
+    expected = directly(network, lr)
     features = trunk(lr)
-    for of in (features, np.array(features)):
-        difference = np.abs(upsampling(of[1:, :, 2:, :-3]) - load(name)(lr)[1:, :, 8:, :-12])[..., 8:, :-8]
-        assert 1e-4 < difference.mean() < GREY_LEVEL
+    for i, rows, columns in ((1, (0, 9), (4, 23)), (0, (5, 19), (0, 12)), (1, (0, 19), (0, 23))):
+        sr = upsampling(features[i : i + 1, :, slice(*rows), slice(*columns)])
+        inner = tuple(  # all but 2 pixels where it is cut
+            slice(4 * (first and first + 2), 4 * (last if last == length else last - 2))
+            for (first, last), length in ((rows, 19), (columns, 23))
+        )
+        offset = tuple(
+            slice(axis.start - 4 * cut[0], axis.stop - 4 * cut[0]) for axis, cut in zip(inner, (rows, columns))
+        )
+        np.testing.assert_allclose(sr[(0, slice(None), *offset)], expected[(i, slice(None), *inner)], rtol=0, atol=1e-4)
 
 
 @pytest.mark.skipif(not cpu_bf16(), reason="this CPU has no bf16")
-@pytest.mark.parametrize("name", [name for name in HERE if name != "eager"])
-def test_bf16_is_close_to_fp32_and_really_bf16(name, load):
+def test_bf16_is_close_to_fp32_and_really_bf16(load):
     """bf16 has 8 bits: of 64-channel sums differences of 1e-3 remain, of fp32's 24 bits 1e-6."""
     for size in ((2, 3, 17, 14), (1, 3, 5, 30), (2, 3, 17, 14)):
-        difference = np.abs(load(name, "bf16")(picture(*size)) - load(name)(picture(*size)))
+        difference = np.abs(whole(load("openvino", "bf16"))(picture(*size)) - whole(load("openvino"))(picture(*size)))
         assert difference.dtype == np.float32
         assert 1e-4 < difference.mean() < GREY_LEVEL, size
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SPLIT)
-def test_both_parts_one_after_the_other_equal_the_recording(name, load, recorded):
-    trunk, upsampling = (load(name, part=part) for part in PARTS)
-    sr = upsampling(trunk(golden.nchw(golden.picture("lr", (2, 24, 32, 3)))))
-    assert type(sr) is np.ndarray and sr.dtype == np.float32
-    np.testing.assert_allclose(sr, recorded["g_eval"], rtol=0, atol=1e-5)
+def lively() -> Generator:
+    """Random weights, and batch norms as training may leave them: means far from 0, variances from below epsilon to
+    100, scales of both signs."""
+    paddle.seed(0)
+    network = Generator()
+    random = np.random.RandomState(0)
+    state = generators.numbers(network)
+    for name, array in state.items():
+        if "bn" in name:
+            draws = {
+                "weight": random.normal(0.3, 0.3, array.shape),
+                "bias": random.normal(0, 0.3, array.shape),
+                "_mean": random.normal(0, 0.5, array.shape),
+                # In the blocks, whose values add up, not so small that the result would outgrow rounding.
+                "_variance": 10 ** random.uniform(*((-1, 2) if "blocks" in name else (-4, 1)), array.shape),
+            }
+            array[:] = draws[name.split(".")[-1]]
+        elif name.endswith("bias"):
+            array[:] = random.normal(0, 0.1, array.shape)
+    network.eval()
+    # The last convolution is scaled so that tanh is not saturated: values of 0.4 on the average.
+    lr = paddle.to_tensor(random.uniform(-1, 1, (1, 3, 9, 9)).astype("float32"))
+    for mean in (1e-15, 0.4):
+        network.set_state_dict(state)
+        with paddle.no_grad():
+            magnitude = np.abs(network(lr).numpy()).mean()
+        for name in ("out_conv.weight", "out_conv.bias"):
+            state[name] *= mean / magnitude
+    network.set_state_dict(state)
+    return network
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SPLIT)
-def test_features_are_sliced_and_upsampled_in_any_order(name, load, network):
-    """Of two pictures, whatever was upsampled before; as the engine's own arrays and as NumPy's."""
-    trunk, upsampling = (load(name, part=part) for part in PARTS)
-    lr = picture(2, 3, 19, 23)
-    expected = directly(network, lr)
-    features = trunk(lr)
-    for of in (features, np.array(features)):
-        for i, rows, columns in ((1, (0, 9), (4, 23)), (0, (5, 19), (0, 12)), (1, (0, 19), (0, 23))):
-            sr = upsampling(of[i : i + 1, :, slice(*rows), slice(*columns)])
-            inner = tuple(  # all but 2 pixels where it is cut
-                slice(4 * (first and first + 2), 4 * (last if last == length else last - 2))
-                for (first, last), length in ((rows, 19), (columns, 23))
-            )
-            offset = tuple(
-                slice(axis.start - 4 * cut[0], axis.stop - 4 * cut[0]) for axis, cut in zip(inner, (rows, columns))
-            )
-            np.testing.assert_allclose(
-                sr[(0, slice(None), *offset)], expected[(i, slice(None), *inner)], rtol=0, atol=1e-4
-            )
+def test_the_folded_network_computes_what_any_batch_norms_compute():
+    network = lively()
+    compute = whole(openvino.load(generators.numbers(network), "fp32", "cpu"))
+    for shape in ((2, 3, 9, 14), (1, 3, 1, 1), (3, 3, 2, 31)):
+        lr = picture(*shape)
+        expected = directly(network, lr)
+        assert np.abs(expected).mean() < 0.9, "tanh is not saturated"
+        np.testing.assert_allclose(compute(lr), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", engines.ENGINES)
-def test_an_engine_says_what_memory_it_takes(name):
-    """At least the maps that have to be there at once, in 2 bytes: two of 64 channels in a block beside the one that
-    is added, and the 256 channels before the second shuffle at 4 times the pixels."""
-    least = {programs.TRUNK: 2 * 3 * 64, programs.UPSAMPLING: 2 * 4 * 256, programs.WHOLE: 2 * 4 * 256}
-    module = engines.module(name)
-    for precision in ("fp32", "bf16"):
-        taken = module.bytes_per_pixel(precision)
-        assert tuple(taken) == module.PARTS
-        assert all(taken[part] >= least[part] for part in taken)
+# -------------------------------------------------------------------------------------------------- nothing is sent
+
+SENDS = """
+import sys, threading
+asked = []
+sys.addaudithook(lambda event, _: asked.append(event) if event in ("socket.getaddrinfo", "socket.connect") else None)
+import numpy as np
+from infer import Upscaler
+Upscaler("srgan", engine="openvino")(np.zeros((4, 4, 3), "uint8"))
+for thread in threading.enumerate():
+    if thread is not threading.main_thread():
+        thread.join(5)
+import openvino
+print(asked, hasattr(openvino, "convert_model"))
+"""
 
 
-@pytest.mark.skipif("openvino" not in HERE, reason="OpenVINO is not installed")
-def test_openvino_goes_without_its_converter():
-    """In a process that has not imported it: it is there, only what nothing here uses is not."""
-    lines = (
-        "from infer.engines import openvino_cpu",
-        "openvino_cpu.leave_out_converter()",
-        "import openvino",
-        "print(repr(openvino_cpu.missing('cpu')), hasattr(openvino, 'convert_model'), hasattr(openvino, 'Core'))",
-    )
-    said = subprocess.check_output([sys.executable, "-c", "; ".join(lines)], cwd=ROOT, text=True, timeout=60)
-    assert said == "'' False True\n"
+def test_openvino_opens_no_socket_and_keeps_its_converter():
+    ended = run_python(SENDS)
+    assert ended.stdout == "[] True\n", ended.stderr
 
 
 # ----------------------------------------------------------------------------------------------------------- choice
 
 
-def hide_openvino(monkeypatch):
-    monkeypatch.setitem(sys.modules, "openvino", None)  # its import then fails
-
-
-def show_openvino(monkeypatch):
-    monkeypatch.setitem(sys.modules, "openvino", types.ModuleType("openvino"))
-    monkeypatch.setattr(openvino_cpu, "onnx_missing", lambda: "")
-
-
-def test_auto_is_openvino_where_it_is_installed_and_paddle_elsewhere(monkeypatch):
-    show_openvino(monkeypatch)
+def test_auto_is_openvino_where_it_is_installed_and_eager_elsewhere(monkeypatch):
     assert engines.choose("auto", "cpu") == "openvino"
-    assert engines.choose("auto", "gpu:0") == "paddle"
-    hide_openvino(monkeypatch)
-    assert engines.choose("auto", "cpu") == "paddle"
-
-
-def test_auto_is_paddle_where_openvinos_program_cannot_be_written(monkeypatch):
-    show_openvino(monkeypatch)
-    monkeypatch.setattr(openvino_cpu, "onnx_missing", lambda: "paddle2onnx is not installed: pip install it")
-    assert engines.choose("auto", "cpu") == "paddle"
-    with pytest.raises(InputError, match="--engine openvino: paddle2onnx is not installed"):
-        engines.choose("openvino", "cpu")
-
-
-@pytest.mark.parametrize("name", HERE)
-def test_each_by_its_name(name):
-    assert engines.choose(name, "cpu") == name
-
-
-@pytest.mark.parametrize("name", ["paddle", "eager"])
-def test_paddles_engines_run_on_a_gpu(name):
-    assert engines.choose(name, "gpu:0") == name
-
-
-def test_openvino_is_refused_with_the_reason(monkeypatch):
-    hide_openvino(monkeypatch)
+    assert engines.choose("auto", "gpu:0") == engines.choose("eager", "gpu:0") == "eager"
+    monkeypatch.setitem(sys.modules, "openvino", None)  # its import then fails
+    assert engines.choose("auto", "cpu") == "eager"
     with pytest.raises(InputError, match="--engine openvino: openvino cannot be loaded: pip install -r requirements"):
         engines.choose("openvino", "cpu")
+
+
+def test_without_any_engine_both_ways_out_are_said(monkeypatch):
+    for name in ("openvino", "paddle"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(InputError, match=r"openvino cannot be loaded: pip install.*paddle cannot be loaded: pip"):
+        engines.choose("auto", "cpu")
+
+
+def test_an_engine_that_cannot_be_is_refused_with_the_reason():
     with pytest.raises(InputError, match="--engine openvino: .*not on gpu:0"):
         engines.choose("openvino", "gpu:0")
+    for name in ("onnx", "", "OpenVINO"):
+        with pytest.raises(InputError, match=f"--engine {name}: must be auto, openvino or eager"):
+            engines.choose(name, "cpu")
 
 
-@pytest.mark.parametrize("name", ["onnx", "", "OpenVINO", "openvino_cpu"])
-def test_what_is_no_engine_is_refused_by_name(name):
-    with pytest.raises(InputError, match=f"--engine {name}: must be auto, openvino, paddle or eager"):
-        engines.choose(name, "cpu")
+CPUINFO = "processor\t: 0\nmodel name\t: {name}\nflags\t\t: fpu sse2 avx2 avx512f {flags} arat\nbugs\t\t: spectre_v1\n"
+
+
+@pytest.fixture
+def cpu(monkeypatch):
+    """Sets what Linux says of the CPU: its flags, or None for a system without /proc/cpuinfo."""
+    read_text = Path.read_text
+
+    def set_flags(flags, name="no-avx512_bf16 (amx_bf16)"):
+        def read(path, *arguments, **settings):
+            if str(path) != "/proc/cpuinfo":
+                return read_text(path, *arguments, **settings)
+            if flags is None:
+                raise FileNotFoundError(2, "No such file or directory", str(path))
+            return CPUINFO.format(name=name, flags=flags) * 2
+
+        monkeypatch.setattr(Path, "read_text", read)
+        device.cpu_bf16.cache_clear()
+
+    yield set_flags
+    device.cpu_bf16.cache_clear()
+
+
+@pytest.mark.parametrize("flags", ["amx_bf16", "avx512_bf16", "avx512_bf16 amx_tile amx_bf16"])
+def test_where_the_cpu_has_bf16_auto_takes_it_but_not_eagerly(cpu, flags):
+    cpu(flags)
+    assert engines.choose_precision("auto", "openvino", "cpu") == "bf16"
+    assert engines.choose_precision("bf16", "openvino", "cpu") == "bf16"
+    assert engines.choose_precision("fp32", "openvino", "cpu") == "fp32"
+    assert engines.choose_precision("auto", "eager", "cpu") == "fp32"
+    with pytest.raises(InputError, match="--precision bf16: the eager engine"):
+        engines.choose_precision("bf16", "eager", "cpu")
+
+
+@pytest.mark.parametrize("flags", ["", "avx512bw avx512_vnni amx_int8", "avx512_bf16x xamx_bf16", None])
+def test_where_it_has_not_auto_is_fp32_and_bf16_is_refused_with_the_reason(cpu, flags):
+    cpu(flags)
+    assert engines.choose_precision("auto", "openvino", "cpu") == "fp32"
+    with pytest.raises(InputError, match="--precision bf16: .*neither amx_bf16 nor avx512_bf16.*fp32"):
+        engines.choose_precision("bf16", "openvino", "cpu")
+
+
+def test_a_precision_that_cannot_be_is_refused():
+    with pytest.raises(InputError, match="--precision fp16 is for GPUs"):
+        engines.choose_precision("fp16", "openvino", "cpu")
+    with pytest.raises(InputError, match="--precision float32: must be auto, fp32, bf16 or fp16"):
+        engines.choose_precision("float32", "eager", "gpu:0")
+
+
+def test_on_a_gpu_bf16_goes_by_its_capability(monkeypatch):
+    capability = (8, 0)
+    monkeypatch.setattr(paddle.device.cuda, "get_device_capability", lambda device: capability, raising=False)
+    assert engines.choose_precision("auto", "eager", "gpu:1") == "fp32"
+    assert engines.choose_precision("fp16", "eager", "gpu:1") == "fp16"
+    assert engines.choose_precision("bf16", "eager", "gpu:1") == "bf16"
+    capability = (7, 5)
+    with pytest.raises(InputError, match=r"--precision bf16: .*8\.0.*gpu:1 has 7\.5"):
+        engines.choose_precision("bf16", "eager", "gpu:1")

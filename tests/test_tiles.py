@@ -14,13 +14,6 @@ from tests.helpers.generators import REACH
 # ------------------------------------------------------------------------------------------------------------ reach
 
 
-def test_reach_is_the_articles():
-    """Before upsampling 1 + 2·16 + 1 convolutions of 3×3, then one at the LR side and one at twice that."""
-    at_lr_side = 1 + 2 * 16 + 1 + 1
-    at_twice = 1
-    assert tiles.reach(generators.recorded()) == at_lr_side + at_twice == REACH
-
-
 def all_positive():
     """Nothing cancels, no ReLU is shut and tanh is not saturated: a gradient is 0 only where nothing depends."""
     network, state = generators.with_zeros()
@@ -53,72 +46,15 @@ def test_reach_is_what_the_gradient_says(axis):
         assert len(touched) == touched[-1] - touched[0] + 1, "what is touched is in one piece"
         furthest.append((middle - touched[0], touched[-1] - middle))
     assert furthest == [(36, 35), (36, 35), (35, 36), (35, 36)]
-    assert tiles.reach(network) == 36
-
-
-def dependencies(convolutions, size=64):
-    """The same by brute force: layer by layer, the LR pixels that each pixel depends on; the furthest from its own."""
-    pixels = [{i} for i in range(size)]
-    for kernel, scale in [*convolutions, (1, SCALE)]:
-        pixels = [pixel for pixel in pixels for _ in range(scale * size // len(pixels))]
-        before = (kernel - 1) // 2
-        pixels = [set().union(*pixels[max(0, i - before) : i - before + kernel]) for i in range(len(pixels))]
-    middle = size // 2
-    of_middle = set().union(*pixels[SCALE * middle : SCALE * (middle + 1)])
-    return max(middle - min(of_middle), max(of_middle) - middle)
-
-
-@pytest.mark.parametrize(
-    "convolutions, expected",
-    [
-        ([], 0),
-        ([(1, 1), (1, 2), (1, 4)], 0),
-        ([(3, 1)], 1),
-        ([(9, 1), (3, 1)], 5),
-        ([(3, 2)], 1),
-        ([(3, 4)], 1),
-        ([(3, 2), (3, 4)], 1),  # an SR pixel sees 1 beside it, of those at twice the side 2 at most: 1 LR pixel
-        ([(9, 4)], 1),
-        ([(11, 4)], 2),
-        ([(4, 1)], 2),  # what is even has its larger half behind
-        ([(9, 1), (3, 1), (3, 1), (3, 2), (9, 4)], 8),
-    ],
-)
-def test_reach_of_networks_with_known_answers(convolutions, expected):
-    assert tiles._reach(convolutions) == expected == dependencies(convolutions)
-
-
-def test_the_upsamplings_reach():
-    """A convolution at the LR side and one at twice that; the last is 1×1. By brute force as well."""
-    convolutions = [(3, 1), (3, 2), (1, 4)]
-    assert tiles.upsampling_reach(generators.recorded()) == 2 == dependencies(convolutions)
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_asking_for_the_reach_leaves_the_network_as_it_was(training):
-    network = generators.recorded()
-    network.train() if training else network.eval()
-    before = generators.numbers(network)
-    probes = []
-    network.head_conv.register_forward_post_hook(lambda layer, inputs, output: probes.append(output.shape))
-    tiles.reach(network)
-    assert [layer.training for layer in network.sublayers(include_self=True)] == [training] * (
-        1 + len(network.sublayers())
-    )
-    for name, array in generators.numbers(network).items():
-        np.testing.assert_array_equal(array, before[name], err_msg=name)
-    assert len(probes) == 1
-    hooks = [len(layer._forward_post_hooks) for layer in network.sublayers()]
-    assert sum(hooks) == 1, "this test's own is the only one left"
+    assert tiles.REACH == REACH == 36
 
 
 # ---------------------------------------------------------------------------------------------------- spans, windows
 
-LENGTHS = [*range(1, 40), 72, 73, 74, 88, 89, 90, 104, 105, 200, 333]
+LENGTHS = [*range(1, 20), 73, 88, 89, 104, 105, 333]
 
 
-@pytest.mark.parametrize("reach", [0, 1, 2, 7, 36])
-@pytest.mark.parametrize("tile", [1, 2, 5, 16, 33, 64])
+@pytest.mark.parametrize("tile, reach", [(1, 0), (2, 1), (5, 7), (16, 36), (33, 2), (64, 36)])
 def test_spans_cover_an_axis_once_with_reach_to_spare(tile, reach):
     for length in LENGTHS:
         kept_by = [0] * length
@@ -162,8 +98,7 @@ def test_windows_cover_a_picture_once(height, width):
 
 
 @pytest.mark.parametrize("height, width, tile", [(1, 1, 5), (40, 3, 9), (30, 47, 10), (64, 64, 64)])
-@pytest.mark.parametrize("side", [1, 4, 7, 100])
-@pytest.mark.parametrize("reach", [0, 1, 2])
+@pytest.mark.parametrize("side, reach", [(1, 0), (4, 1), (7, 2), (100, 2)])
 def test_pieces_cover_what_a_window_keeps_once_with_reach_to_spare(height, width, tile, side, reach):
     kept_by = np.zeros((height, width), int)
     for window in tiles.windows(height, width, (tile, tile), 5):

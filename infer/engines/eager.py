@@ -1,32 +1,35 @@
-"""Paddle's dynamic graph: runs the network as trained, operation by operation. The reference, and the slowest."""
+"""Paddle's dynamic graph: runs the network as trained, operation by operation. The reference, and for GPUs."""
 
 import contextlib
 
-from infer.engines.programs import TRUNK, UPSAMPLING, WHOLE
-
-PROGRAM, PARTS = None, (TRUNK, UPSAMPLING)
+BYTES_PER_PIXEL = dict.fromkeys(("fp32", "bf16", "fp16"), (4000, 16000))
 
 
 def missing(device: str) -> str:
+    try:
+        import paddle  # noqa: F401
+    except ImportError as error:
+        return f"paddle cannot be loaded: pip install -r requirements-cpu.txt ({error})"
     return ""
 
 
-def bytes_per_pixel(precision: str) -> dict:
-    return {TRUNK: 4000, UPSAMPLING: 16000}
-
-
-def load(generator, precision: str, device: str, part: str = WHOLE):
+def load(arrays: dict, precision: str, device: str) -> tuple:
     import paddle
 
-    paddle.set_device(device)
-    generator.to(device)  # the generator was created on Paddle's default device
-    dtype = {"fp32": None, "bf16": "bfloat16", "fp16": "float16"}[precision]
-    network = {WHOLE: generator, TRUNK: generator.trunk, UPSAMPLING: generator.upsampling}[part]
+    from models.weight_files.weights import build_generator
 
-    def compute(array):
+    paddle.set_device(device)
+    generator = build_generator(arrays)
+    generator.eval()
+    dtype = {"fp32": None, "bf16": "bfloat16", "fp16": "float16"}[precision]
+
+    def compute(part, array):
+        paddle.set_device(device)  # the choice is a thread's
         mixed = paddle.amp.auto_cast(dtype=dtype, level="O1") if dtype else contextlib.nullcontext()
         with paddle.no_grad(), mixed:
-            result = network(paddle.to_tensor(array)).astype("float32")
-        return result if part == TRUNK else result.numpy()
+            return part(paddle.to_tensor(array)).astype("float32")
 
-    return compute
+    return (
+        lambda lr: compute(generator.trunk, lr),
+        lambda features: compute(generator.upsampling, features).numpy(),
+    )

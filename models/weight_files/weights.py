@@ -80,11 +80,16 @@ def save(network: nn.Layer, path: AnyPath) -> None:
 
 
 def load_generator(path: AnyPath) -> Generator:
-    """A generator with `generator_arrays(path)`, in train mode, Paddle's default: call `.eval()` before upscaling."""
+    """`build_generator` of the weights at `path`. Raises InputError naming the file if it cannot be used."""
+    return build_generator(generator_arrays(path))
+
+
+def build_generator(arrays: Arrays) -> Generator:
+    """A generator with the arrays of `generator_arrays`, in train mode, Paddle's default."""
     from models.generator import Generator
 
     network = Generator()
-    network.set_state_dict(generator_arrays(path))
+    network.set_state_dict(arrays)
     return network
 
 
