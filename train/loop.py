@@ -94,6 +94,7 @@ class _Run:
         batches = self.crops.batches(
             progress.epoch, self.recipe.batch_size, self.options.workers, start=progress.step, share=share
         )
+        parallel.barrier()
         start = time.monotonic() - progress.seconds
         with contextlib.closing(batches), self.report.bar() as bar:
             for lr, hr in batches:
@@ -102,10 +103,9 @@ class _Run:
                     of_d = self.recipe.d_rate if name == "discriminator" else 1
                     optimizer.set_lr(self._learning_rate(number) * of_d)
                 losses = self.step(standardize(lr), standardize(hr), number)
-                means = parallel.mean(
-                    {**{name: float(loss) for name, loss in losses.items()}, "stop": float(stop.signum > 0)}
-                )
-                is_asked_to_stop = means.pop("stop") > 0  # this process or another
+                flags = {"stop": float(stop.signum > 0), "save": float(self.saver.is_due_within_epoch())}
+                means = parallel.mean({**{name: float(loss) for name, loss in losses.items()}, **flags})
+                is_asked_to_stop, is_save_due = (means.pop(name) > 0 for name in flags)  # in this process or another
                 progress.step += 1
                 self._check(means)
                 if self.ema:
@@ -116,8 +116,9 @@ class _Run:
                 self.report.advance(bar)
                 if is_asked_to_stop:
                     raise Stopped(stop.signum or signal.SIGTERM)
-                if self.saver.is_due_within_epoch():
+                if is_save_due:
                     self.saver.save(progress)
+                    parallel.barrier()
 
     def _learning_rate(self, number: int) -> float:
         """The learning rate of step `number` of the run."""

@@ -121,7 +121,6 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--visualdl", action="store_true", help="write scalars and samples for VisualDL to visualdl/ in --output"
     )
-    parallel.add_backend_flag(group)
 
 
 def _add_recipe_flag(parser: argparse.ArgumentParser, field, recipes: dict) -> None:
@@ -201,7 +200,7 @@ def start(arguments: argparse.Namespace, recipe: Recipe, stage: Stage) -> None:
         raise InputError(
             f"{arguments.output!r} cannot be used as the folder for the results ({error.strerror})"
         ) from None
-    paddle.set_device(parallel.start(arguments.device, arguments.backend))
+    paddle.set_device(parallel.start(arguments.device))
     if not parallel.is_main():
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  one log for all processes; errors go to standard error
     parts = parallel.count() * recipe.grad_accumulate
@@ -234,16 +233,12 @@ def _check_apart(arguments: argparse.Namespace, stage: Stage) -> None:
 def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
     """Find, decode and check the training pictures. Raises InputError if any are missing or cannot be used."""
     folder = arguments.data or first_existing(DATA_FOLDERS, "the training pictures", "python data/download.py div2k")
-    # Process 0 decodes the pictures that are not decoded yet; the others wait and use the result.
-    if not parallel.is_main():
-        parallel.barrier()
     settings = (recipe.hr_size, Path(arguments.output) / "decoded", arguments.skip_bad)
-    if arguments.lr_data:
-        pictures, lr_pictures = open_pairs(folder, arguments.lr_data, *settings)
-    else:
-        pictures, lr_pictures = open_store(folder, *settings), None
-    if parallel.is_main():
-        parallel.barrier()
+    with parallel.main_first():  # process 0 decodes the pictures that are not decoded yet, the others use the result
+        if arguments.lr_data:
+            pictures, lr_pictures = open_pairs(folder, arguments.lr_data, *settings)
+        else:
+            pictures, lr_pictures = open_store(folder, *settings), None
     crops = Crops(
         pictures,
         hr_size=recipe.hr_size,

@@ -12,7 +12,7 @@ from common.files import AnyPath, is_no_file, replacing
 from models.weight_files import fluid, pickles
 from models.weight_files.foreign import describe_file, describe_folder
 from models.weight_files.shipped import NAMES, PUT_BACK, SHIPPED, check_shipped
-from models.weight_files.variables import Arrays, is_plausible, select, shapes
+from models.weight_files.variables import Arrays, Table, is_plausible, select, shapes
 
 if TYPE_CHECKING:
     from paddle import nn
@@ -81,7 +81,9 @@ def save(network: nn.Layer, path: AnyPath) -> None:
 
 def load_generator(path: AnyPath) -> Generator:
     """`build_generator` of the weights at `path`. Raises InputError naming the file if it cannot be used."""
-    return build_generator(generator_arrays(path))
+    from models.generator import Generator
+
+    return build_generator(generator_arrays(path, shapes(Generator())))
 
 
 def build_generator(arrays: Arrays) -> Generator:
@@ -93,9 +95,10 @@ def build_generator(arrays: Arrays) -> Generator:
     return network
 
 
-def generator_arrays(path: AnyPath) -> Arrays:
+def generator_arrays(path: AnyPath, table: Table | None = None) -> Arrays:
     """A generator's {name in `models.generator.Generator`: float32 array}, read without Paddle.
 
+    table: that of a generator of another size than the article's (see `models.weight_files.variables.select`).
     path: a `.pdparams` file of this project or one of the article's folders (`models/g_models/`).
     Raises InputError naming the file if it cannot be used.
     """
@@ -109,7 +112,7 @@ def generator_arrays(path: AnyPath) -> Arrays:
             f"{path}: it is a discriminator, which tells SR from HR and makes no pictures. Give the generator "
             "beside it: srgan_g.pdparams"
         )
-    table = {key: (key, shape) for key, (_, shape) in fluid.generator_table().items()}
+    table = table or {key: (key, shape) for key, (_, shape) in fluid.generator_table().items()}
     return select(variables, table, f"{path}, as a generator")
 
 

@@ -61,13 +61,12 @@ class Saver:
 
         Raises InputError if it has another recipe or other pictures (unless `--new-recipe`), or other networks.
         """
-        # Process 0 searches, and all processes load the checkpoint that it found.
-        found = checkpoint.newest(self.folder) if parallel.is_main() else None
-        path = parallel.from_main(str(found[0]) if found else "")
-        if not path:
+        with parallel.main_first():  # process 0 sets damaged ones aside, so that the others find the same
+            newest = checkpoint.newest(self.folder)
+        if not newest:
             print(f"no checkpoint in {self.folder} yet: starting from the beginning")
             return Progress()
-        arrays, note = found[1:] if found else checkpoint.load(path)
+        path, arrays, note = newest
         try:
             progress = Progress(**note["progress"])
             self._compare(path, note)
