@@ -44,9 +44,12 @@ def choose_device(name: str | None = None) -> str:
     if name is not None and not re.fullmatch(r"cpu|gpu(:\d+)?", name):
         raise InputError(f"--device {name}: must be cpu, gpu or gpu:N")
     # Do not load Paddle just for this: loading it takes longer than upscaling a small picture.
-    if name == "cpu" or (name is None and "paddle" not in sys.modules and not _has_gpu_build()):
+    if name == "cpu" or (name is None and not sys.modules.get("paddle") and not _has_gpu_build()):
         return "cpu"
-    import paddle
+    try:
+        import paddle
+    except ImportError as error:
+        raise InputError(f"--device {name}: a GPU needs Paddle: pip install -r requirements.txt ({error})") from None
 
     gpus = paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0
     if name is None:

@@ -9,7 +9,6 @@ import math
 
 import cv2
 import numpy as np
-from skimage.metrics import structural_similarity
 
 from common.errors import InputError
 from common.scale import SCALE
@@ -41,6 +40,8 @@ def ssim_y(sr: np.ndarray, hr: np.ndarray, shave: int = SCALE) -> float:
     if min(hr.shape[:2]) < WINDOW:
         found = f"{hr.shape[1]}x{hr.shape[0]} pixels without {shave} along each border"
         raise InputError(f"too small for SSIM: {found}; its window takes {WINDOW}x{WINDOW}")
+    from skimage.metrics import structural_similarity  # here: upscaling needs no scikit-image
+
     return float(
         structural_similarity(
             luma(sr), luma(hr), gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 
+import common.full_set  # noqa: F401
 from common import command
 from common.files import check_apart
 from infer.generator_flags import METAVAR, WEIGHTS

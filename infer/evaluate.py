@@ -24,6 +24,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+import common.full_set  # noqa: F401
 from common import command
 from common.errors import InputError
 from common.files import check_apart, check_name, remove_leftovers

@@ -21,6 +21,7 @@ import tempfile
 
 import numpy as np
 
+import common.full_set  # noqa: F401
 from common import command
 from common.errors import InputError
 from common.files import check_apart, replacing, temporary_folder

@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import common.full_set  # noqa: F401
 from common import command
 from models.generator import Generator, initialize_icnr, initialize_small
 from models.weight_files.weights import load_generator

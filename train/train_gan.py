@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import common.full_set  # noqa: F401
 from common import command
 from common.errors import InputError
 from models.discriminator import Discriminator
