@@ -24,8 +24,7 @@ def test_read_rgb_has_8_bits_and_three_planes_without_alpha(tmp_path, planes):
 def test_a_limit_is_the_callers(tmp_path):
     write_rgb(tmp_path / "a.png", picture())
     assert read_rgb(tmp_path / "a.png").shape == read_rgb(tmp_path / "a.png", max_pixels=26 * 37).shape
-    message = refusal(read_rgb, tmp_path / "a.png", max_pixels=26 * 37 - 1)
-    assert "has 37x26 pixels" in message and "--max-megapixels" not in message
+    assert "has 37x26 pixels" in refusal(read_rgb, tmp_path / "a.png", max_pixels=26 * 37 - 1)
 
 
 def test_write_rgb(tmp_path):

@@ -81,7 +81,7 @@ def read_rgb(path, max_pixels: int | None = None) -> np.ndarray:
     to 0..255 and rounded; an alpha plane is dropped, the colours kept as stored. Raises InputError, naming the file and
     the reason, for whatever cannot be decoded whole or has more than `max_pixels`.
     """
-    rgb = to_8_bits(read_picture(path, max_pixels, limit_flag="").colour)
+    rgb = to_8_bits(read_picture(path, max_pixels).colour)
     return np.repeat(rgb, 3, axis=2) if rgb.shape[2] == 1 else rgb
 
 

@@ -6,6 +6,7 @@ import logging
 import warnings
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from data.pictures.jpeg import Quantization
@@ -66,12 +67,8 @@ def rows_per_block(samples: np.ndarray) -> int:
 
 
 def to_8_bits(samples: np.ndarray) -> np.ndarray:
-    """uint16 0..65535 of any shape as uint8 0..255, rounded; uint8 as it is, not copied."""
+    """uint16 0..65535, [h,w] or [h,w,1..4], as uint8 0..255, rounded; uint8 as it is, not copied."""
     if samples.dtype == np.uint8:
         return samples
-    levels = np.empty(samples.shape, np.uint8)
-    rows = rows_per_block(samples)  # not to have the whole picture in 32 bits
-    for top in range(0, len(samples), rows):
-        # 65535 = 257 * 255, and 257 is odd: there are no halves to decide, this is the nearest level.
-        levels[top : top + rows] = (samples[top : top + rows].astype(np.uint32) + 128) // 257
-    return levels
+    # 65535 = 257 * 255, and 257 is odd: there are no halves to decide.
+    return cv2.convertScaleAbs(np.ascontiguousarray(samples), alpha=1 / 257).reshape(samples.shape)

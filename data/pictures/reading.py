@@ -55,7 +55,7 @@ _OTHERS = {
 }
 
 
-def read_picture(path, max_pixels: int | None = None, limit_flag: str = " (--max-megapixels)") -> Picture:
+def read_picture(path, max_pixels: int | None = None) -> Picture:
     """The picture in a PNG, JPEG, BMP, WebP or TIFF file, whatever its ending, upright.
 
     Grey of 1 to 16 bits stays grey, 16-bit samples stay uint16, all others become uint8. Palette, CMYK and YCbCr become
@@ -63,8 +63,7 @@ def read_picture(path, max_pixels: int | None = None, limit_flag: str = " (--max
     it describes the result; a CMYK picture's is applied. Of several frames or pages the first is read. What else is not
     kept is named in the picture's `omitted`.
 
-    max_pixels: a picture of more is refused by its header, before it is decoded; None: no limit. limit_flag: where a
-    user may change that, for the message.
+    max_pixels: a picture of more is refused by its header, before it is decoded; None: no limit.
     Raises InputError, naming the file and the reason, for that and for whatever cannot be decoded whole.
     """
     path, content = Path(path), b""
@@ -88,7 +87,7 @@ def read_picture(path, max_pixels: int | None = None, limit_flag: str = " (--max
         raise InputError(f"{path} cannot be read as a picture: {_reason(content, error)}") from error
     raise InputError(
         f"{path} has {width}x{height} pixels ({width * height / 1e6:g} megapixels), the limit is"
-        f" {max_pixels / 1e6:g} megapixels{limit_flag}; give a smaller picture"
+        f" {max_pixels / 1e6:g} megapixels (--max-megapixels); give a smaller picture"
     )
 
 
@@ -105,34 +104,29 @@ def _decoded(image, content: bytes, png_colour: dict) -> Picture:
     tags = _tags(image)
     _refuse_misread(tags, content)
     damage.check_deflate(content, tags)
+    file_format = _FORMATS.get(image.format, image.format)
+    stuffed_jpeg = damage.stuffed_jpeg(content) if file_format == "JPEG" else b""
     exif, orientation, exif_omitted = metadata.read_exif(image)
     xmp, xmp_omitted = metadata.read_xmp(image.info)
     dpi, omitted = metadata.read_dpi(image), (*exif_omitted, *xmp_omitted, *_omitted(image))
-    jpeg, file_format = quantization(image, orientation), _FORMATS.get(image.format, image.format)
     profile = image.info.get("icc_profile")
-    space = profile[16:20] if isinstance(profile, bytes) else b""  # ICC.1, 7.2: the colour space of the data
-    stuffed_content = damage.stuffed_jpeg(content) if file_format == "JPEG" else b""
-    colour, alpha = _planes(image, content)
-    if stuffed_content:
-        with Image.open(io.BytesIO(stuffed_content), formats=_TRIED) as stuffed:
+    samples = _samples(image, content)
+    if stuffed_jpeg:
+        with Image.open(io.BytesIO(stuffed_jpeg), formats=_TRIED) as stuffed:
             if not np.array_equal(np.asarray(stuffed), np.asarray(image)):
                 raise ValueError("it is cut short, or data in its middle is missing")
-    if image.mode == "CMYK" and space == b"CMYK":
-        profile = None
-        srgb, own = ImageCms.createProfile("sRGB"), io.BytesIO(image.info["icc_profile"])
-        try:
-            colour = np.asarray(ImageCms.profileToProfile(image, own, srgb, outputMode="RGB"))
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            omitted += ("CMYK profile, which is damaged",)
-    elif profile and (image.mode == "CMYK" or space != (b"GRAY" if colour.shape[2] == 1 else b"RGB ")):
-        profile = None
-        omitted += ("ICC profile (damaged, or for other colours)",)
     if file_format != "TIFF":  # Pillow and OpenCV turn these by themselves
-        colour = _upright(colour, orientation)
-        alpha = None if alpha is None else _upright(alpha, orientation)
+        samples = samples[::-1] if orientation in _ROWS_REVERSED else samples
+        samples = samples[:, ::-1] if orientation in _COLUMNS_REVERSED else samples
+        samples = samples.swapaxes(0, 1) if orientation in _TRANSPOSED else samples
+    planes = samples.shape[2]
+    space = profile[16:20] if isinstance(profile, bytes) else b""  # ICC.1, 7.2: the colour space of the data
+    if profile and (image.mode == "CMYK" or space != (b"GRAY" if planes < 3 else b"RGB ")):
+        omitted += ("ICC profile (damaged, or for other colours)",) * (space != b"CMYK" or image.mode != "CMYK")
+        profile = None
     return Picture(
-        np.require(colour, requirements=["C", "W"]),
-        None if alpha is None else np.ascontiguousarray(alpha),
+        np.require(samples[:, :, : 3 if planes > 2 else 1], requirements=["C", "W"]),
+        np.ascontiguousarray(samples[:, :, -1]) if planes in (2, 4) else None,
         profile,
         file_format,
         exif,
@@ -141,7 +135,7 @@ def _decoded(image, content: bytes, png_colour: dict) -> Picture:
         png_colour,
         file_format == "WebP" and b"VP8L" in content,  # the chunk of lossless pixels
         omitted,
-        jpeg,
+        quantization(image, orientation),
     )
 
 
@@ -155,65 +149,51 @@ def _refuse_misread(tags, content: bytes) -> None:
         raise ValueError("its 16-bit samples are stored plane by plane; save it with the planes interleaved")
 
 
-def _planes(image, content: bytes) -> tuple:
-    """Colour, [h,w,1 or 3], and alpha, [h,w] or None, of Pillow's open image, as they are stored (a TIFF's upright)."""
-    tags = _tags(image)
+def _samples(image, content: bytes) -> np.ndarray:
+    """uint8 or uint16 [h,w,1..4], grey or RGB and alpha, of Pillow's open image, as it is stored (a TIFF: upright)."""
+    tags, bands = _tags(image), image.getbands()
     depth = content[24] if image.format == "PNG" else max(tags.get(_BITS, (8,)))  # bits a sample
-    bands = image.getbands()
-    if depth == 16 and image.format == "TIFF" and len(tags[_BITS]) == 2:
+    if depth != 16 or image.mode == "CMYK":
+        samples = _samples_of_8_bits(image)
+    elif len(bands) == 1:
+        samples = np.asarray(image).astype(np.uint16)[:, :, np.newaxis]
+    elif len(tags.get(_BITS, ())) == 2:
         native = "<" if sys.byteorder == "little" else ">"
         order = native if tags.get(_COMPRESSION, 1) != 1 else "<" if content.startswith(b"II") else ">"
         samples = np.asarray(image).view(f"{order}u2").astype(np.uint16)
-    elif depth == 16 and bands[:3] == ("R", "G", "B"):  # of which Pillow has 8 bits
+    else:  # colour, of which Pillow has 8 bits
         samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
         if samples is None or samples.dtype != np.uint16:
             raise ValueError("its compressed data is damaged or cut short")
-        if image.format == "PNG" and content[25] == 4:  # grey with alpha comes as colour with alpha
-            samples = samples[:, :, 2:]
-        else:
-            samples[:, :, :3] = samples[:, :, 2::-1].copy()
-            samples = samples[:, :, : len(bands)]
-    else:
-        samples = _shallow(image, depth)
+        samples[:, :, :3] = samples[:, :, 2::-1].copy()
+        # A PNG's grey with alpha comes as colour with alpha.
+        samples = samples[:, :, 2:] if image.format == "PNG" and content[25] == 4 else samples[:, :, : len(bands)]
     if depth == 16 and tags.get(_PHOTOMETRIC) == 0:  # zero is white; of 8 bits Pillow turns that round
         samples = 65535 - samples
-    planes = samples.shape[2]
-    if planes in (2, 4):
-        colour, alpha = samples[:, :, : planes - 1], samples[:, :, -1]
-        return _divided(colour, alpha) if depth == 16 and tags.get(_EXTRA) == (1,) else colour, alpha
+    if depth == 16 and tags.get(_EXTRA) == (1,):  # colour is stored multiplied by alpha; of 8 bits Pillow undoes that
+        divisor = np.maximum(samples[:, :, -1:], 1).astype(np.uint32)
+        colour = (samples[:, :, :-1].astype(np.uint32) * 65535 + divisor // 2) // divisor
+        samples[:, :, :-1] = np.minimum(colour, 65535)
     key = image.info.get("transparency")
-    if key is None:
-        return samples, None
+    if key is None or samples.shape[2] in (2, 4):
+        return samples
     full, largest = np.iinfo(samples.dtype).max, 2**depth - 1
     # PNG 11.3.2.1: of a key with more bits than the picture the lowest ones count.
     key = ((np.array(key) & largest) * (full // largest)).astype(samples.dtype)
-    return samples, np.where((samples == key).all(axis=2), samples.dtype.type(0), samples.dtype.type(full))
+    return np.dstack([samples, np.where((samples == key).all(axis=2), 0, full).astype(samples.dtype)])
 
 
-def _shallow(image, depth: int) -> np.ndarray:
-    """uint8 [h,w,1..4], or uint16 of 16-bit grey, by Pillow."""
-    image.load()
-    if depth == 16 and image.mode.startswith("I"):
-        return np.asarray(image).astype(np.uint16)[:, :, np.newaxis]
+def _samples_of_8_bits(image) -> np.ndarray:
     mode = _CONVERTED.get(image.mode, image.mode)
     if image.mode == "P" and "transparency" in image.info:
         mode = "RGBA"
     if mode not in ("L", "LA", "RGB", "RGBA"):
         raise ValueError(f"its samples ({image.mode}) are not grey or colour of 8 or 16 bits")
+    profile = image.info.get("icc_profile") or b""
+    if image.mode == "CMYK" and profile[16:20] == b"CMYK":
+        image = ImageCms.profileToProfile(image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=mode)
     samples = np.asarray(image if image.mode == mode else image.convert(mode))
     return samples if samples.ndim == 3 else samples[:, :, np.newaxis]
-
-
-def _divided(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    # TIFF's "associated alpha": 16-bit colour is stored multiplied by it. Of 8 bits Pillow undoes that.
-    divisor = np.maximum(alpha, 1).astype(np.uint32)[:, :, np.newaxis]
-    return np.minimum((colour.astype(np.uint32) * 65535 + divisor // 2) // divisor, 65535).astype(np.uint16)
-
-
-def _upright(samples: np.ndarray, orientation: int) -> np.ndarray:
-    samples = samples[::-1] if orientation in _ROWS_REVERSED else samples
-    samples = samples[:, ::-1] if orientation in _COLUMNS_REVERSED else samples
-    return samples.swapaxes(0, 1) if orientation in _TRANSPOSED else samples
 
 
 def _omitted(image) -> tuple:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from PIL import __version__ as _pillow
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from common.errors import InputError
@@ -29,7 +28,6 @@ _BYTES_BESIDE = {"JPEG": 4, "BMP": 4, "WebP": 16, "TIFF": 8}  # a pixel, at most
 _PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of planes
 _PNG_AVERAGE_FILTER = 3
 _LONGEST_EXIF = 65_000  # bytes of a JPEG's segment, and of its XMP data
-_WRITES_XMP_TO_JPEG = int(_pillow.partition(".")[0]) >= 11
 
 
 def check_writable(path, width: int, height: int) -> None:
@@ -42,14 +40,12 @@ def check_writable(path, width: int, height: int) -> None:
     check_name(path)
     if not path.parent.is_dir():
         raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist; create it first")
-    limit = None
-    if max(width, height) > _LONGEST_SIDE.get(file_format, np.inf):
-        limit = f"{file_format} ends at {_LONGEST_SIDE[file_format]} pixels a side"
-    if width * height > _MOST_PIXELS.get(file_format, np.inf):
-        limit = f"{file_format} ends at {_MOST_PIXELS[file_format]} pixels"
-    if limit:
+    side, pixels = _LONGEST_SIDE.get(file_format, np.inf), _MOST_PIXELS.get(file_format, np.inf)
+    if max(width, height) > side or width * height > pixels:
+        limit = f"{side} pixels a side" if side < np.inf else f"{pixels} pixels"
         raise InputError(
-            f"{path} cannot be written: it has {width}x{height} pixels, {limit}; use a name ending in .png"
+            f"{path} cannot be written: it has {width}x{height} pixels, {file_format} ends at {limit}; "
+            "use a name ending in .png"
         )
 
 
@@ -133,7 +129,7 @@ def _held_metadata(file_format: str, picture: Picture) -> dict:
     is_short = file_format != "JPEG" or len(picture.exif) <= _LONGEST_EXIF
     if picture.exif and file_format != "BMP" and is_short:
         held["exif"] = metadata.updated_exif(picture.exif, height, width)
-    is_short = file_format != "JPEG" or len(picture.xmp) <= _LONGEST_EXIF and _WRITES_XMP_TO_JPEG
+    is_short = file_format != "JPEG" or len(picture.xmp) <= _LONGEST_EXIF
     if picture.xmp and file_format != "BMP" and is_short:
         held["xmp"] = metadata.updated_xmp(picture.xmp, height, width)
     if picture.dpi and file_format != "WebP":
@@ -150,6 +146,8 @@ def _write_by_pillow(file, picture: Picture, held: dict, file_format: str, quali
     if file_format == "JPEG":
         # Colour at full resolution: the halved one that is JPEG's habit blurs the coloured edges just computed.
         settings.update(quality=quality, subsampling="4:4:4")
+        xmp = b"http://ns.adobe.com/xap/1.0/\0" + settings.pop("xmp", b"")  # which Pillow writes from version 11 on
+        settings["extra"] = b"\xff\xe1" + struct.pack(">H", len(xmp) + 2) + xmp if "xmp" in held else b""
     if file_format == "WebP":
         if picture.alpha is not None:
             image.putalpha(Image.fromarray(to_8_bits(picture.alpha)))
@@ -214,8 +212,11 @@ def _write_tiff(file, picture: Picture, held: dict) -> None:
     # Pillow writes the tags, but no 16-bit colour.
     height, width, planes = picture.colour.shape
     planes += picture.alpha is not None
-    strips = [zlib.compress(_differences(block)) for block in _blocks(picture, "<")]
-    counts = [len(strip) for strip in strips]
+    # TIFF 6.0, section 14: predictor 2 stores of each sample the difference to the pixel before.
+    strips = [
+        zlib.compress(np.concatenate([block[:, :1], np.diff(block, axis=1)], axis=1)) for block in _blocks(picture, "<")
+    ]
+    count = len(strips)
     tags = ImageFileDirectory_v2()
     tags.tagtype.update({273: 4, 279: 4, 700: 1, 34675: 7})  # LONG; XMP: BYTE; ICC profile: UNDEFINED
     if "exif" in held:
@@ -227,11 +228,11 @@ def _write_tiff(file, picture: Picture, held: dict) -> None:
             258: (8 * picture.colour.itemsize,) * planes,  # BitsPerSample
             259: 8,  # Compression: deflate
             262: 1 if planes < 3 else 2,  # PhotometricInterpretation: grey, RGB
-            273: tuple(sum(counts[:i]) for i in range(len(counts))),  # StripOffsets: from the tags' end on
+            273: 0,  # StripOffsets: see below
             274: 1,  # Orientation
             277: planes,
             278: min(height, rows_per_block(picture.colour)),  # RowsPerStrip
-            279: tuple(counts),
+            279: tuple(map(len, strips)),
             317: 2,  # Predictor
             **({338: 2} if picture.alpha is not None else {}),  # ExtraSamples: alpha, not multiplied into the colours
         }
@@ -242,13 +243,15 @@ def _write_tiff(file, picture: Picture, held: dict) -> None:
         tags[700] = held["xmp"]
     if "icc_profile" in held:
         tags[34675] = held["icc_profile"]
-    tags.save(file)
+    # Pillow before 11 writes no more than one offset: their table comes behind the tags, and the strips behind it.
+    content = tags.tobytes(8)
+    end = 8 + len(content)
+    offsets = end + 4 * count + np.cumsum([0, *map(len, strips)], dtype=np.uint32)[:-1]
+    entry = content.index(struct.pack("<HHI", 273, 4, 1))
+    moved = struct.pack("<HHII", 273, 4, count, end if count > 1 else end + 4)
+    file.write(b"II*\0" + struct.pack("<I", 8) + content[:entry] + moved + content[entry + 12 :])
+    file.write(offsets.astype("<u4").tobytes())
     file.writelines(strips)
-
-
-def _differences(block: np.ndarray) -> np.ndarray:
-    # TIFF 6.0, section 14: predictor 2 stores of each sample the difference to the pixel before.
-    return np.concatenate([block[:, :1], np.diff(block, axis=1)], axis=1)
 
 
 def _parsed(exif: bytes) -> Image.Exif:
