@@ -180,8 +180,8 @@ def _update(optimizer, network, precision):
     parallel.average_gradients(network.parameters())
     precision.unscale(optimizer)
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    # Not paddle.linalg.norm, which is slow in Paddle 3.3 on a CPU.
-    norm = paddle.stack([(gradient * gradient).sum() for gradient in gradients]).sum().sqrt()
+    # Neither paddle.linalg.norm nor squares that are summed: on a CPU they take 5 times as long for D's 90 million.
+    norm = sum(paddle._C_ops.squared_l2_norm(gradient).sum() for gradient in gradients).sqrt()
     precision.step(optimizer)
     optimizer.clear_grad(set_to_zero=False)
     return norm

@@ -14,9 +14,11 @@ from paddle import nn
 from common.device import cpu_bf16
 from models.generator import Generator
 from models.layers import is_statistic, same_conv
+from models.vgg19 import VGG19
 from tests.helpers import trajectory
 from train.bn_statistics import freeze_statistics
 from train.run import cpu
+from train.steps import frozen
 
 BF16 = pytest.mark.skipif(
     not (cpu.HAS_BF16_CONVOLUTIONS and cpu_bf16()), reason="this Paddle or this CPU multiplies no bf16 in training"
@@ -84,24 +86,60 @@ def test_they_are_not_paddles_own_convolutions(name, dtype):
     assert difference > (1e-4 if dtype == "bfloat16" and name != "last" else 0)  # the last is a product in float32
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("kernel", "stride", "channels"), [(4, 2, 1024), (3, 1, 1824)])
-def test_a_convolution_of_many_weights_and_few_pixels_is_paddles_too(kernel, stride, channels):
+def test_a_convolution_of_many_weights_and_few_pixels_is_paddles_too(kernel, stride, channels, dtype):
     """As D's last ones: of odd, even and single pixels, and of too many to be a product of matrices."""
-    plain, fast = pair(lambda: same_conv(channels, 64, kernel, stride=stride))
+    plain, fast = pair(lambda: same_conv(channels, 64, kernel, stride=stride), dtype)
+    tolerance, of_weights = TOLERANCES[dtype]
     paths = []
-    for n, h, w in ((2, 3, 4), (1, 1, 1), (3, 2, 5), (2, 12, 16)):
+    for n, h, w in ((2, 3, 4), (1, 1, 1), (3, 2, 5), (2, 24, 32)):
         x = paddle.randn([n, channels, h, w])
-        paths.append(cpu._is_product(fast, x))
+        paths.append(fast.forward._product.is_faster(x))
         inputs = [x.clone(), x.clone()]
         for network, own in zip((plain, fast), inputs):
             own.stop_gradient = False
             network.clear_gradients()
             (network(own) ** 2).mean().backward()
-        close(fast(x), plain(x))
-        close(inputs[1].grad, inputs[0].grad)
+        close(fast(x), plain(x), tolerance)
+        close(inputs[1].grad, inputs[0].grad, tolerance)
         for ours, theirs in zip(fast.parameters(), plain.parameters()):
-            close(ours.grad, theirs.grad, 1e-4)
+            close(ours.grad, theirs.grad, of_weights)
+        if paths[-1]:  # G's step goes through D's frozen weights
+            own = x.clone()
+            own.stop_gradient = False
+            with frozen(fast):
+                (fast(own) ** 2).mean().backward()
+            close(own.grad, inputs[0].grad, tolerance)
+            assert fast.weight.grad is not None, "of before"
     assert paths == [True, True, True, False]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layer, before_relu, count", [("conv2_1", True, 2), ("pool1", False, 1)])
+def test_vgg19s_maps_are_those_of_paddles_own_convolutions(layer, before_relu, count, dtype):
+    plain, fast = pair(lambda: VGG19(with_classifier=False, conv_bias=True, deepest="conv2_1"), dtype)
+    for network in (plain, fast):
+        network.eval()
+        for weight in network.parameters():
+            weight.stop_gradient = True
+    tolerance, _ = TOLERANCES[dtype]
+    for n in (2, 1):
+        x = paddle.randn([n, 3, 16, 20])
+        inputs, results = [x.clone(), x.clone()], []
+        for network, own in zip((plain, fast), inputs):
+            own.stop_gradient = False
+            maps = network.features_of_blocks(own, layer, before_relu)
+            sum((one**2).mean() for one in maps).backward()
+            results.append(maps)
+        assert len(results[0]) == len(results[1]) == count
+        for ours, theirs in zip(results[1], results[0]):
+            close(ours, theirs, tolerance)
+        close(inputs[1].grad, inputs[0].grad, 3 * tolerance)  # through 3 convolutions
+        with paddle.no_grad():
+            without = fast.features_of_blocks(x, layer, before_relu)
+        assert all(one.stop_gradient for one in without)
+        close(without[-1], results[1][-1], 0)
 
 
 def test_training_goes_the_same_way():

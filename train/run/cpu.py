@@ -12,12 +12,15 @@ import os
 import sys
 import warnings
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
+from paddle.autograd import PyLayer
 from paddle.base.layer_helper import LayerHelper
 
 from common.device import cores
+from models.vgg19 import VGG19
 from train.run import parallel
 
 # glibc's malloc.h
@@ -30,16 +33,18 @@ HAS_BF16_CONVOLUTIONS = paddle.__version__.startswith("3.3.")  # those of Paddle
 HAS_ONEDNN_CONVOLUTIONS = IS_PADDLE_2 or HAS_BF16_CONVOLUTIONS
 # What oneDNN computes in a program; its other operators are slower than Paddle's own.
 ONEDNN_OPERATORS = {"conv2d", "conv2d_grad"} | (
-    {"transpose2", "transpose2_grad"} if IS_PADDLE_2 else {"transpose", "transpose_grad", "cast"}
+    {"transpose2", "transpose2_grad"}
+    if IS_PADDLE_2
+    else {"transpose", "transpose_grad", "cast", "matmul", "matmul_grad"}
 )
 # Paddle 2's flag, set only while a program is built: if it stays on, the gradient of tanh crashes other programs.
 USE_ONEDNN = "FLAGS_use_mkldnn"
 # The memory that oneDNN may keep for the picture sizes of the frozen generator: 75,000 LR pixels, twice Set5's.
 KEPT_BYTES = 10**9
 # A convolution with at least this many weights and at most this many output pixels is computed as a matrix product:
-# its program copies and reorders the weights at every use, which takes longer than the product. D's last four have 2 to
+# its program copies and reorders the weights at every use, which takes longer than the product. D's last five have 2 to
 # 34 million weights.
-MANY_WEIGHTS, FEW_PIXELS = 2**20, 64
+MANY_WEIGHTS, FEW_PIXELS = 2**20, {"float32": 64, "bfloat16": 256}
 
 
 def speed_up(*networks, dtype: str = "float32") -> None:
@@ -84,6 +89,8 @@ def _with_onednn(network, dtype: str, kept=None) -> None:
             layer.forward = _PixelShuffle(layer)
         elif type(layer) is nn.Sequential and kept is None:
             layer.forward = _Sequence(layer, dtype)
+        elif isinstance(layer, VGG19):
+            layer.features_of_blocks = _Features(layer, dtype)
 
 
 def use_all_cores() -> None:
@@ -131,6 +138,7 @@ class _Convolution:
         self._has_room = {}
         self._eager = conv.forward
         self._programs = _Programs(conv, dtype)
+        self._product = _Product(conv, dtype)
 
     def __call__(self, x):
         if not paddle.in_dynamic_mode():
@@ -141,8 +149,8 @@ class _Convolution:
             return self._eager(x)
         if _is_per_pixel(self._conv):
             return _product_of_channels(self._conv, x)
-        if _is_product(self._conv, x):
-            return _product(self._conv, x)
+        if self._product.is_faster(x):
+            return self._product(x)
         return self._programs(x)
 
     def _is_kept(self, x) -> bool:
@@ -196,35 +204,101 @@ class _Sequence:
         return self._eager(x)
 
 
-def _is_product(conv: nn.Conv2D, x) -> bool:
-    """Whether the convolution of x is faster as a matrix product."""
-    if conv.weight.size < MANY_WEIGHTS or conv._padding != "SAME":
-        return False
-    return x.shape[0] * math.prod(_halved(x, conv)) <= FEW_PIXELS
+class _Features:
+    """VGG19's feature maps by one program for all layers, for inputs of one size."""
+
+    def __init__(self, vgg19: VGG19, dtype: str):
+        self._vgg19 = vgg19
+        self._dtype = dtype
+        self._eager = vgg19.features_of_blocks
+        self._programs = {}
+
+    def __call__(self, x, layer: str, before_relu: bool = False) -> list:
+        if x.dtype != paddle.float32:
+            return self._eager(x, layer, before_relu)
+        key = layer, before_relu
+        if key not in self._programs:
+            self._programs[key] = _Programs(self._vgg19, self._dtype, lambda x: self._eager(x, *key))
+        return self._programs[key](x)
 
 
-def _halved(x, conv: nn.Conv2D) -> list:
-    """[h,w] of the result for x [N,C,H,W]."""
-    return [-(-side // stride) for side, stride in zip(x.shape[2:], conv._stride)]
+class _Product:
+    """The forward of a convolution with 'SAME' padding as one matrix product: a row for each output pixel."""
+
+    def __init__(self, conv: nn.Conv2D, dtype: str):
+        self._conv = conv
+        self._dtype = dtype
+        self._programs = {}
+
+    def is_faster(self, x) -> bool:
+        """Whether the product is faster than a convolution of x [N,C,h,w]."""
+        conv = self._conv
+        if conv.weight.size < MANY_WEIGHTS or conv._padding != "SAME":
+            return False
+        sizes = [-(-side // stride) for side, stride in zip(x.shape[2:], conv._stride)]
+        return x.shape[0] * math.prod(sizes) <= FEW_PIXELS[self._dtype]
+
+    def __call__(self, x):
+        (n, channels, *sides), (out, _, *kernel) = x.shape, self._conv.weight.shape
+        ones, sizes = _unfolding(tuple(sides), tuple(kernel), tuple(self._conv._stride))
+        seen = paddle.matmul(x.reshape([n, channels, -1]), paddle.to_tensor(ones))
+        rows = seen.reshape([n, channels, math.prod(sizes), -1]).transpose([0, 2, 1, 3])
+        rows = rows.reshape([n * math.prod(sizes), -1])
+        y = self._multiply(rows, self._conv.weight.reshape([out, -1])) + self._conv.bias
+        return y.reshape([n, *sizes, out]).transpose([0, 3, 1, 2])
+
+    def _multiply(self, rows, weight):
+        """rows [M,K] times the transpose of weight [out,K], by oneDNN in bf16 if that is the data type."""
+        if self._dtype == "float32":
+            return paddle.matmul(rows, weight, transpose_y=True)
+        if weight.stop_gradient:
+            return _TimesFrozen.apply(rows, weight, self._times)
+        # oneDNN's gradient of a product crashes unless both factors have one.
+        return self._times(_with_gradient(rows), weight, transposed=True)
+
+    def _times(self, rows, weight, transposed: bool):
+        programs = self._programs.setdefault(transposed, {})
+        return _run(programs, _Function(functools.partial(_times, transposed)), rows, [weight], self._dtype)
 
 
-def _product(conv: nn.Conv2D, x):
-    """The convolution of x [N,C,H,W] with 'SAME' padding as one matrix product: a row for each output pixel."""
-    out, _, *kernel = conv.weight.shape
-    sizes = _halved(x, conv)
-    padding = []
-    for side, size, stride, length in reversed(list(zip(x.shape[2:], sizes, conv._stride, kernel))):
-        missing = max((size - 1) * stride + length - side, 0)
-        padding += [missing // 2, missing - missing // 2]
-    rows, columns = (
-        [slice(first, first + (size - 1) * stride + 1, stride) for first in range(length)]
-        for size, stride, length in zip(sizes, conv._stride, kernel)
-    )
-    x = F.pad(x, padding)
-    seen = paddle.stack([x[:, :, row, column] for row in rows for column in columns], axis=2)  # [N,C,kernel²,h,w]
-    seen = seen.transpose([0, 3, 4, 1, 2]).reshape([-1, conv.weight.size // out])
-    y = paddle.matmul(seen, conv.weight.reshape([out, -1]), transpose_y=True) + conv.bias
-    return y.reshape([x.shape[0], *sizes, out]).transpose([0, 3, 1, 2])
+@paddle.jit.not_to_static
+def _times(transposed: bool, rows, variables: list):
+    """The product of float32 matrices in bf16, while a program is created."""
+    product = paddle.matmul(_own(rows).astype("bfloat16"), variables[0].astype("bfloat16"), transpose_y=transposed)
+    return _own(product.astype("float32"))
+
+
+class _TimesFrozen(PyLayer):
+    """rows [M,K] times the transpose of a weight [out,K] that has no gradient."""
+
+    @staticmethod
+    def forward(context, rows, weight, times):
+        context.save_for_backward(weight)
+        context.times = times
+        return times(rows, weight, transposed=True)
+
+    @staticmethod
+    def backward(context, gradient):
+        (weight,) = context.saved_tensor()
+        with paddle.no_grad():
+            return context.times(gradient, weight, transposed=False)
+
+
+@functools.lru_cache(maxsize=None)
+def _unfolding(sides: tuple, kernel: tuple, stride: tuple) -> tuple:
+    """(float32 [h·w,pixels·taps] of zeros and ones, [rows, columns] of output pixels) of a convolution with 'SAME'.
+
+    A map [h·w] times the matrix is what each tap of the kernel sees at each output pixel, 0 outside the map. Other ways
+    to collect it, and their gradients, copy the map once for each tap.
+    """
+    sizes = [-(-side // step) for side, step in zip(sides, stride)]
+    axes = []
+    for side, size, step, length in zip(sides, sizes, stride, kernel):
+        missing = max((size - 1) * step + length - side, 0)
+        seen = step * np.arange(size)[:, None] + np.arange(length) - missing // 2  # [size,length]
+        axes.append(np.arange(side)[:, None, None] == seen)
+    ones = np.einsum("aik,bjl->abijkl", *axes).reshape(math.prod(sides), -1)
+    return ones.astype(np.float32), sizes
 
 
 def _is_per_pixel(conv: nn.Conv2D) -> bool:
@@ -243,12 +317,14 @@ def _product_of_channels(conv: nn.Conv2D, x):
 class _Programs:
     """A layer in train mode as static programs: functions of x [N,C,h,w], of any N, h and w, and the layer's variables.
 
+    function: what is computed with the layer, if it isn't its forward.
+
     The variables, weights and statistics, are arguments: creating a program clears the gradients of the parameters that
     it contains. There is a program for each choice of trainable variables and of layers in train mode.
     """
 
-    def __init__(self, layer: nn.Layer, dtype: str):
-        self._layer = layer
+    def __init__(self, layer: nn.Layer, dtype: str, function=None):
+        self._function = function or layer
         self._dtype = dtype
         self._parts = layer.sublayers(include_self=True)
         self._places = [
@@ -260,20 +336,10 @@ class _Programs:
         self._programs = {}
 
     def __call__(self, x):
-        if paddle.is_grad_enabled():
-            return self._computed(x)
-        # A program built for inference would keep the weights of its first use.
-        x = x.detach()
-        x.stop_gradient = False
-        with paddle.enable_grad():
-            return self._computed(x).detach()
-
-    def _computed(self, x):
         variables = [parameters[name] for parameters, name in self._places]
-        key = (*(value.stop_gradient for value in (x, *variables)), *(part.training for part in self._parts))
-        if key not in self._programs:
-            self._programs[key] = _made(_Function(self._in_program), x, variables, self._dtype)
-        return self._programs[key]([x, variables])
+        modes = tuple(part.training for part in self._parts)
+        programs = self._programs.setdefault(modes, {})
+        return _run(programs, _Function(self._in_program), x, variables, self._dtype)
 
     @paddle.jit.not_to_static
     def _in_program(self, x, variables):
@@ -281,13 +347,34 @@ class _Programs:
         real = [parameters[name] for parameters, name in self._places]
         try:
             self._set(variables)
-            return self._layer(_own(x))
+            return self._function(_own(x))
         finally:
             self._set(real)
 
     def _set(self, variables) -> None:
         for (parameters, name), variable in zip(self._places, variables):
             parameters[name] = variable
+
+
+def _run(programs: dict, function: nn.Layer, x, variables: list, dtype: str):
+    """function(x, variables) by a program of `programs`: there is one for each choice of what is trainable."""
+    if not paddle.is_grad_enabled():
+        # A program built for inference would keep the weights of its first use.
+        with paddle.enable_grad():
+            results = _run(programs, function, _with_gradient(x.detach()), variables, dtype)
+        return [result.detach() for result in results] if isinstance(results, list) else results.detach()
+    key = tuple(value.stop_gradient for value in (x, *variables))
+    if key not in programs:
+        programs[key] = _made(function, x, variables, dtype)
+    return programs[key]([x, variables])
+
+
+def _with_gradient(x):
+    """x, or if it has no gradient a copy that has one."""
+    if x.stop_gradient:
+        x = x.detach()
+        x.stop_gradient = False
+    return x
 
 
 class _Function(nn.Layer):
@@ -333,7 +420,7 @@ def _made(layer: nn.Layer, x, variables: list, dtype: str):
     """
     spec = paddle.static.InputSpec
     specs = [
-        spec([None, x.shape[1], None, None], "float32", "x", x.stop_gradient),
+        spec([None, x.shape[1], *[None] * (len(x.shape) - 2)], "float32", "x", x.stop_gradient),
         [spec(value.shape, "float32", f"variable_{i}", value.stop_gradient) for i, value in enumerate(variables)],
     ]
     strategy = paddle.static.BuildStrategy()
@@ -408,12 +495,13 @@ class _ByOneDNN:
 
 
 def _is_onednns(operator) -> bool:
-    """Whether oneDNN is to compute an operator: of the casts only those of maps to bf16, for which Paddle is slow.
+    """Whether oneDNN is to compute an operator: of the casts those to bf16 of maps and of a product's large weights.
 
-    oneDNN fails to cast from its own memory layouts; Paddle casts weights, and to float32, as fast.
+    oneDNN fails to cast from its own memory layouts; Paddle casts other weights, and to float32, as fast.
     """
     name = operator.name().partition(".")[2]
     if name == "cast":
         result = operator.result(0)
-        return result.dtype == paddle.pir.core.DataType.BFLOAT16 and result.shape[0] == -1
+        is_large = result.shape[0] == -1 or len(result.shape) == 2
+        return is_large and result.dtype == paddle.pir.core.DataType.BFLOAT16
     return name in ONEDNN_OPERATORS
