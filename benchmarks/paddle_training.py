@@ -1,5 +1,7 @@
 """Timed training steps in Paddle, run as in the training commands, for `benchmarks/train_step.py`."""
 
+import dataclasses
+
 import numpy as np
 import paddle
 
@@ -10,7 +12,8 @@ from models.discriminator import Discriminator
 from models.generator import Generator
 from models.vgg19 import VGG19
 from train import losses
-from train.recipe import Recipe
+from train.bn_statistics import freeze_statistics
+from train.recipe import GAN_RECIPES, RECIPES
 from train.run import cpu
 from train.run.mixed_precision import Precision
 from train.steps import GanStep, PretrainStep
@@ -22,12 +25,12 @@ class Photographs(list):
     names = property(lambda self: [str(i) for i in range(len(self))])
 
 
-def networks_of(stage: int, hr_size: int) -> dict:
-    """{name: network} of a stage, with random weights of seed 0; VGG19 as `load_vgg19` leaves it."""
+def networks_of(stage: int, hr_size: int, vgg_layer: str = "pool5") -> dict:
+    """{name: network} of a stage, with random weights of seed 0; VGG19, down to a layer, as `load_vgg19` leaves it."""
     paddle.seed(0)
     networks = {"generator": Generator()}
     if stage == 2:
-        networks.update(discriminator=Discriminator(hr_size), vgg19=VGG19(with_classifier=False))
+        networks.update(discriminator=Discriminator(hr_size), vgg19=VGG19(with_classifier=False, deepest=vgg_layer))
         networks["vgg19"].eval()
         for weight in networks["vgg19"].parameters():
             weight.stop_gradient = True
@@ -50,16 +53,30 @@ def write_start(folder, photographs: list, stage: int, hr_size: int, batch_size:
     np.savez(folder / "hr.npz", **{str(step): hr for step, (_, hr) in batches.items()})
 
 
-def load(photographs: list, stage: int, hr_size: int, batch_size: int, steps: int, device: str, eager=False, amp=False):
+def load(
+    photographs: list,
+    stage: int,
+    hr_size: int,
+    batch_size: int,
+    steps: int,
+    device: str,
+    name: str,
+    eager=False,
+    amp=False,
+):
     """A function that takes the next training step: ({part: seconds}, {loss: number}). It can be called `steps` times.
 
-    eager: without the settings of `train.run.cpu`. amp: as with `--amp`.
+    name: of the recipe. eager: without the settings of `train.run.cpu`. amp: as with `--amp`.
     """
     paddle.set_device(device)
-    recipe, precision = Recipe(hr_size=hr_size), Precision(amp)
-    networks = networks_of(stage, hr_size)
+    recipe = dataclasses.replace((RECIPES if stage == 1 else GAN_RECIPES)[name], hr_size=hr_size, batch_size=batch_size)
+    precision = Precision(amp)
+    networks = networks_of(stage, hr_size, recipe.vgg_layer)
     if device == "cpu" and not eager:
         cpu.speed_up(*networks.values(), dtype=precision.dtype)
+    if stage == 2 and recipe.freeze_bn:
+        freeze_statistics(networks["generator"])
+        freeze_statistics(networks["discriminator"])
     take = (PretrainStep if stage == 1 else GanStep)(*networks.values(), recipe, precision)
     batches = batches_of(photographs, hr_size, batch_size, steps)
 

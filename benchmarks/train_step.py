@@ -2,6 +2,7 @@
 
     python benchmarks/train_step.py                                                          # takes minutes
     python benchmarks/train_step.py --sizes 32 --batch-size 2 --repeats 1                    # a quick look
+    python benchmarks/train_step.py --recipe photo                                           # the crops of a recipe
 
 For each stage and crop size, on the CPU, the same step from the same weights with
 
@@ -15,6 +16,9 @@ A step lasts from fetching the batch to the losses as numbers. VGG19 has random 
 process, since PyTorch computes on a single core when it shares a process with Paddle. They take turns, so that a
 slowdown of the machine affects all of them. The first round is not counted, and the first step's losses are compared.
 Stage 2 with 384 crops takes 9 GB of memory. PyTorch: `pip install -r requirements/benchmarks.txt`.
+
+With `--recipe` other than the article's, both stages compute their recipe's step with its crops, without the last two
+ways, and the ratio of the stages is printed.
 
 With `--device gpu` only the first way runs, and the device is synchronized where a part begins and ends. This has not
 been tested, as no GPU was available.
@@ -49,6 +53,7 @@ from data.prepare import sample_sources
 
 OURS, AMP, EAGER = ("Paddle", "as the commands run it"), ("Paddle", "with --amp"), ("Paddle", "eager")
 PYTORCH = {("PyTorch", "as it is"): "contiguous_format", ("PyTorch", "channels-last"): "channels_last"}
+RECIPES = ("article", "paper", "short", "photo")
 STAGES = {1: "Stage 1", 2: "Stage 2, with VGG19"}
 SIZES = (384, 96)
 LARGEST_BATCH = 8
@@ -78,15 +83,21 @@ def default_batch(hr_size: int) -> int:
     return max(1, min(LARGEST_BATCH, (max(SIZES) // hr_size) ** 2))
 
 
-def prepare(photographs: list, setting: tuple, device: str, folder: Path) -> dict:
-    """{way: load} for a setting (stage, HR side, batch size, steps); writes PyTorch's input files to `folder`."""
-    call = partial(load_paddle, photographs, *setting, device)
+def ways_of(recipe: str, device: str) -> list:
+    """The ways to compute a step."""
     if device != "cpu":
-        return {OURS: call}
-    loads = {OURS: call, EAGER: partial(call, eager=True)}
-    if has_amp():
-        loads[AMP] = partial(call, amp=True)
-    if find_spec("torch"):
+        return [OURS]
+    beside = [EAGER, *(PYTORCH if find_spec("torch") else [])] if recipe == "article" else []
+    return [OURS, *([AMP] if has_amp() else []), *beside]
+
+
+def prepare(photographs: list, setting: tuple, device: str, recipe: str, folder: Path) -> dict:
+    """{way: load} for a setting (stage, HR side, batch size, steps); writes PyTorch's input files to `folder`."""
+    call = partial(load_paddle, photographs, *setting, device, recipe)
+    ways = ways_of(recipe, device)
+    paddles = {OURS: call, AMP: partial(call, amp=True), EAGER: partial(call, eager=True)}
+    loads = {way: load for way, load in paddles.items() if way in ways}
+    if set(PYTORCH) <= set(ways):
         from benchmarks import paddle_training
 
         paddle_training.write_start(folder, photographs, *setting)
@@ -162,27 +173,46 @@ def header(device: str, repeats: int) -> str:
     )
 
 
+def settings_of(arguments) -> list:
+    """[(stage, HR side, batch size, steps)] of the flags and the recipe."""
+    steps = 1 + arguments.repeats
+    if arguments.recipe == "article":
+        sizes = arguments.sizes or SIZES
+        return [
+            (n, side, arguments.batch_size or default_batch(side), steps) for n in arguments.stages for side in sizes
+        ]
+    from train.stages import STAGES as stages  # it loads Paddle
+
+    settings = []
+    for number, stage in zip(STAGES, stages.values()):
+        recipe = stage.recipes[arguments.recipe]
+        sizes = arguments.sizes or [recipe.hr_size]
+        if number in arguments.stages:
+            settings += [(number, side, arguments.batch_size or recipe.batch_size, steps) for side in sizes]
+    return settings
+
+
 def main(arguments) -> None:
     device = choose_device(arguments.device)
-    photographs = read_photographs(max(arguments.sizes))
-    steps = 1 + arguments.repeats
-    settings = [
-        (stage, hr_size, arguments.batch_size or default_batch(hr_size), steps)
-        for stage in arguments.stages
-        for hr_size in arguments.sizes
-    ]
-    ways = 1 if device != "cpu" else 2 + has_amp() + (len(PYTORCH) if find_spec("torch") else 0)
+    settings = settings_of(arguments)
+    photographs = read_photographs(max(side for _, side, *_ in settings))
+    ways = len(ways_of(arguments.recipe, device))
     say = partial(tqdm.write, file=sys.stdout)
-    with tqdm(total=len(settings) * ways * steps, unit="step") as bar:
+    whole = []
+    with tqdm(total=len(settings) * ways * settings[0][-1], unit="step") as bar:
         say(header(device, arguments.repeats))
-        if device == "cpu" and not find_spec("torch"):
+        if arguments.recipe == "article" and device == "cpu" and not find_spec("torch"):
             say("PyTorch is not installed: pip install -r requirements/benchmarks.txt")
         for setting in settings:
             stage, hr_size, batch_size, _ = setting
             with tempfile.TemporaryDirectory() as temporary:
-                loads = prepare(photographs, setting, device, Path(temporary))
-                text = report(*measure(loads, arguments.repeats, bar))
-            say(f"\n### {STAGES[stage]}, {batch_size} × {hr_size}×{hr_size}\n\n{text}")
+                loads = prepare(photographs, setting, device, arguments.recipe, Path(temporary))
+                parts, memory = measure(loads, arguments.repeats, bar)
+            say(f"\n### {STAGES[stage]}, {batch_size} × {hr_size}×{hr_size}\n\n{report(parts, memory)}")
+            whole.append({way: median(step["all"] for step in steps) for way, steps in parts.items()})
+    if len(whole) == 2 and list(arguments.stages) == list(STAGES):
+        ratios = (f"{', '.join(way)}: {whole[1][way] / whole[0][way]:.2f}" for way in whole[0])
+        say(f"\nA step of stage 2 in steps of stage 1: {'; '.join(ratios)}")
 
 
 def hr_size(text: str) -> int:
@@ -196,7 +226,11 @@ def hr_size(text: str) -> int:
 if __name__ == "__main__":
     parser = command.parser(__doc__)
     parser.add_argument(
-        "--sizes", metavar="N", type=hr_size, nargs="+", default=SIZES, help="sides of the crops (default: 384 96)"
+        "--sizes",
+        metavar="N",
+        type=hr_size,
+        nargs="+",
+        help="sides of the crops (default: 384 96, or the recipe's)",
     )
     parser.add_argument(
         "--stages", metavar="N", type=int, choices=STAGES, nargs="+", default=tuple(STAGES), help="(default: 1 2)"
@@ -210,5 +244,6 @@ if __name__ == "__main__":
     parser.add_argument(
         "--repeats", metavar="N", type=command.positive, default=7, help="timed steps of each way (default: 7)"
     )
+    parser.add_argument("--recipe", default="article", choices=RECIPES, help="(default: article)")
     add_device_flag(parser)
     command.run(parser.parse_args(), main)

@@ -49,8 +49,8 @@ def test_every_way_takes_the_same_steps_and_tells_its_parts(photographs, tmp_pat
     monkeypatch.setattr("models.discriminator.Discriminator.__init__.__defaults__", (384, CHANNELS))
     paddle_training.write_start(tmp_path, photographs, *SETTING)
     loads = {
-        train_step.OURS: partial(small_paddle, photographs, *SETTING, "cpu", eager=False),
-        train_step.EAGER: partial(small_paddle, photographs, *SETTING, "cpu", eager=True),
+        train_step.OURS: partial(small_paddle, photographs, *SETTING, "cpu", "article", eager=False),
+        train_step.EAGER: partial(small_paddle, photographs, *SETTING, "cpu", "article", eager=True),
     }
     if find_spec("torch"):
         for way, form in train_step.PYTORCH.items():
@@ -137,5 +137,5 @@ def test_sides_and_photographs_that_crops_can_have():
 
 
 def test_on_a_gpu_there_is_one_way(photographs, tmp_path):
-    assert list(train_step.prepare(photographs, SETTING, "gpu:0", tmp_path)) == [train_step.OURS]
+    assert list(train_step.prepare(photographs, SETTING, "gpu:0", "article", tmp_path)) == [train_step.OURS]
     assert not list(tmp_path.iterdir())

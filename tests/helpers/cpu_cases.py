@@ -16,9 +16,9 @@ from models.generator import Generator
 from models.layers import is_statistic, same_conv
 from models.vgg19 import VGG19
 from tests.helpers import trajectory
+from train import steps
 from train.bn_statistics import freeze_statistics
 from train.run import cpu
-from train.steps import frozen
 
 BF16 = pytest.mark.skipif(
     not (cpu.HAS_BF16_CONVOLUTIONS and cpu_bf16()), reason="this Paddle or this CPU multiplies no bf16 in training"
@@ -108,7 +108,7 @@ def test_a_convolution_of_many_weights_and_few_pixels_is_paddles_too(kernel, str
         if paths[-1]:  # G's step goes through D's frozen weights
             own = x.clone()
             own.stop_gradient = False
-            with frozen(fast):
+            with steps.frozen(fast):
                 (fast(own) ** 2).mean().backward()
             close(own.grad, inputs[0].grad, tolerance)
             assert fast.weight.grad is not None, "of before"
