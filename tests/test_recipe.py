@@ -11,8 +11,20 @@ from train.recipe import GAN_RECIPES, RECIPES, Recipe
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 # What the documents' tables call the recipes' values.
 WORDS = {
-    "long-runs.md": {"bicubic": "bicubic", "bilinear": "bilinear", "constant": "constant", "step": "a tenth"},
-    "long-runs_cn.md": {"bicubic": "双三次", "bilinear": "双线性", "constant": "恒定", "step": "十分之一"},
+    "long-runs.md": {
+        "bicubic": "bicubic",
+        "bilinear": "bilinear",
+        "photo": "photo",
+        "constant": "constant",
+        "step": "a tenth",
+    },
+    "long-runs_cn.md": {
+        "bicubic": "双三次",
+        "bilinear": "双线性",
+        "photo": "photo",
+        "constant": "恒定",
+        "step": "十分之一",
+    },
 }
 LAYERS = {"pool5": "VGG19", "conv5_4": "VGG54", "conv3_4": "conv3_4"}
 
@@ -123,7 +135,7 @@ def test_what_cannot_be_trained_with_is_refused_by_its_flag(change):
 
 
 @pytest.mark.parametrize("document", WORDS)
-@pytest.mark.parametrize("column, name", list(enumerate(("article", "paper", "short"), 1)))
+@pytest.mark.parametrize("column, name", list(enumerate(("article", "paper", "short", "photo"), 1)))
 def test_the_documents_tables_show_the_recipes(document, column, name):
     rows = [line.split("|")[1:-1] for line in (DOCS / document).read_text("utf-8").splitlines() if line[:1] == "|"]
     assert f"`{name}`" in rows[0][column]
