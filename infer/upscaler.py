@@ -9,7 +9,7 @@ from common.errors import InputError
 from common.scale import SCALE
 from data.imresize import shrink
 from data.pictures.picture import GREY
-from infer import engines, tiles
+from infer import colour, engines, tiles
 from infer.blending import Source
 from infer.network import Network, working_memory
 from models.weight_files.shipped import DEFAULT, weights_path
@@ -72,7 +72,8 @@ class Upscaler:
     def upscale(self, lr: np.ndarray, progress=lambda share: None, beside: int = 0, size=None) -> np.ndarray:
         """uint8 or uint16 [h,w,3] (RGB) or [h,w,1] (grey), full range, to the same at [4h,4w,…], or at `size`.
 
-        A grey picture is computed as RGB with three equal planes, and the output is converted to grey.
+        A grey picture is computed as RGB with three equal planes, and the output is converted to grey. LR's colours are
+        kept, see `infer/colour.py`.
         progress: called regularly with the share of the picture, 0..1, done since the last call.
         beside: bytes of memory to leave free for processing the result.
         size: (height, width), at most 4 times the picture's: the network's output is reduced to it by
@@ -92,17 +93,20 @@ class Upscaler:
         memory = working_memory(self.device, SCALE**2 * lr.nbytes + beside)
         pixels, piece = self._network.sizes(memory)
         sr = np.empty((SCALE * height, SCALE * width, planes), lr.dtype)
+        mirrored = colour.mirror(lr)
+        height, width = mirrored.shape[:2]
         tile = (self.tile, self.tile) if self.tile else tiles.tile_for(height, width, tiles.REACH, pixels)
         windows = tiles.windows(height, width, tile, tiles.REACH)
         batch_pixels = min(pixels, BATCH_ON_CPU) if self.device == "cpu" else pixels
         at_once = max(1, batch_pixels // tiles.pixels(*windows[0]))
         for start in range(0, len(windows), at_once):
             batch = windows[start : start + at_once]
-            lrs = np.stack([_to_network(lr[tiles.taken(*window)]) for window in batch])
+            lrs = np.stack([_to_network(mirrored[tiles.taken(*window)]) for window in batch])
             with self._lock:
-                for _, in_picture, result in self._network.computed(lrs, batch, piece):
-                    sr[in_picture] = _from_network(result, sr)
+                for _, (rows, columns), result in self._network.computed(lrs, batch, piece):
+                    _place(sr, result, rows.start - SCALE * colour.MARGIN, columns.start - SCALE * colour.MARGIN)
             progress(len(batch) / len(windows))
+        colour.match(sr, lr)
         return shrink(sr, *size).copy() if is_reduced else sr  # a copy: the view would keep all of the memory
 
 
@@ -110,6 +114,14 @@ def _to_network(lr: np.ndarray) -> np.ndarray:
     """Convert integers [h,w,1 or 3], full range, to float32 [3,h,w] in [-1,1]."""
     scaled = lr.astype("float32") / (np.iinfo(lr.dtype).max / 2) - 1
     return np.broadcast_to(scaled, (*lr.shape[:2], 3)).transpose(2, 0, 1)
+
+
+def _place(sr: np.ndarray, piece: np.ndarray, top: int, left: int) -> None:
+    """Write a network's piece, [3,h,w] in [-1,1], to its place in SR, which may begin or end before it."""
+    height, width = sr.shape[:2]
+    piece = piece[:, max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
+    rows, columns = (slice(max(0, start), max(0, start) + side) for start, side in zip((top, left), piece.shape[1:]))
+    sr[rows, columns] = _from_network(piece, sr)
 
 
 def _from_network(sr: np.ndarray, like: np.ndarray) -> np.ndarray:

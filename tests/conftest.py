@@ -8,6 +8,7 @@ import paddle
 import pytest
 
 from data import transfer
+from infer import colour
 from models.weight_files import weights
 from tests.helpers import fluid_files, generators, golden, training
 from tests.helpers.file_server import Server
@@ -43,6 +44,13 @@ def own_signal_handlers():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def uncorrected(monkeypatch):
+    """The network's own pixels: without what keeps LR's colours (test_colour.py)."""
+    monkeypatch.setattr(colour, "MARGIN", 0)
+    monkeypatch.setattr(colour, "match", lambda sr, lr: None)
 
 
 @pytest.fixture(scope="session")

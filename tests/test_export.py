@@ -63,7 +63,7 @@ def exported(weights_file, tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_readmes_code_gives_the_upscalers_result(exported, kind, weights_file, tmp_path):
+def test_the_readmes_code_gives_the_networks_result(exported, kind, weights_file, tmp_path, uncorrected):
     """Copied out of it and run beside the program, by someone without this project; in twelve tiles."""
     folder = shutil.copytree(exported(kind), tmp_path / "elsewhere")
     names = set(files(folder)) - {"generator.pdiparams.info"}  # Paddle 2.6's, which nothing reads
