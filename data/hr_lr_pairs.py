@@ -61,7 +61,7 @@ def sr_files(hr_paths: list, sr_folder) -> dict:
     """
     partners = _partners(hr_paths, sr_folder, "SR", 1)
     if any(isinstance(partner, InputError) for partner in partners.values()):
-        all_of(hr_paths, lambda path: read_sr(_raised(partners[path]), _cut(read_rgb(path, max_pixels=None))))
+        all_of(hr_paths, lambda path: read_sr(_raised(partners[path]), _cut(read_rgb(path))))
     return partners
 
 
@@ -140,7 +140,7 @@ def _no_partner(hr_path: Path, candidates: list, folder: Path, kind: str, shrunk
         names = " and ".join(path.name for path in candidates)
         return InputError(f"{folder} has two {kind} pictures of {hr_path}: {names}; remove one")
     try:
-        height, width = (side // shrunk for side in _cut(read_rgb(hr_path, max_pixels=None)).shape[:2])
+        height, width = (side // shrunk for side in _cut(read_rgb(hr_path)).shape[:2])
     except InputError as error:
         return error
     expected = f"{hr_path.name} or {hr_path.stem}x{SCALE}{hr_path.suffix}, {width}x{height} pixels"
@@ -152,14 +152,14 @@ def read_pair(hr_path: Path, lr_path) -> tuple:
 
     Raises InputError, naming the file, for a picture that cannot be read, is too small or is not of the size expected.
     """
-    hr = _cut(read_rgb(hr_path, max_pixels=None))
+    hr = _cut(read_rgb(hr_path))
     height, width = hr.shape[:2]
     if min(height, width) < SMALLEST:
         size = f"{width}x{height} pixels (cut to multiples of {SCALE})"
         raise InputError(f"{hr_path} is too small to be measured: {size}; expected {SMALLEST} or more a side")
     if lr_path is None:
         return hr, bicubic(hr, SCALE)
-    lr = read_rgb(lr_path, max_pixels=None)
+    lr = read_rgb(lr_path)
     check_quarter(lr_path, lr.shape, hr_path, hr.shape)
     return hr, lr
 
@@ -177,7 +177,7 @@ def read_sr(sr_path: Path, hr: np.ndarray) -> np.ndarray:
 
     Raises InputError, naming the file, for one that cannot be read or has another size.
     """
-    rgb = read_rgb(sr_path, max_pixels=None)
+    rgb = read_rgb(sr_path)
     sr = _cut(rgb)
     if sr.shape != hr.shape:
         (height, width), (hr_height, hr_width) = rgb.shape[:2], hr.shape[:2]

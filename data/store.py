@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from common.device import cores
 from common.errors import InputError
 from common.files import replacing
 from data.hr_lr_pairs import agreement, check_quarter, lr_files, mismatches
@@ -205,7 +206,7 @@ def _decode_all(files: dict) -> dict:
     sources = list(files)
     random.Random(os.getpid()).shuffle(sources)  # so that processes that build at once share the work
     shapes = {}
-    with ThreadPoolExecutor(min(DECODERS, os.cpu_count() or 1)) as pool:  # Pillow's decoders release the GIL
+    with ThreadPoolExecutor(min(DECODERS, cores())) as pool:  # Pillow's decoders release the GIL
         waiting = {pool.submit(_decode, source, files[source]): source for source in sources}
         try:
             for done in tqdm(as_completed(waiting), "decoding", len(files), unit="picture", disable=not files):
@@ -223,7 +224,7 @@ def _decode(source: Path, file: Path):
         return shape
     try:
         with _one_large if pixels_of(source) > LARGE else contextlib.nullcontext():
-            rgb = np.ascontiguousarray(read_rgb(source, max_pixels=None))
+            rgb = np.ascontiguousarray(read_rgb(source))
     except InputError as error:
         return error
     with replacing(file) as temporary, open(temporary, "wb") as opened:

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-import psutil
 
+from common.device import available_memory
 from common.errors import InputError
 from infer import tiles
 
@@ -57,7 +57,7 @@ def working_memory(device: str, result: int) -> int:
 
     Raises InputError if the result and the minimum for the tiles exceed the free memory.
     """
-    free = psutil.virtual_memory().available
+    free = available_memory()
     if result + LEAST_ON_CPU > free:
         raise InputError(
             f"its result takes {result / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; use a smaller picture"

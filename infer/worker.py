@@ -18,9 +18,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import psutil
 
 from common import command
+from common.device import available_memory
 from common.errors import InputError
 from data.pictures.picture import Picture
 from data.pictures.writing import write_picture
@@ -144,7 +144,7 @@ def _limit_memory() -> None:
     with contextlib.suppress(ImportError):  # Windows
         import resource
 
-        free = psutil.virtual_memory().available
+        free = available_memory()
         resource.setrlimit(resource.RLIMIT_DATA, (free, free))
 
 

@@ -85,6 +85,61 @@ def test_on_a_cpu_build_paddle_is_not_loaded_to_find_out(name):
         pytest.skip("Paddle's GPU build is installed here")
 
 
+GROUPS = {
+    "version 2, in a container": (
+        "0::/",
+        "",
+        {"cpu.max": "150000 100000", "memory.max": "3000", "memory.current": "1000"},
+    ),
+    "version 2, a group within": (
+        "0::/user.slice/mine",
+        "user.slice",
+        {"cpu.max": "150000 100000", "memory.max": "3000", "memory.current": "1000"},
+    ),
+    "version 1, in a container": (
+        "4:cpu,cpuacct:/docker/1\n3:memory:/docker/1",
+        {"cpu": "cpu", "memory": "memory"},
+        {
+            "cpu.cfs_quota_us": "150000",
+            "cpu.cfs_period_us": "100000",
+            "memory.limit_in_bytes": "3000",
+            "memory.usage_in_bytes": "1000",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_a_control_group_s_limits_count(tmp_path, monkeypatch, kind):
+    own, place, files = GROUPS[kind]
+    monkeypatch.setattr(device, "GROUPS", tmp_path)
+    monkeypatch.setattr(device, "OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    without = device.available_memory()
+    assert device.cores() == 8 and without > 10_000
+    (tmp_path / "own").write_text(own)
+    for name, text in {**files, "memory.stat": "inactive_file 400\n"}.items():
+        folder = tmp_path / (place if isinstance(place, str) else place[name.partition(".")[0]])
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    assert device.cores() == 2 and device.available_memory() == 2400
+    for path in tmp_path.rglob("*"):
+        if path.name in ("cpu.max", "memory.max"):
+            path.write_text("max 100000" if path.name == "cpu.max" else "max")
+        elif "quota" in path.name or "limit" in path.name:
+            path.write_text("-1" if "quota" in path.name else str(2**63 - 4096))
+    assert device.cores() == 8 and device.available_memory() > 10_000
+
+
+def test_without_libgl_a_command_says_what_to_install(tmp_path):
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
+    code = "import sys; sys.path[:0] = sys.argv[1:]; import common"
+    line = [sys.executable, "-c", code, str(tmp_path), str(ROOT)]
+    done = subprocess.run(line, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "libGL.so.1" in done.stderr and "opencv-python-headless" in done.stderr
+
+
 def test_the_flag():
     parser = argparse.ArgumentParser()
     device.add_device_flag(parser)

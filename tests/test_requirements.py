@@ -17,4 +17,5 @@ def test_the_two_sets_differ_in_paddle_and_the_cpu_engine_alone():
 
 
 def test_upscaling_needs_a_part_of_the_cpu_set():
-    assert set(requirements("requirements-upscale.txt")) < set(requirements("requirements-cpu.txt"))
+    lines = [line for line in requirements("requirements-upscale.txt") if '>= "3.13"' not in line]
+    assert {line.partition(";")[0] for line in lines} < set(requirements("requirements-cpu.txt"))

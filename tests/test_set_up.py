@@ -1,118 +1,217 @@
-"""The set-up of `make demo` and `make test`, with stand-ins for Python, pip and nvidia-smi that note what is asked."""
+"""The set-up: what is installed beside an installed Paddle and what never is; the environment that `make` makes."""
 
 import os
 import shutil
 import subprocess
+import sys
+import types
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from notebooks import set_up
 
-# Answers like an interpreter of version $VERSION: notes pip's calls in $LOG, makes environments that hold itself, and
-# fails Paddle's check where $CHECK is not 0.
+ROOT = Path(__file__).resolve().parents[1]
+AISTUDIO = {
+    "paddlepaddle-gpu": "2.6.1.post117",
+    "numpy": "1.23.5",
+    "protobuf": "3.20.2",
+    "pillow": "8.4.0",
+    "tqdm": "4.60",
+}
+NEEDS = ["numpy>=1.13", "protobuf (>=3.20.2)", "Pillow", "httpx"]
+KEPT = ["numpy==1.23.5", "paddlepaddle-gpu==2.6.1.post117", "protobuf==3.20.2"]
+
+
+class Machine:
+    """Stands in for `subprocess.run`: notes what is run; pip changes the packages as it is told."""
+
+    def __init__(self, packages, after=None, has_gpu=False, gpu_works=True, has_libgl=True):
+        self.packages, self.after = dict(packages), after or {}
+        self.has_gpu, self.gpu_works, self.has_libgl = has_gpu, gpu_works, has_libgl
+        self.lines, self.installs = [], []
+
+    def run(self, line, **_):
+        self.lines.append(line)
+        if line == ["nvidia-smi"] and not self.has_gpu:
+            raise FileNotFoundError("nvidia-smi")
+        if "install" in line:
+            self.packages.update(self.after)
+            place = line.index("--constraint") + 1
+            self.constraints = Path(line[place]).read_text(encoding="utf-8").split()
+            self.installs.append(line[place + 1 :])
+        if line[1:] == ["-c", "import cv2"] and not self.has_libgl:
+            stderr = "Traceback\nImportError: libGL.so.1: cannot open shared object file: No such file or directory\n"
+            return types.SimpleNamespace(returncode=1, stderr=stderr)
+        is_gpu_check = line[1:2] == ["-c"] and "if True" in line[2]
+        return types.SimpleNamespace(returncode=int(is_gpu_check and not self.gpu_works), stdout="output\n", stderr="")
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    def make(*arguments, **settings):
+        result = Machine(*arguments, **settings)
+        monkeypatch.setattr(set_up.subprocess, "run", result.run)
+        monkeypatch.setattr(set_up, "installed", lambda: dict(result.packages))
+        monkeypatch.setattr(set_up.metadata, "requires", lambda package: NEEDS)
+        monkeypatch.setattr(set_up, "find_spec", lambda module: None)
+        return result
+
+    return make
+
+
+def names(requirements):
+    return {set_up._normal(line) for line in requirements}
+
+
+def test_on_ai_studio_paddle_and_its_dependencies_stay(machine, capsys):
+    studio = machine(AISTUDIO, after={"psutil": "5.9"})
+    set_up.set_up()
+    (wanted,) = studio.installs
+    assert names(wanted) == {"opencv-python", "setuptools", "pillow", "scikit-image", "matplotlib", "tqdm", "psutil"}
+    assert "opencv-python<4.12" in wanted and studio.constraints == KEPT
+    said = capsys.readouterr().out
+    assert "paddlepaddle-gpu 2.6.1.post117 stays as it is" in said and "installed: psutil 5.9" in said
+
+
+@pytest.mark.parametrize("opencv", ["opencv-contrib-python", "opencv-python-headless"])
+def test_another_build_of_opencv_is_not_overwritten(machine, opencv):
+    studio = machine({**AISTUDIO, opencv: "4.6.0.66"})
+    set_up.set_up()
+    assert "opencv-python" not in names(studio.installs[0])
+
+
+@pytest.mark.parametrize(
+    "packages, constraints",
+    [
+        ({"paddlepaddle-xpu": "2.6.1", "numpy": "1.26.4"}, ["numpy==1.26.4", "paddlepaddle-xpu==2.6.1"]),
+        ({"paddlepaddle": "3.3.1", "numpy": "2.2.0"}, ["numpy==2.2.0", "paddlepaddle==3.3.1"]),
+        ({"paddlepaddle": "2.6.2", "numpy": "2.2.0"}, ["paddlepaddle==2.6.2"]),  # it cannot load NumPy 2
+    ],
+)
+def test_every_paddle_stays_with_the_numpy_that_it_runs_with(machine, packages, constraints):
+    studio = machine(packages)
+    set_up.set_up()
+    assert studio.constraints == constraints
+    assert ("numpy<2" in studio.installs[0]) == (len(constraints) == 1)
+    assert ("opencv-python" in studio.installs[0]) == ("3.3.1" in str(packages)), "its bound is Paddle 2's alone"
+
+
+def test_a_paddle_that_pip_does_not_know_stays(machine, monkeypatch):
+    studio = machine({"numpy": "2.2.0"})
+    monkeypatch.setattr(set_up, "find_spec", lambda module: module == "paddle" or None)
+    set_up.set_up()
+    assert not names(studio.installs[0]) & {"paddlepaddle", "paddlepaddle-gpu", "numpy"}
+    assert studio.constraints == ["numpy==2.2.0"]
+
+
+def test_replacing_a_loaded_package_asks_for_a_restart(machine, capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, "PIL", raising=False)
+    machine(AISTUDIO, after={"pillow": "10.4.0"})
+    set_up.set_up()
+    monkeypatch.setitem(sys.modules, "numpy", types.ModuleType("numpy"))
+    machine({"paddlepaddle": "2.6.2", "numpy": "2.2.0"}, after={"numpy": "1.26.4"})
+    with pytest.raises(set_up.SetUpError, match="restart the kernel"):
+        set_up.set_up()
+    assert "numpy: 2.2.0 before, 1.26.4 now" in capsys.readouterr().out
+
+
+def test_without_a_paddle_it_is_the_cpu_set_or_the_gpu_set(machine, capsys):
+    bare = machine({"numpy": "1.26.4"})
+    set_up.set_up()
+    assert {"paddlepaddle==2.6.2", "numpy<2", "openvino"} <= set(bare.installs[0])
+    gpu = machine({}, has_gpu=True)
+    set_up.set_up()
+    assert len(gpu.installs) == 1 and "paddlepaddle-gpu==2.6.2" in gpu.installs[0]
+
+
+def test_a_gpu_build_that_does_not_work_is_replaced_by_the_cpu_set(machine, capsys):
+    gpu = machine({}, has_gpu=True, gpu_works=False)
+    set_up.set_up()
+    assert "paddlepaddle-gpu==2.6.2" in gpu.installs[0] and "paddlepaddle==2.6.2" in gpu.installs[1]
+    assert any("uninstall" in line for line in gpu.lines)
+    said = capsys.readouterr().out
+    assert "compute capability" in said and set_up.GPU_INDEX in said and "paddlepaddle-gpu==3" in said
+
+
+def test_a_named_paddle_is_taken_and_without_the_bounds_of_paddle_2(machine):
+    bare = machine({"paddlepaddle-gpu": "2.6.2", "numpy": "1.26.4"})
+    set_up.set_up("paddlepaddle==3.3.1")
+    assert bare.lines[0][-3:] == ["uninstall", "--yes", "paddlepaddle-gpu"]
+    assert {"paddlepaddle==3.3.1", "numpy", "opencv-python", "openvino"} <= set(bare.installs[0])
+    bare = machine({})
+    set_up.set_up("paddlepaddle==2.6.1")
+    assert {"paddlepaddle==2.6.1", "numpy<2", "opencv-python<4.12"} <= set(bare.installs[0])
+
+
+def test_without_libgl_opencv_s_headless_build_takes_its_place(machine, capsys):
+    slim = machine({**AISTUDIO, "opencv-python": "4.11.0.86"}, has_libgl=False)
+    set_up.set_up()
+    assert slim.installs[1] == ["opencv-python-headless==4.11.0.86"]
+    assert any(line[-2:] == ["--yes", "opencv-python"] for line in slim.lines)
+    assert "libGL.so.1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("version", [(3, 7), (3, 13)])
+def test_a_python_without_paddle_is_named_before_anything_is_installed(machine, monkeypatch, version):
+    bare = machine({})
+    info = types.SimpleNamespace(version_info=(*version, 0, "final", 0), version="3.x", executable=sys.executable)
+    monkeypatch.setattr(set_up, "sys", info)
+    with pytest.raises(set_up.SetUpError, match=r"Python 3\.8 to 3\.12, or .* paddlepaddle==3"):
+        set_up.set_up()
+    assert not bare.lines
+
+
+def test_a_failing_pip_is_an_error(machine, monkeypatch):
+    machine(AISTUDIO)
+    failed = types.SimpleNamespace(returncode=1, stdout="no matching distribution\n")
+    monkeypatch.setattr(set_up.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(set_up.SetUpError, match="pip install ended with exit status 1"):
+        set_up.set_up()
+
+
+def test_it_needs_nothing_that_it_installs():
+    """In a Python that has no package at all."""
+    code = "import sys; sys.path[:0] = [sys.argv[1]]; import notebooks.set_up; print(sorted(sys.modules))"
+    line = [sys.executable, "-I", "-S", "-c", code, str(ROOT)]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert "'PIL'" not in done.stdout and "'numpy'" not in done.stdout
+
+
+# ---------------------------------------------------------------------------------------------------- .ci/set_up.sh
+
+# Answers like a Python that notes what it is asked in $LOG, makes environments that hold itself, and fails at $FAIL.
 PYTHON = """#!/bin/sh
 case "$1" in
-  -c) case "$2" in
-        *sys.exit*) case "$VERSION" in 3.[89]|3.1[0-2]) exit 0;; *) exit 1;; esac;;
-        *) echo "$VERSION";;
-      esac;;
-  -) cat > /dev/null; [ "$CHECK" = 0 ] || { echo "Paddle sees no GPU" >&2; exit 1; };;
-  -m) shift
-      if [ "$1" = venv ]; then
-          rm -rf "$3"; mkdir -p "$3/bin"
-          sed "2i VERSION=$VERSION" "$0" > "$3/bin/python"; chmod +x "$3/bin/python"; echo "venv $3" >> "$LOG"
-      else
-          echo "$*" >> "$LOG"; case "$*" in *$FAIL*) exit 1;; esac
-      fi;;
+  --version) echo "Python 3.11.7";;
+  -c) exit 0;;
+  *) echo "$*" >> "$LOG"; case "$*" in *$FAIL*) exit 1;; esac
+     if [ "$2" = venv ]; then rm -rf "$4"; mkdir -p "$4/bin"; cp "$0" "$4/bin/python"; fi;;
 esac
 """
 
 
-@pytest.fixture
-def set_up(tmp_path):
-    """Runs the set-up in a folder of its own and gives (result, what pip and venv were asked)."""
-    for folder in (".ci", "requirements"):
-        (tmp_path / folder).mkdir()
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+def test_make_s_environment_is_made_once_and_again_after_a_failure(tmp_path):
     for name in (".ci/set_up.sh", "requirements.txt", "requirements-cpu.txt", "requirements/dev.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    tools = tmp_path / "tools"
-    tools.mkdir()
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "python3").write_text(PYTHON)
+    (tmp_path / "tools" / "python3").chmod(0o755)
     log = tmp_path / "log"
 
-    def tool(name, text):
-        (tools / name).write_text(text)
-        (tools / name).chmod(0o755)
-
-    tool("python3", PYTHON)
-
-    def run(*arguments, gpu=False, check=1, version="3.11", fail="nothing"):
+    def run(*arguments, fail="nothing"):
         log.write_text("")
-        (tools / "nvidia-smi").unlink(missing_ok=True)
-        if gpu:
-            tool("nvidia-smi", "#!/bin/sh\n")
-        environment = {"PATH": f"{tools}:/usr/bin:/bin", "LOG": str(log), "CHECK": str(check), "VERSION": version}
+        environment = {"PATH": f"{tmp_path / 'tools'}:/usr/bin:/bin", "LOG": str(log), "FAIL": fail}
         line = ["sh", ".ci/set_up.sh", "venv", *arguments]
-        result = subprocess.run(
-            line,
-            cwd=tmp_path,
-            env={**environment, "FAIL": fail, "PYTHON": "python3"},
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        return result, log.read_text()
+        done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", check=False)
+        return done.returncode, log.read_text().splitlines()
 
-    run.folder = tmp_path
-    return run
-
-
-def test_without_a_gpu_it_is_the_cpu_set_and_only_once(set_up):
-    result, asked = set_up()
-    assert result.returncode == 0 and "CPU set, as no nvidia-smi answers" in result.stdout
-    assert "-r requirements-cpu.txt" in asked and "-r requirements.txt" not in asked
-    assert "-r requirements/dev.txt" in asked, "make lint has its linter"
-    assert set_up()[1] == ""
-
-
-def test_with_a_gpu_that_passes_the_check_it_is_the_gpu_set(set_up):
-    result, asked = set_up(gpu=True, check=0)
-    assert "the GPU set; Paddle's own check succeeded" in result.stdout
-    assert "-r requirements.txt" in asked and "requirements-cpu.txt" not in asked
-
-
-def test_with_a_gpu_that_fails_the_check_it_is_the_cpu_set_and_says_why(set_up):
-    result, asked = set_up(gpu=True)
-    assert result.returncode == 0
-    assert "check failed" in result.stdout and "compute capability" in result.stdout and "PADDLE=" in result.stdout
-    assert asked.index("-r requirements.txt") < asked.rindex("uninstall") < asked.index("-r requirements-cpu.txt")
-
-
-def test_a_named_paddle_is_taken_in_its_place(set_up):
-    set_up()
-    result, asked = set_up("paddlepaddle==3.3.1", gpu=True)
-    assert "paddlepaddle==3.3.1" in result.stdout
-    assert "uninstall" in asked and "paddlepaddle==3.3.1 -r venv/requirements-without-paddle.txt" in asked
-    assert "paddle" not in (set_up.folder / "venv/requirements-without-paddle.txt").read_text().replace("Paddle", "")
-
-
-def test_an_interrupted_set_up_is_done_again(set_up):
-    set_up()
-    result, _ = set_up("paddlepaddle==3.3.1", fail="paddlepaddle==3.3.1")
-    assert result.returncode != 0
-    assert "-r requirements-cpu.txt" in set_up()[1], "the environment is not taken for ready"
-
-
-def test_an_environment_without_pip_or_of_another_python_is_made_anew(set_up):
-    (set_up.folder / "venv/bin").mkdir(parents=True)
-    (set_up.folder / "venv/bin/python").write_text("#!/bin/sh\nexit 1\n")
-    (set_up.folder / "venv/bin/python").chmod(0o755)
-    assert "venv venv" in set_up()[1]
-    assert "venv venv" in set_up(version="3.12")[1]
-
-
-def test_an_unfit_python_is_refused_with_the_way_out(set_up):
-    result, asked = set_up(version="3.14")
-    assert result.returncode == 1 and asked == ""
-    assert "PYTHON=python3.11" in result.stderr and "PADDLE=" in result.stderr
-    assert not os.path.exists(set_up.folder / "venv")
+    made = ["-m venv --clear venv", "notebooks/set_up.py"]
+    status, lines = run()
+    assert status == 0 and lines[:2] == made and lines[2].endswith("-r requirements/dev.txt")
+    assert run() == (0, [])
+    status, lines = run("paddlepaddle==3.3.1", fail="set_up.py")
+    assert status != 0 and lines[1] == "notebooks/set_up.py paddlepaddle==3.3.1"
+    assert run()[1][:2] == made, "an environment that was not completed is made again"
