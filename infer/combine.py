@@ -1,4 +1,4 @@
-"""Add generators, weighted, to a generator: for example the texture of one to another that has none.
+"""Mix the weights of generators. As a command: add to one the texture that another has, for example.
 
     python infer/combine.py stage1.pdparams --add srgan 1 --add srresnet -1 --output start.pdparams
 
@@ -14,28 +14,38 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 
-import common.full_set  # noqa: F401
 from common import command
+from common.errors import InputError
 from common.files import check_apart
 from infer.generator_flags import METAVAR, WEIGHTS
-from models.layers import is_statistic
-from models.weight_files import weights
 from models.weight_files.shipped import weights_path
+from models.weight_files.weights import build_generator, generator_arrays, save
 
 
-def combined(path, added: list):
-    """A generator: that of `path` plus the sum of share × generator over `added`, [(path, share)].
+def blended(weights, blend="", alpha: float = 0.5) -> dict:
+    """{name in `models.generator.Generator`: float32 array} of `weights`, a path; mixed, if `blend` is given.
 
-    Raises InputError naming the file if one cannot be used.
+    ESRGAN's network interpolation (arXiv 1809.00219, section 3.4): every array is (1 - alpha)·weights + alpha·blend,
+    alpha 0..1. There, `weights` is trained for PSNR and `blend` against a discriminator; a larger alpha gives more
+    detail and more artefacts. Raises InputError naming the file that cannot be used, and for another alpha.
     """
-    result = weights.load_generator(path)
-    state = {name: value.numpy() for name, value in result.state_dict().items()}
+    if not 0 <= alpha <= 1:
+        raise InputError(f"--alpha {alpha}: must be between 0 and 1")
+    first = generator_arrays(weights)
+    if not blend:
+        return first
+    second = generator_arrays(blend)
+    return {name: (1 - alpha) * array + alpha * second[name] for name, array in first.items()}
+
+
+def summed(path, added: list) -> dict:
+    """The arrays of `path` plus the sum of share × arrays over `added`, [(path, share)]; statistics are `path`'s."""
+    arrays = dict(generator_arrays(path))
     for other, share in added:
-        for name, value in weights.load_generator(other).state_dict().items():
-            if not is_statistic(name):
-                state[name] = state[name] + share * value.numpy()
-    result.set_state_dict(state)
-    return result
+        for name, array in generator_arrays(other).items():
+            if not name.endswith(("_mean", "_variance")):
+                arrays[name] = arrays[name] + share * array
+    return arrays
 
 
 class _Added(argparse.Action):
@@ -51,8 +61,10 @@ class _Added(argparse.Action):
 
 def main(arguments) -> None:
     read = [("FILE", arguments.weights), *(("--add", path) for path, _ in arguments.add)]
+    if not arguments.output.endswith(".pdparams"):
+        raise InputError(f"--output {arguments.output}: weights are written; give a name ending in .pdparams")
     check_apart(read, files=[("--output", arguments.output)])
-    weights.save(combined(arguments.weights, arguments.add), arguments.output)
+    save(build_generator(summed(arguments.weights, arguments.add)), arguments.output)
     print(arguments.output)
 
 

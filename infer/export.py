@@ -26,7 +26,7 @@ from common import command
 from common.errors import InputError
 from common.files import check_apart, replacing, temporary_folder
 from infer import generator_flags
-from infer.blending import Source
+from infer.combine import blended
 from infer.files import check_output
 from infer.tiles import REACH
 from models.weight_files.weights import build_generator
@@ -234,7 +234,7 @@ def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
         check_apart(generator_flags.weights_read(arguments), folders=[("--to", arguments.to)])
         check_readme(arguments.to)
-        generator = build_generator(Source(**generator_flags.generator_settings(arguments)).arrays())
+        generator = build_generator(blended(**generator_flags.generator_settings(arguments)))
         generator.eval()
         check_output(arguments.to)
     difference = write_program(generator, arguments.format, arguments.to)

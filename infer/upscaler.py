@@ -10,7 +10,7 @@ from common.scale import SCALE
 from data.imresize import shrink
 from data.pictures.picture import GREY
 from infer import colour, engines, tiles
-from infer.blending import Source
+from infer.combine import blended
 from infer.network import Network, working_memory
 from models.weight_files.shipped import DEFAULT, weights_path
 
@@ -27,7 +27,7 @@ class Upscaler:
     device: `cpu`, `gpu` or `gpu:N`; None takes a GPU if there is one.
     tile: the side in LR pixels of the tiles that a picture is computed in; None: chosen to fit the memory. It changes
         the memory and the time, not the result.
-    blend, alpha: a second generator's weights and their share of the mixture, 0..1 (see `infer/blending.py`).
+    blend, alpha: a second generator's weights and their share of the mixture, 0..1 (see `infer.combine.blended`).
     self_ensemble: the mean over the 8 flips and quarter turns of the picture; 8 times the time.
 
     Raises InputError, naming the file or the setting, for weights that cannot be used and for an engine, a device or a
@@ -48,14 +48,14 @@ class Upscaler:
     ):
         if tile is not None and tile < 1:
             raise InputError(f"--tile {tile}: must be at least 1")
-        source = Source(weights_path(weights), weights_path(blend) if blend else "", alpha)
-        self.weights = source.weights
+        self.weights = weights_path(weights)
         self.device = choose_device(device)
         self.engine = engines.choose(engine, self.device)
         self.precision = engines.choose_precision(precision, self.engine, self.device)
         self.tile = tile
+        arrays = blended(self.weights, weights_path(blend) if blend else "", alpha)
         module = engines.module(self.engine)
-        self._network = Network(module, source.arrays(), self.precision, self.device, self_ensemble)
+        self._network = Network(module, arrays, self.precision, self.device, self_ensemble)
         self._lock = threading.Lock()
 
     def __call__(self, rgb_uint8: np.ndarray, outscale: float = SCALE) -> np.ndarray:
