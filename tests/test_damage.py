@@ -1,6 +1,7 @@
 """A picture that is cut short or damaged is named and refused, and never used as if it were whole."""
 
 import io
+import struct
 from pathlib import Path
 
 import cv2
@@ -148,6 +149,17 @@ class TestJpeg:
         for scan in scans[1:]:
             path = written(tmp_path, content[:scan] + b"\xff\xd9")
             assert "(JPEG scans) is missing" in refusal(read_picture, path)
+
+    def test_a_damaged_size_does_not_fill_the_memory(self, tmp_path):
+        content = encoded(NOISE, "JPEG")
+        size = content.index(struct.pack(">HH", 48, 64))
+        path = written(tmp_path, content[:size] + b"\xff\xd0\xff\xd0" + content[size + 4 :])
+        assert "65488x65488 pixels in" in refusal(read_picture, path)
+
+    def test_a_flat_one_may_be_small(self, tmp_path):
+        for progressive in (False, True):
+            content = encoded(np.zeros((4000, 4000), np.uint8), "JPEG", progressive=progressive, optimize=True)
+            assert not read_picture(written(tmp_path, content)).colour.any()
 
     def test_out_of_all_proportion(self, tmp_path):
         content = encoded(NOISE, "JPEG", progressive=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.pictures.jpeg import of_quality, quantization
+from data.pictures.jpeg import of_quality
 from data.pictures.reading import read_picture
 from tests.helpers import matlab
 
@@ -82,11 +82,3 @@ def test_grey_has_brightness_alone_and_so_has_cmyk(tmp_path):
 def test_others_have_none(format, tmp_path):
     Image.fromarray(matlab.noise(8, 8)).save(tmp_path / "a", format)
     assert read_picture(tmp_path / "a").jpeg is None
-
-
-def test_a_file_whose_components_name_no_table_is_as_one_without():
-    stream = io.BytesIO()
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(stream, "JPEG")
-    with Image.open(stream) as image:
-        image.quantization = {7: image.quantization[0]}
-        assert quantization(image) is None

@@ -109,6 +109,19 @@ def test_a_makers_notes_stay_where_they_are_or_are_omitted(tmp_path):
     assert b"notes that point" not in (tmp_path / "b.tif").read_bytes() and b"notes that point" not in from_tiff.exif
 
 
+def test_damaged_exif_is_carried_or_named_and_harms_no_picture(tmp_path):
+    rng, exif = np.random.default_rng(1), np.frombuffer(camera().tobytes()[6:], np.uint8)
+    for _ in range(40):
+        damaged = exif.copy()
+        damaged[rng.integers(8, len(exif), 3)] = rng.integers(0, 256, 3)
+        (tmp_path / "a.png").write_bytes(png_of(RGB, chunk(b"eXIf", damaged.tobytes())))
+        picture = read_picture(tmp_path / "a.png")
+        for name in ("b.tif", "b.jpg"):
+            assert picture.exif or "EXIF, which is damaged" in omissions(name, picture)
+            write_picture(tmp_path / name, picture)
+            assert read_picture(tmp_path / name).colour.size == RGB.size
+
+
 def test_who_made_a_tiff_is_carried_without_further_exif(tmp_path):
     extratags = [(315, 2, 0, "an artist", True), (33432, 2, 0, "a copyright", True)]
     tifffile.imwrite(tmp_path / "a.tif", RGB, photometric="rgb", extratags=extratags)

@@ -24,6 +24,7 @@ _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 _MOST_SCANS = 200  # each goes over all pixels, in a few bytes; encoders write about ten
+_PIXELS_A_BYTE = 1000  # a block of 64 takes a bit or more
 _STUFFING = bytes(range(1, 255))
 
 # TIFF 6.0: tags of strips and tiles, and compression by deflate.
@@ -100,14 +101,13 @@ def stuffed_jpeg(content: bytes) -> bytes:
                 raise ValueError(f"it goes over its pixels more than {_MOST_SCANS} times (JPEG scans); save it again")
     if missing:
         raise ValueError("some of its data (JPEG scans) is missing")
-    if interval and scans == 1 and restarts < -(-_units(frame) // interval) - 1:
-        raise ValueError("some of its data (between JPEG restart markers) is missing")
+    height, width, count = struct.unpack_from(">HHB", frame, 1)
+    if height * width > _PIXELS_A_BYTE * len(content):
+        raise ValueError(f"it claims to have {width}x{height} pixels in {len(content)} bytes: it is damaged")
+    if interval and scans == 1:  # it counts units of the largest sampling factors, or blocks of a single component
+        factors = frame[7::3] if count > 1 else [0x11]
+        down, across = 8 * max(each & 15 for each in factors), 8 * max(each >> 4 for each in factors)
+        units = -(-height // down) * -(-width // across)
+        if restarts < -(-units // interval) - 1:
+            raise ValueError("some of its data (between JPEG restart markers) is missing")
     return bytes(result) + END_OF_JPEG
-
-
-def _units(frame: bytes) -> int:
-    """The number of a frame's units that restart intervals count, if its components are in one scan."""
-    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
-    factors = list(frame[7::3]) if frame[5] > 1 else [0x11]
-    down, across = 8 * max(each & 15 for each in factors), 8 * max(each >> 4 for each in factors)
-    return -(-height // down) * -(-width // across)

@@ -46,9 +46,7 @@ def quantization(image, orientation: int = 1) -> Quantization | None:
     if not tables:
         return None
     (_, across, down, number), *colours = image.layer  # of each component
-    brightness, colour, subsampling = tables.get(number), None, (1, 1)
-    if brightness is None:
-        return None
+    brightness, colour, subsampling = tables[number], None, (1, 1)
     is_rgb = image.info.get("adobe_transform") == 0
     if len(colours) == 2 and colours[0][1:3] == colours[1][1:3] and not is_rgb:
         _, its_across, its_down, _ = colours[0]

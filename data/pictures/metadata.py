@@ -9,7 +9,7 @@ import contextlib
 import re
 import struct
 
-from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 ORIENTATION, EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY, MAKERS_NOTES = 0x0112, 0x8769, 0x8825, 0xA005, 0x927C
 # Of a TIFF's own tags: ImageDescription, Make, Model, Software, DateTime, Artist, Copyright, XPTitle to XPSubject.
@@ -68,42 +68,33 @@ def read_exif(image) -> tuple:
     """(EXIF data of Pillow's open image from its TIFF header on, b"" without; its orientation; what is omitted)."""
     try:
         parsed = image.getexif()  # ImageMagick's PNG texts and XMP's orientation are in it too
-        orientation = parsed.get(ORIENTATION, 1)
         exif, omitted = image.info.get("exif"), ()
         if image.format == "TIFF" or not isinstance(exif, bytes):
-            exif, omitted = _serialized(parsed)
+            tags, has_notes = tiff_tags(parsed)
+            exif = b"II*\0" + struct.pack("<I", 8) + tags.tobytes(8) if set(tags).difference(_BY_PROGRAMS) else b""
+            omitted = ("the camera maker's notes",) if has_notes else ()
         exif = exif[6:] if exif.startswith(b"Exif\0\0") else exif
-        return updated_exif(exif, image.height, image.width) if exif else b"", orientation, omitted
+        exif = updated_exif(exif, image.height, image.width) if exif else b""
+        return exif, parsed.get(ORIENTATION, 1), omitted
     except Exception:  # noqa: BLE001  Pillow's parser raises many kinds on damaged data
         return b"", 1, ("EXIF, which is damaged",)
 
 
-def _serialized(parsed) -> tuple:
-    """What of a TIFF's tags is EXIF data, as data of its own, and what is omitted."""
-    wanted = {EXIF_DIRECTORY, GPS_DIRECTORY, *_DESCRIBING}
-    if not wanted.difference(_BY_PROGRAMS) & set(parsed):
-        return b"", ()
-    exif = Image.Exif()
-    has_notes = copy_exif(parsed, exif, wanted)
-    return exif.tobytes(), ("the camera maker's notes",) if has_notes else ()
+def tiff_tags(parsed) -> tuple:
+    """(what of Pillow's Exif is told among the tags of a TIFF; whether it has a maker's notes, which are left out).
 
-
-def copy_exif(parsed, target, wanted=None) -> bool:
-    """Copy tags of Pillow's Exif (all, or those wanted) to another mapping; whether a maker's notes are left out.
-
-    These have offsets of their own, which would be wrong at another place.
+    These have offsets of their own, which would be wrong at another place. Raises what Pillow does for damaged data.
     """
-    has_notes = False
-    for tag, value in parsed.items():
-        if wanted and tag not in wanted:
-            continue
+    tags, has_notes = ImageFileDirectory_v2(), False
+    for tag in {EXIF_DIRECTORY, GPS_DIRECTORY, *_DESCRIBING}.intersection(parsed):
+        value = parsed[tag]
         if tag in (EXIF_DIRECTORY, GPS_DIRECTORY):
             value = dict(parsed.get_ifd(tag))
             has_notes = value.pop(MAKERS_NOTES, None) is not None or has_notes
             if INTEROPERABILITY in value:
                 value[INTEROPERABILITY] = parsed.get_ifd(INTEROPERABILITY)
-        target[tag] = value
-    return has_notes
+        tags[tag] = value
+    return tags, has_notes
 
 
 def read_xmp(info: dict) -> tuple:

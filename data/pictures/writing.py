@@ -57,13 +57,12 @@ def omissions(path, picture: Picture) -> list:
     file_format = _format_of(Path(path))
     has_transparency = picture.alpha is not None and picture.alpha.min() < np.iinfo(picture.alpha.dtype).max
     held = _held_metadata(file_format, picture)
-    notes = file_format == "TIFF" and "exif" in held and metadata.copy_exif(_parsed(picture.exif), {})
     words = {
         "transparency": has_transparency and file_format in ("BMP", "JPEG"),
         "16-bit depth": picture.colour.dtype == np.uint16 and file_format in ("BMP", "JPEG", "WebP"),
         "ICC profile": picture.icc_profile and "icc_profile" not in held,
         "EXIF": picture.exif and "exif" not in held,
-        "the camera maker's notes": notes,
+        "the camera maker's notes": held.pop("has_notes", False),
         "XMP": picture.xmp and "xmp" not in held,
         "resolution (dpi)": picture.dpi and "dpi" not in held,
         "colour space that PNG's chunks give": picture.png_colour and not picture.icc_profile and file_format != "PNG",
@@ -120,18 +119,29 @@ def _format_of(path: Path) -> str:
 
 
 def _held_metadata(file_format: str, picture: Picture) -> dict:
-    """What of a picture's metadata a format holds, as it will be written: icc_profile, exif, xmp and dpi."""
+    """What of a picture's metadata a format holds, as it will be written: icc_profile, exif, xmp and dpi.
+
+    Of a TIFF `exif` are tags, and `has_notes` says whether a maker's notes are left out of them.
+    """
     height, width = picture.colour.shape[:2]
     held = {}
     # WebP has no grey: a profile for grey would not fit what is written.
     if picture.icc_profile and file_format != "BMP" and (file_format != "WebP" or picture.colour.shape[2] == 3):
         held["icc_profile"] = picture.icc_profile
-    is_short = file_format != "JPEG" or len(picture.exif) <= _LONGEST_EXIF
-    if picture.exif and file_format != "BMP" and is_short:
+    longest = {"BMP": 0, "JPEG": _LONGEST_EXIF}.get(file_format, np.inf)
+    if 0 < len(picture.exif) <= longest:
         held["exif"] = metadata.updated_exif(picture.exif, height, width)
-    is_short = file_format != "JPEG" or len(picture.xmp) <= _LONGEST_EXIF
-    if picture.xmp and file_format != "BMP" and is_short:
+    if 0 < len(picture.xmp) <= longest:
         held["xmp"] = metadata.updated_xmp(picture.xmp, height, width)
+    if file_format == "TIFF" and "exif" in held:
+        parsed = Image.Exif()
+        try:
+            parsed.load(held.pop("exif"))
+            tags, held["has_notes"] = metadata.tiff_tags(parsed)
+            tags.tobytes()
+            held["exif"] = tags
+        except Exception:  # noqa: BLE001  Pillow raises many kinds on damaged values; the EXIF data is named as omitted
+            held.pop("has_notes", None)
     if picture.dpi and file_format != "WebP":
         held["dpi"] = picture.dpi
     return held
@@ -220,10 +230,8 @@ def _write_tiff(file, picture: Picture, held: dict) -> None:
         zlib.compress(np.concatenate([block[:, :1], np.diff(block, axis=1)], axis=1)) for block in _blocks(picture, "<")
     ]
     count = len(strips)
-    tags = ImageFileDirectory_v2()
+    tags = held.get("exif", ImageFileDirectory_v2())
     tags.tagtype.update({273: 4, 279: 4, 700: 1, 34675: 7})  # LONG; XMP: BYTE; ICC profile: UNDEFINED
-    if "exif" in held:
-        metadata.copy_exif(_parsed(held["exif"]), tags)
     tags.update(
         {
             256: width,
@@ -255,9 +263,3 @@ def _write_tiff(file, picture: Picture, held: dict) -> None:
     file.write(b"II*\0" + struct.pack("<I", 8) + content[:entry] + moved + content[entry + 12 :])
     file.write(offsets.astype("<u4").tobytes())
     file.writelines(strips)
-
-
-def _parsed(exif: bytes) -> Image.Exif:
-    parsed = Image.Exif()
-    parsed.load(b"Exif\0\0" + exif)
-    return parsed
