@@ -10,7 +10,7 @@ import pytest
 from common.device import cpu_bf16
 from models.weight_files import weights
 from tests.helpers import training
-from train.run import checkpoint, cpu
+from train.run import checkpoint, programs
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +104,7 @@ def test_two_epochs_and_two_more_are_four(flags, straight, tmp_path):
 
 
 @pytest.mark.skipif(
-    not (cpu.HAS_BF16_CONVOLUTIONS and cpu_bf16()), reason="this Paddle or this CPU multiplies no bf16 in training"
+    not (programs.HAS_BF16_CONVOLUTIONS and cpu_bf16()), reason="this Paddle or this CPU multiplies no bf16 in training"
 )
 def test_in_bf16_two_epochs_and_two_more_are_four(flags, tmp_path):
     line = [*flags["pretrain_g.py"], "--amp", "on"]

@@ -18,10 +18,10 @@ from models.vgg19 import VGG19
 from tests.helpers import trajectory
 from train import steps
 from train.bn_statistics import freeze_statistics
-from train.run import cpu
+from train.run import cpu, programs
 
 BF16 = pytest.mark.skipif(
-    not (cpu.HAS_BF16_CONVOLUTIONS and cpu_bf16()), reason="this Paddle or this CPU multiplies no bf16 in training"
+    not (programs.HAS_BF16_CONVOLUTIONS and cpu_bf16()), reason="this Paddle or this CPU multiplies no bf16 in training"
 )
 DTYPES = ["float32", pytest.param("bfloat16", marks=BF16)]
 # What results, and the gradients of weights, may differ by, relative to the largest value. bfloat16 has 8 bits: both
@@ -299,8 +299,8 @@ def test_a_generator_is_as_before_in_eval_mode_and_in_its_names(dtype):
 def test_a_frozen_generator_makes_the_same_pictures_fast_until_enough_is_kept(monkeypatch):
     plain, fast = paddle_and_frozen()
     calls = []
-    real = cpu._Programs.__call__
-    monkeypatch.setattr(cpu._Programs, "__call__", lambda self, x: (calls.append(self), real(self, x))[1])
+    real = programs.Programs.__call__
+    monkeypatch.setattr(programs.Programs, "__call__", lambda self, x: (calls.append(self), real(self, x))[1])
     monkeypatch.setattr(cpu, "KEPT_BYTES", 60 * 70 * 13600)  # some 4,000 LR pixels
     counts = []
     with paddle.no_grad():
@@ -309,9 +309,10 @@ def test_a_frozen_generator_makes_the_same_pictures_fast_until_enough_is_kept(mo
             calls.clear()
             close(fast(lr), plain(lr), 1e-4)
             counts.append(len(calls))
-    programs = sum(type(layer) is nn.Conv2D for layer in plain.sublayers()) - 1  # the last, 1×1, is a matrix product
-    assert counts[0] == counts[2] == programs
-    assert counts[1] < programs
+    # The last, 1×1, is a matrix product.
+    convolutions = sum(type(layer) is nn.Conv2D for layer in plain.sublayers()) - 1
+    assert counts[0] == counts[2] == convolutions
+    assert counts[1] < convolutions
 
 
 def paddle_and_frozen():

@@ -22,7 +22,7 @@ import paddle.nn.functional as F
 
 from common.device import BF16_FLAGS, cpu_bf16
 from common.errors import InputError
-from train.run import cpu
+from train.run import programs
 
 # The loss is scaled as Paddle's GradScaler does by default. GradScaler itself is not used: with Paddle 3.3 and NumPy
 # 2.4 it fails at the first overflow, and it keeps one overflow flag for all optimizers.
@@ -51,7 +51,7 @@ class Precision:
 
     def _check(self) -> None:
         if self.dtype == "bfloat16":
-            if not cpu.HAS_BF16_CONVOLUTIONS:
+            if not programs.HAS_BF16_CONVOLUTIONS:
                 raise InputError(
                     f"--amp: Paddle {paddle.__version__} has no mixed precision on a CPU; leave it out (it needs "
                     "Paddle 3.3 or a GPU)"
