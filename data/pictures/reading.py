@@ -73,14 +73,13 @@ def read_picture(path, max_pixels: int | None = None) -> Picture:
         raise InputError(f"{path} is not a file; expected a picture")
     try:
         content = path.read_bytes()
-        png_colour = damage.check_png(content) if content.startswith(damage.PNG_SIGNATURE) else {}
         if content.startswith(b"\xff\xd8"):
             content += damage.END_OF_JPEG  # which some programs leave out; a second one does nothing
         with Image.open(io.BytesIO(content), formats=_TRIED) as image:
             width, height = image.size
             tile = _tags(image).get(_TILE_WIDTH, 0) * _tags(image).get(_TILE_HEIGHT, 0)
             if max_pixels is None or max(width * height, tile) <= max_pixels:
-                return _decoded(image, content, png_colour)
+                return _decoded(image, content)
     except Exception as error:
         # Everything: on damaged bytes Pillow's decoders raise OSError, SyntaxError, ValueError, KeyError, EOFError,
         # struct.error, zlib.error, MemoryError and more, by version.
@@ -100,8 +99,9 @@ def pixels_of(path) -> int:
     return 0
 
 
-def _decoded(image, content: bytes, png_colour: dict) -> Picture:
+def _decoded(image, content: bytes) -> Picture:
     tags = _tags(image)
+    png_colour = damage.check_png(content) if image.format == "PNG" else {}
     _refuse_misread(tags, content)
     damage.check_deflate(content, tags)
     file_format = _FORMATS.get(image.format, image.format)
