@@ -17,12 +17,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
+import contextlib
 import html
 import multiprocessing
 import os
 import shutil
 import socket
 import threading
+import time
 
 import numpy as np
 import psutil
@@ -63,8 +65,10 @@ def main(arguments: argparse.Namespace) -> None:
             gradio = load_gradio(folder / "files")
             page = build(gradio, arguments, weights, write_examples(folder), folder)
             try:
-                serve(gradio, page, arguments)
-                threading.Event().wait()
+                serve(gradio, page, arguments, folder / "files")
+                while True:
+                    time.sleep(LOOK_SECONDS)
+                    remove_unfinished(folder / "files", KEPT_SECONDS)
             finally:
                 # This ends the queue at once and then waits up to 5 seconds for the visitors to leave.
                 closing = threading.Thread(target=page.close, args=(False,), daemon=True)
@@ -236,13 +240,25 @@ def write_examples(folder: Path) -> list:
     return paths
 
 
-def serve(gradio, page, arguments: argparse.Namespace) -> None:
-    """Start serving the page. Raises InputError if no server can listen at that host and port."""
+def remove_unfinished(files: Path, seconds: float) -> None:
+    """Remove uploads that were broken off so long ago; Gradio does so with whole ones alone."""
+    for path in files.glob("tmp*"):
+        with contextlib.suppress(OSError):  # it has just been completed
+            if path.is_file() and time.time() - path.stat().st_mtime >= seconds:
+                path.unlink()
+
+
+def serve(gradio, page, arguments: argparse.Namespace, files: Path) -> None:
+    """Start serving the page, which keeps its files in `files`.
+
+    Raises InputError if no server can listen at that host and port.
+    """
     from starlette.middleware import Middleware  # Gradio's own server
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import PlainTextResponse
 
     def no_room(request, error):
+        remove_unfinished(files, 0)
         return PlainTextResponse(f"网页没有空间了。 · The page has no room: {error.strerror}", 507)
 
     # Not open: direct POST requests would bypass the queue and be computed all at once.

@@ -80,6 +80,14 @@ def test_unless_told_otherwise_it_listens_to_this_machine_alone(monkeypatch):
     assert (arguments.host, arguments.port, arguments.names) == ("127.0.0.1", 7860, [])
 
 
+def test_an_upload_that_was_broken_off_is_removed_in_time(tmp_path):
+    for name, age in {"tmpold": app.KEPT_SECONDS + 60, "tmpnew": 60, "photo.png": app.KEPT_SECONDS + 60}.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    app.remove_unfinished(tmp_path, app.KEPT_SECONDS)
+    assert {path.name for path in tmp_path.iterdir()} == {"tmpnew", "photo.png"}
+
+
 class Server:
     """The real command, with a folder of its own for temporary files."""
 

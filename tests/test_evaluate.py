@@ -85,18 +85,6 @@ class TestMeasure:
                 expected = by_skimage(sr, hr)
                 assert (figures["psnr_y"], figures["ssim_y"], figures["psnr_rgb"]) == pytest.approx(expected)
 
-    def test_hr_is_cut_at_the_right_and_the_bottom_and_lr_is_matlabs(self, hr_folder):
-        seen = []
-        results = measured(hr_folder, {"x": lambda lr: seen.append(lr) or nearest(lr)})
-        assert [(r["name"], r["width"], r["height"]) for r, *_ in results] == [
-            ("a.png", 48, 40),
-            ("b.bmp", 52, 40),
-            ("照片 c.png", 56, 40),
-        ]
-        for seed, ((_, _, hr, _), lr) in enumerate(zip(results, seen[1:])):
-            np.testing.assert_array_equal(hr, photograph(seed, 43, 50 + 4 * seed)[:40, : hr.shape[1]])
-            np.testing.assert_array_equal(lr, matlab.imresize(hr, 10, hr.shape[1] // 4))
-
     def test_lr_of_a_folder_is_taken_as_it_is(self, hr_folder, tmp_path):
         lr_folder = tmp_path / "lr"
         lr_folder.mkdir()
@@ -179,17 +167,6 @@ RESULTS = [
 ]
 
 
-WITH_LPIPS = [
-    {
-        **RESULTS[0],
-        "methods": {
-            "bicubic": {**RESULTS[0]["methods"]["bicubic"], "lpips": 0.34567, "grid": 0.016},
-            "theirs": {"psnr_y": 31.0, "ssim_y": 0.9, "lpips": 0.1, "psnr_rgb": 29.5, "grid": 1.86},
-        },
-    }
-]
-
-
 class TestReport:
     def test_means(self):
         means = tables.means(RESULTS)
@@ -245,51 +222,30 @@ class TestReport:
 @pytest.mark.parametrize(
     "paths, expected",
     [
-        (["output/srgan_g.pdparams"], ["srgan_g"]),
         (["models/g_models", "output/pretrain_g.pdparams"], ["g_models", "pretrain_g"]),
-        (["run1/g.pdparams", "run2/g.pdparams"], ["run1/g", "run2/g"]),
         (["x/run/g.pdparams", "y/run/g.pdparams", "z/p.pdparams"], ["x/run/g", "y/run/g", "p"]),
         (["out/g", "out/g.pdparams"], ["g", "g.pdparams"]),
         (["g.pdparams", "run/h.pdparams", "run/g.pdparams"], [f"{Path.cwd().name}/g", "h", "run/g"]),
         (["out/bicubic.pdparams"], ["out/bicubic"]),
-        (["v1.2/"], ["v1.2"]),
     ],
 )
 def test_labels_are_short_and_tell_apart(paths, expected):
     assert labels(paths) == dict(zip(expected, paths))
 
 
-def test_the_same_weights_twice_are_refused():
-    with pytest.raises(InputError, match="g.pdparams is given twice"):
-        labels(["out/g.pdparams", "out/../out/g.pdparams"])
-
-
-@pytest.mark.parametrize("folder, srgan", [("Set5", 29.40), ("SET14/HR", 26.02), ("x/bsd100/image_SRF_4", 25.16)])
-def test_the_papers_figures_of_its_sets(tmp_path, folder, srgan):
-    (tmp_path / folder).mkdir(parents=True)
-    figures = tables.paper_figures(tmp_path / folder)
-    assert list(figures) == ["SRResNet (paper)", "SRGAN (paper)"]
-    assert figures["SRGAN (paper)"]["psnr_y"] == srgan and set(figures["SRGAN (paper)"]) == {"psnr_y", "ssim_y"}
-
-
-def test_published_lpips_stands_beside_the_papers_figures(tmp_path):
-    (tmp_path / "Set14").mkdir()
-    figures = tables.paper_figures(tmp_path / "Set14", with_lpips=True)
-    assert list(figures)[:2] == ["SRResNet (paper)", "SRGAN (paper)"]
+def test_published_figures_of_the_usual_sets(tmp_path):
+    for folder, srgan in (("Set5", 29.40), ("SET14/HR", 26.02), ("x/bsd100/image_SRF_4", 25.16)):
+        (tmp_path / folder).mkdir(parents=True)
+        figures = tables.paper_figures(tmp_path / folder)
+        assert list(figures) == ["SRResNet (paper)", "SRGAN (paper)"]
+        assert figures["SRGAN (paper)"]["psnr_y"] == srgan and set(figures["SRGAN (paper)"]) == {"psnr_y", "ssim_y"}
+    figures = tables.paper_figures(tmp_path / "SET14", with_lpips=True)
     assert figures["SRGAN (SPSR)"] == {"lpips": 0.1663, "psnr_y": 26.17}
     assert figures["bicubic (SPSR)"] == {"lpips": 0.4393}
-
-
-def test_the_papers_figures_follow_a_link(tmp_path):
-    (tmp_path / "Set5").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "Set5")
     assert tables.paper_figures(tmp_path / "link")["SRResNet (paper)"] == {"psnr_y": 32.05, "ssim_y": 0.9019}
-
-
-@pytest.mark.parametrize("folder", ["photos", "Set50", "Set5x", "myset14"])
-def test_no_paper_for_other_folders(tmp_path, folder):
-    (tmp_path / folder).mkdir()
-    assert tables.paper_figures(tmp_path / folder) == {}
+    (tmp_path / "Set50").mkdir()
+    assert tables.paper_figures(tmp_path / "Set50") == {}
 
 
 class TestFigure:
@@ -298,14 +254,6 @@ class TestFigure:
         hr[:60] = 255  # an edge, but a lesser detail than the noise
         hr[70:90, 130:150] = matlab.noise(20, 20)
         assert drawn.detail(hr) == (70, 130, 20)
-
-    @pytest.mark.parametrize("size", [(20, 20), (20, 96), (64, 24)])
-    def test_the_detail_lies_within_the_picture(self, size):
-        for seed in range(5):
-            hr = photograph(seed, *size)
-            top, left, side = drawn.detail(hr)
-            assert side == min(size) // 6
-            assert 0 <= top <= size[0] - side and 0 <= left <= size[1] - side
 
     @pytest.mark.filterwarnings("ignore:Glyph")
     def test_panels(self, hr_folder):
@@ -328,15 +276,6 @@ class TestFigure:
             assert texts[2] == f"bicubic\n{figures['psnr_y']:.2f} dB / {figures['ssim_y']:.4f}"
             assert texts[3].startswith("run/\nnet\n")
         plt.close(figure)
-
-    @pytest.mark.slow
-    @pytest.mark.filterwarnings("error:Glyph")  # of the Chinese name
-    def test_file(self, hr_folder, tmp_path):
-        shown = measured(hr_folder, {"bicubic": enlarge, "net": nearest})
-        for count in (1, 3):
-            drawn.write_comparison(tmp_path / f"{count}.png", shown[:count])
-        one, three = (cv2.imread(str(tmp_path / f"{count}.png")).shape for count in (1, 3))
-        assert three[0] == 3 * one[0] and three[1] == one[1] > 1000
 
     def test_choice(self, hr_folder):
         pictures = pairs(hr_folder)
@@ -384,7 +323,7 @@ class TestTradeoff:
         for file, gain in zip(files, (1.0, 0.25)):
             weights.save(generators.shifting(((0, 0),) * 3, gain), file)
         (hr_folder / "b.bmp").unlink()
-        line = ["--hr", str(hr_folder), "--engine", "eager", "--device", "cpu", "--lpips", str(tmp_path / "lpips.npz")]
+        line = ["--hr", str(hr_folder), "--device", "cpu", "--lpips", str(tmp_path / "lpips.npz")]
         plot, figures = str(tmp_path / "new" / "t.png"), [str(tmp_path / f"{name}.json") for name in ("mixed", "pure")]
         flags = ["--weights", files[0], "--blend", files[1], "--tradeoff", plot, "--json", figures[0]]
         evaluate.main(evaluate.parser().parse_args([*line, *flags]))
@@ -478,7 +417,7 @@ class TestCommand:
         "flags, words, status",
         [
             (["--weights", "g.pdparams"], "g.pdparams", 2),
-            (["--weights", "g.pdparams", "./g.pdparams"], "given twice", 2),
+            (["--weights", "g.pdparams", "sr/../g.pdparams"], "g.pdparams is given twice", 2),
             (["--sr", "sr"], "sr lacks the SR picture of .*b.bmp: expected b.bmp or bx4.bmp, 52x40 pixels", 1),
             (["--sr", "wrong"], "a.png has 20x20 pixels; expected 48x40", 1),
             (["--sr", "hr", "--lpips", "none.npz"], "none.npz", 2),

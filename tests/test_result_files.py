@@ -1,6 +1,5 @@
 """Which pictures a command works on, and where the results go."""
 
-import contextlib
 import os
 
 import pytest
@@ -108,35 +107,6 @@ def test_a_name_that_is_too_long_does_not_stop_the_others(folder):
     good, problems, _ = found(["x" * 300 + ".png", "one.png"])
     assert good["one.png"] == "out/one_x4.png"
     assert len(good) + len(problems) == 2
-
-
-@contextlib.contextmanager
-def unprivileged():
-    """Without root's right to read everything."""
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.seteuid(65534)  # nobody
-    try:
-        yield
-    finally:
-        if is_root:
-            os.seteuid(0)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions of Linux and macOS")
-def test_a_folder_that_may_not_be_read_is_named_and_does_not_stop_the_others(folder):
-    folder.chmod(0o755)
-    (folder / "nothing").chmod(0)
-    try:
-        with unprivileged():
-            with pytest.raises(PermissionError):
-                os.listdir("nothing")
-            results = [found(["nothing", "one.png"], recursive=recursive) for recursive in (False, True)]
-    finally:
-        (folder / "nothing").chmod(0o755)
-    for good, problems, _ in results:
-        assert good == {"one.png": "out/one_x4.png"}
-        assert len(problems) == 1 and "nothing" in problems[0]
 
 
 def put(folder, *names):
