@@ -172,14 +172,14 @@ def shown(means: dict, ways: dict) -> str:
 
 
 def write(paths: list, kinds: list, folder: Path) -> None:
-    """Write folder/KIND/NAME.jpg or .png for each HR picture. Raises InputError for a file that is there."""
+    """Write folder/KIND/NAME.jpg or .png for each HR picture. Raises InputError if the file exists."""
     for path in tqdm(paths, unit="picture"):
         hr, _ = read_pair(path, None)
         for kind in kinds:
             content = made(kind, hr)
             target = folder / kind / f"{path.stem}.{'png' if content.startswith(PNG_SIGNATURE) else 'jpg'}"
             if target.exists():
-                raise InputError(f"{target} is there already: give --write another folder")
+                raise InputError(f"{target} exists already: give --write another folder")
             with replacing(target) as temporary:
                 temporary.write_bytes(content)
 

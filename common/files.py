@@ -74,7 +74,7 @@ def sync(path: Path) -> None:
 
 
 def is_no_file(path: AnyPath) -> bool:
-    """Whether a folder, a pipe or a device is there: opening a pipe would wait until somebody writes to it."""
+    """Whether the path is a folder, a pipe or a device: opening a pipe would wait until somebody writes to it."""
     return os.path.exists(path) and not os.path.isfile(path)
 
 

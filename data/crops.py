@@ -12,7 +12,7 @@ from data import draws
 from data.degrade import DEGRADATIONS
 from data.photo import Photo, photo
 
-# One thread that makes batches ahead leaves an accelerator nothing to wait for: docs/findings.md.
+# With one thread that prepares batches an accelerator does not wait: docs/findings.md.
 DEFAULT_WORKERS = 1
 _FLIPS = {1: 1, 2: 0, 3: -1}  # of a turn's lower bits: cv2.flip's code
 

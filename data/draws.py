@@ -43,7 +43,7 @@ def of_epoch(
 
 
 def _absorb(state: np.ndarray, word) -> np.ndarray:
-    """uint64 states, each made another by a word: SplitMix64's step and mixing of (state XOR word)."""
+    """uint64 states, each hashed with a word: SplitMix64's step and mixing of (state XOR word)."""
     mixed = (state ^ word) + _GAMMA
     mixed = (mixed ^ (mixed >> np.uint64(30))) * _MULTIPLIERS[0]
     mixed = (mixed ^ (mixed >> np.uint64(27))) * _MULTIPLIERS[1]
@@ -51,7 +51,7 @@ def _absorb(state: np.ndarray, word) -> np.ndarray:
 
 
 def _below(bits: np.ndarray, limit) -> np.ndarray:
-    """uint64 bits to whole numbers from 0 to limit - 1, limit < 2^32: no two chances differ by more than 2^-32."""
+    """uint64 bits to whole numbers from 0 to limit - 1, limit < 2^32; their probabilities differ by at most 2^-32."""
     high = np.uint64(32)
     return ((bits >> high) * limit) >> high
 

@@ -81,7 +81,7 @@ def luma(rgb_uint8: np.ndarray) -> np.ndarray:
 
 
 def check_pair(sr: np.ndarray, hr: np.ndarray) -> None:
-    """Raise ValueError unless both are uint8 [h,w,3] of one shape."""
+    """Raise ValueError unless both are uint8 [h,w,3] of the same shape."""
     for rgb in (sr, hr):
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
             raise ValueError(f"expected uint8 [h,w,3], got {rgb.dtype} {list(rgb.shape)}")

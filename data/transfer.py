@@ -121,7 +121,7 @@ def _transfer(url: str, part: Path, size) -> None:
                 raise ConnectionError(f"the server answers {answer.getcode()} without the file")
         total = size if answer.length is None else start + answer.length
         if None not in (size, total) and size != total:
-            # Before the old part is touched: a log-in page in the file's place must not cost what is there.
+            # Before the old part is touched: a log-in page instead of the file must not replace it.
             raise InputError(f"{url}: the file on the server has {total:,} bytes, expected {size:,}. Try later.")
         with open(part, "r+b" if start else "wb") as file, bytes_bar(total, part.stem, start) as bar:
             file.seek(start)

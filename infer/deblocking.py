@@ -1,11 +1,11 @@
-"""What is done to a compressed picture before a generator gets it: JPEG's blocks are smoothed, and grain is added.
+"""Deblocking, before a generator sees a JPEG: smooths the seams between blocks, then adds grain.
 
 A generator that sharpens takes the seams between JPEG's blocks for edges. A bilateral filter (Tomasi and Manduchi, ICCV
-1998) removes differences as small as theirs and keeps edges. So that it does not remove fine texture with them, it may
-change what the file says by no more than a part of what rounding can have changed: each of JPEG's cosine coefficients
-is held within a share of its quantization step (constraint sets as in Zakhor, IEEE Transactions on Circuits and Systems
-for Video Technology, 1992). In place of the noise that is gone comes grain about as strong, of which the network makes
-texture: without it, what is smooth stays smooth like plastic. Video codecs do the same ("film grain synthesis").
+1998) removes differences as small as these and keeps edges. To spare fine texture, each of JPEG's cosine coefficients
+may change by no more than a share of its quantization step, which is less than rounding may have changed it (constraint
+sets as in Zakhor, IEEE Transactions on Circuits and Systems for Video Technology, 1992). Grain about as strong as the
+removed noise replaces it, and the network turns it into texture; without it, smooth areas look like plastic. Video
+codecs do the same ("film grain synthesis").
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from infer.tiles import spans
 
 # All chosen by LPIPS at quality 60, of Set14 and BSD100: see weights/README.md.
 DIAMETER, SIGMA_SPACE = 13, 6  # pixels
-# Of each pass, as multiples of the mean quantization step of brightness: grey levels, of the sum of the differences in
-# red, green and blue.
+# For each pass, as multiples of brightness's mean quantization step: in grey levels, summed over red, green and blue.
 SIGMA_COLOUR = (0.52, 0.26)
 HELD = 0.15  # the largest change of a cosine coefficient, as a share of its quantization step
 GRAIN = 0.9  # the grain's standard deviation, as a multiple of what the first pass removed
 AROUND = 31  # pixels: side of the square in which that is measured
 
-ASSUMED = 60  # quality, of a picture that is not from a JPEG file, such as a screenshot of one
-# The side of the tiles that are computed at a time, and what around them matters to them: the filter's radius and the
-# blocks that it touches, for each pass, which is more than the half of AROUND. In pixels, of whole blocks.
+ASSUMED = 60  # the quality of a picture that is no JPEG file, such as a screenshot of one
+# The side of a tile, and of the margin that affects it: for each pass the filter's radius and the blocks it touches,
+# which is more than half of AROUND. In pixels, a multiple of the blocks' side.
 TILE, MARGIN = 64 * BLOCK, 3 * BLOCK
 SIDE = 8  # of the blocks whose cosine transform is taken
 
@@ -39,18 +38,18 @@ _TO_PLANES = np.array([(0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5,
 def deblocked(picture: np.ndarray, jpeg: Quantization | None = None) -> np.ndarray:
     """A picture of full range, uint8 or uint16 [h,w,1] (grey) or [h,w,3] (RGB), smoothed and with grain; the same type.
 
-    jpeg: how it was compressed; None: assumed to be as by libjpeg with a quality of ASSUMED, from the corner on.
-    The grain is the same in all colours, and the same each time. Beside the result this takes some 120 bytes for each
-    pixel of a tile with its margins, at most 150 MB.
+    jpeg: how it was compressed; None: as by libjpeg with the quality ASSUMED, the first block in the corner.
+    The grain is equal in all colours and in every call. Besides the result this needs 120 bytes per pixel of a tile
+    with its margins, at most 150 MB.
     """
     jpeg = jpeg or of_quality(ASSUMED)
     largest = np.iinfo(picture.dtype).max
     to_levels = np.float32(255 / largest)
     height, width = picture.shape[:2]
     result = np.empty_like(picture)
-    luck = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for rows, inner_rows, result_rows in _tiles(height, jpeg.corner[0]):
-        noise = luck.standard_normal((result_rows.stop - result_rows.start, width), np.float32)
+        noise = rng.standard_normal((result_rows.stop - result_rows.start, width), np.float32)
         for columns, inner_columns, result_columns in _tiles(width, jpeg.corner[1]):
             inner, place = (inner_rows, inner_columns), (result_rows, result_columns)
             smooth, removed = smoothed(picture[np.ix_(rows, columns)] * to_levels, jpeg)
@@ -60,8 +59,8 @@ def deblocked(picture: np.ndarray, jpeg: Quantization | None = None) -> np.ndarr
 
 
 def _tiles(size: int, corner: int):
-    """For each tile along a side of a picture: the places that it is computed from, of whole blocks, where a border's
-    are repeated beyond it; and the slices of its result in these and in the picture.
+    """Yield for each tile along a side: the pixels it is computed from (whole blocks; the border's pixel is repeated
+    beyond the picture), and the slices of its result in these and in the picture.
     """
     begin = -(-corner % BLOCK)
     for span in spans(size - begin + (begin - size) % BLOCK, TILE, MARGIN):
@@ -72,14 +71,14 @@ def _tiles(size: int, corner: int):
 
 
 def smoothed(levels: np.ndarray, jpeg: Quantization) -> tuple:
-    """float32 [h,w,1 or 3], 0..255, filtered and held, without grain; and what the first pass removed of grey, [h,w].
+    """(float32 [h,w,1 or 3], 0..255, filtered, without grain; how much grey the first pass removed, [h,w]).
 
-    levels: the same type and range, of whole blocks, beginning with one; [0, 0] is a block's corner.
+    levels: the same type and range, of whole blocks; [0, 0] is the corner of one.
     """
     to_planes = _TO_PLANES if levels.shape[2] == 3 else np.eye(1)
     after, removed = levels, None
     for sigma in SIGMA_COLOUR:
-        # Of grey there is one difference instead of three equal ones.
+        # Grey has one difference, a colour three.
         after = cv2.bilateralFilter(after, DIAMETER, sigma * jpeg.step * levels.shape[2] / 3, SIGMA_SPACE)
         after = after.reshape(levels.shape)
         change = cv2.transform(after - levels, to_planes).reshape(levels.shape)
@@ -94,7 +93,7 @@ def smoothed(levels: np.ndarray, jpeg: Quantization) -> tuple:
 
 
 def _excess(change: np.ndarray, steps: np.ndarray, subsampling: tuple = (1, 1)) -> np.ndarray:
-    """What of a plane's change, [h,w], is in coefficients above HELD steps; about, where the plane is subsampled."""
+    """The part of a plane's change, [h,w], beyond HELD steps of a coefficient; approximate for a subsampled plane."""
     height, width = change.shape
     stored = width // subsampling[1], height // subsampling[0]
     change = cv2.resize(change, stored, interpolation=cv2.INTER_AREA)  # the mean, as encoders do it
@@ -109,7 +108,7 @@ def _excess(change: np.ndarray, steps: np.ndarray, subsampling: tuple = (1, 1)) 
 def _typical(removed: np.ndarray) -> np.ndarray:
     """How much was removed around each pixel of [h,w], in grey levels: float32 [h,w].
 
-    The power mean with the exponent 1/2, which large values change little: beside an edge JPEG's ringing is removed,
-    and that is no noise.
+    The power mean with the exponent 1/2, which large values change little: what is removed beside an edge is JPEG's
+    ringing, not noise.
     """
     return cv2.blur(np.sqrt(removed), (AROUND, AROUND)) ** 2

@@ -275,18 +275,18 @@ def test_reading_takes_no_more_memory_than_the_file_has(tmp_path, compression):
 @pytest.mark.slow
 @pytest.mark.parametrize("with_digest", [True, False])
 def test_whatever_bits_are_damaged_it_is_what_was_saved_or_refused(tmp_path, with_digest):
-    path, luck = checkpoint.path_of(tmp_path, 1, 0), random.Random(0)
+    path, rng = checkpoint.path_of(tmp_path, 1, 0), random.Random(0)
     checkpoint.save(path, ARRAYS, NOTE)
     if not with_digest:
         without_digest(path)
     whole, refused = path.read_bytes(), 0
     for _ in range(1000):
         content = bytearray(whole)
-        for _ in range(luck.randint(1, 4)):
+        for _ in range(rng.randint(1, 4)):
             # Half of them in the directory, which no checksum covers.
-            first = whole.index(b"PK\1\2") if luck.random() < 0.5 else 0
-            content[luck.randrange(first, len(whole))] ^= 1 << luck.randrange(8)
-        path.write_bytes(content[: luck.choice([None, None, None, luck.randrange(len(whole))])])
+            first = whole.index(b"PK\1\2") if rng.random() < 0.5 else 0
+            content[rng.randrange(first, len(whole))] ^= 1 << rng.randrange(8)
+        path.write_bytes(content[: rng.choice([None, None, None, rng.randrange(len(whole))])])
         try:
             arrays, note = checkpoint.load(path)
         except checkpoint.Damaged as error:

@@ -129,9 +129,9 @@ def test_a_photograph_without_blocks_is_nearer_to_the_uncompressed_one(name, qua
     assert peak_signal_noise_ratio(lr, after) > peak_signal_noise_ratio(lr, before) + 0.2  # dB
 
 
-def noisy(sigma, planes, size=(304, 400), luck=3):
+def noisy(sigma, planes, size=(304, 400), seed=3):
     """Grey noise around 128, uint8 [h,w,planes], of no more than 8 levels, nearly all of which the filter removes."""
-    noise = np.random.default_rng(luck).normal(128, sigma, size)
+    noise = np.random.default_rng(seed).normal(128, sigma, size)
     return np.repeat(np.clip(np.rint(noise), 120, 136).astype(np.uint8)[..., None], planes, axis=2)
 
 

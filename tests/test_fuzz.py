@@ -6,6 +6,7 @@ from benchmarks import fuzz
 from common.errors import InputError
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about damaged EXIF
 def test_damaged_files_are_read_or_refused(tmp_path, capsys):
     fuzz.main(fuzz.parser().parse_args(["--cases", "60", "--keep", str(tmp_path)]))
     lines = capsys.readouterr().out.splitlines()

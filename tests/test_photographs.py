@@ -81,7 +81,7 @@ def test_it_prints_a_row_for_each_kind_and_writes_the_kinds(tmp_path, monkeypatc
     kinds.main(kinds.parser().parse_args(written))
     assert sorted(path.name for path in (tmp_path / "kinds/web").iterdir()) == ["0.jpg", "2.jpg"]
     assert (tmp_path / "kinds/phone/2.jpg").read_bytes() == kinds.made("phone", read_rgb(folder / "2.png"))
-    with pytest.raises(InputError, match="0.png is there already"):
+    with pytest.raises(InputError, match="0.png exists already"):
         kinds.main(kinds.parser().parse_args(written))
 
 

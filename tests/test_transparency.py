@@ -75,9 +75,9 @@ def test_on_white_it_is_what_premultiplied_colours_give(tmp_path):
 
 
 def test_what_is_seen_is_never_changed_and_what_is_all_hidden_stays():
-    luck = np.random.default_rng(1)
-    colour = luck.integers(0, 256, (30, 31, 3), dtype=np.uint8)
-    alpha = (luck.random((30, 31)) < 0.1).astype(np.uint8)
+    rng = np.random.default_rng(1)
+    colour = rng.integers(0, 256, (30, 31, 3), dtype=np.uint8)
+    alpha = (rng.random((30, 31)) < 0.1).astype(np.uint8)
     filled = fill_hidden(Picture(colour, alpha))
     assert (filled[alpha > 0] == colour[alpha > 0]).all()
     assert {tuple(c) for c in filled.reshape(-1, 3)} == {tuple(c) for c in colour[alpha > 0]}

@@ -60,7 +60,7 @@ def some_of(names: list) -> str:
 def all_of(items, use) -> None:
     """Call `use` with each item; raise one InputError, once all had their turn, of all that were raised.
 
-    A message that several items give is there once.
+    Equal messages are shown once.
     """
     messages = {}
     for item in items:

@@ -91,7 +91,7 @@ def read_picture(path, max_pixels: int | None = None) -> Picture:
 
 
 def pixels_of(path) -> int:
-    """The pixels that a picture's header says it has; 0 where it cannot be read."""
+    """The number of pixels that a picture's header claims; 0 if it cannot be read."""
     with contextlib.suppress(Exception):
         if os.path.isfile(path):  # to open a pipe is to wait for somebody to write to it
             with Image.open(path, formats=_TRIED) as image:
