@@ -13,7 +13,8 @@ from data.pictures.picture import GREY
 
 STEP = 6.0  # grey levels: the mean quantization step of quality 95
 SHARP = 0.53  # clean edges have more, those behind a Gaussian blur of half a pixel less: see `_sharpness`
-NOISE, EVEN = 0.6, 1.3  # grey levels; and how many times as much the calmest tenth may have, or it is detail
+NOISE = 0.6  # grey levels
+EVEN, LARGE = 1.3, 2**17  # small pictures may be all detail, which is less even; of this many pixels, some are calm
 BLOCKS = 0.08  # see `_blocks`
 MEASURED, TILE = 1024, 8  # pixels: the most of a side that is measured, and the side of a place
 
@@ -31,7 +32,7 @@ def is_clean(picture: np.ndarray, jpeg: Quantization | None = None) -> bool:
     if min(grey.shape) < 3 * TILE:
         return True
     calmest, calm = _noise(grey)
-    is_noisy = calmest > NOISE and calm < EVEN * calmest
+    is_noisy = calmest > NOISE and (grey.size >= LARGE or calm < EVEN * calmest)
     return _sharpness(grey) >= SHARP and not is_noisy and _blocks(grey) <= BLOCKS
 
 
