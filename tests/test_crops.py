@@ -5,12 +5,8 @@ import contextlib
 import functools
 import hashlib
 import itertools
-import signal
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -23,8 +19,6 @@ from data.photo import DRAWS, Photo, photo
 from data.store import open_pairs
 from tests.helpers import golden, matlab
 from tests.helpers.crops import Pictures, coordinates, made
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 class Watched(Pictures):
@@ -197,11 +191,6 @@ def test_the_hash_is_splitmix64():
     assert module._absorb(states, np.uint64(0)).tolist() == published
 
 
-def test_a_picture_of_the_crops_size_is_taken_whole():
-    crops = made(sizes=((24, 24),))
-    np.testing.assert_array_equal(epoch_of(crops)[1][0], crops.pictures[0])
-
-
 def test_a_picture_smaller_than_the_crop_is_refused_by_name():
     with pytest.raises(ValueError, match="1.png is smaller than the 24×24 crop"):
         made(sizes=((24, 24), (30, 23)))
@@ -217,12 +206,6 @@ def test_augmentation_draws_all_eight_flips_and_turns_and_nothing_else():
     assert sum(counts) == 4000 and within_chance(counts, [1 / 8] * 8)
 
 
-def test_a_turned_crop_comes_from_a_window_of_its_picture():
-    plain, turned = made(crops_per_image=10), made(crops_per_image=10, augment=True)
-    for before, after in zip(epoch_of(plain)[1], epoch_of(turned)[1]):
-        assert {bytes(pixel) for pixel in before.reshape(-1, 3)} == {bytes(pixel) for pixel in after.reshape(-1, 3)}
-
-
 def test_what_is_drawn_does_not_depend_on_the_other_pictures():
     three = made(crops_per_image=4)
     two = Crops(Pictures(three.pictures[1:], three.pictures.names[1:]), 24, "bilinear", 4, False, 0)
@@ -236,19 +219,6 @@ def test_what_is_drawn_stays_the_same_in_later_versions():
     # A run that is resumed goes on with these crops: recorded when they were first drawn.
     recorded = [(0, 8, 16), (2, 7, 7), (2, 9, 4), (1, 5, 3), (1, 18, 6), (0, 8, 17)]
     assert places(made(crops_per_image=2, seed=7), 3) == recorded
-
-
-def test_seed_and_epoch_change_what_is_drawn_and_nothing_else_does():
-    first = places(made(crops_per_image=2))
-    assert first == places(made(crops_per_image=2))
-    for other in (places(made(crops_per_image=2), 1), places(made(crops_per_image=2, seed=1))):
-        assert sorted(first) != sorted(other)
-
-
-def test_crops_of_one_picture_differ():
-    drawn = places(made(crops_per_image=4))
-    assert len(set(drawn)) > 8
-    assert len(made(crops_per_image=4)) == 12
 
 
 def test_batches_are_uint8_arrays_of_their_own_and_whole():
@@ -315,13 +285,6 @@ def test_processes_share_each_batch_without_overlap(count, degradation):
                 np.testing.assert_array_equal(shares[rank][step][part], batch[part][rank::count])
 
 
-def test_a_share_also_starts_in_the_middle():
-    crops = made(crops_per_image=8)
-    (lr, hr), *_ = crops.batches(1, 6, start=2, share=(1, 2))
-    np.testing.assert_array_equal(hr, list(crops.batches(1, 6))[2][1][1::2])
-    assert lr.shape[0] == 3
-
-
 def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_made():
     with pytest.raises(InputError, match="batches of 4 crops .* 3 processes.*--batch-size must be a multiple of 3"):
         made(crops_per_image=8).batches(0, 4, share=(0, 3))
@@ -377,34 +340,6 @@ def test_an_error_comes_out_in_its_turn_and_ends_the_threads(workers):
     assert not threads_of_crops()
     with pytest.raises(StopIteration):
         next(batches)
-
-
-SLOW = """
-import sys, time; sys.path.insert(0, sys.argv[1])
-from data.crops import Crops
-from tests.helpers.crops import Pictures, coordinates
-
-class Slow(Pictures):
-    def __getitem__(self, i):
-        time.sleep(0.01)
-        return super().__getitem__(i)
-
-crops = Crops(Slow([coordinates(30, 30, 0)] * 1000, [f"{i}.png" for i in range(1000)]), 24, "bilinear", 1, False, 0)
-for lr, hr in crops.batches(0, 4, 2):
-    print("ready", flush=True)
-"""
-
-
-@pytest.mark.slow
-def test_ctrl_c_ends_the_process_at_once():
-    line = [sys.executable, "-c", SLOW, str(ROOT)]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as process:
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        start = time.monotonic()
-        _, error = process.communicate(timeout=100)
-    assert "KeyboardInterrupt" in error and process.returncode == -signal.SIGINT
-    assert time.monotonic() - start < 8, "the whole epoch takes 10 seconds more"
 
 
 def test_too_few_crops_for_a_batch_says_what_would_do():
