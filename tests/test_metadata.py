@@ -15,7 +15,7 @@ from data.pictures.picture import Picture
 from data.pictures.reading import read_picture
 from data.pictures.writing import omissions, write_picture
 from tests.helpers.errors import refusal
-from tests.helpers.pictures import chunk, png_of, samples_of_16_bits
+from tests.helpers.pictures import chunk, exif_of, png_of, samples_of_16_bits
 
 RGB = np.random.default_rng(5).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 LARGE = np.zeros((80, 120, 3), np.uint8)
@@ -74,6 +74,15 @@ def test_exif_goes_with_16_bits_and_grey_with_alpha(tmp_path, target):
     with Image.open(tmp_path / target) if target != "b.tif" else tifffile.TiffFile(tmp_path / target) as file:
         maker = file.pages[0].tags[0x010F].value if target == "b.tif" else file.getexif()[0x010F]
     assert maker == "a maker of a long name"
+
+
+def test_exif_without_its_last_bytes_still_turns_the_picture(tmp_path):
+    """Some programs leave out where the next directory is. To lack more is damage."""
+    for exif, turned in ((exif_of(6)[:-4], True), (camera().tobytes()[6:66], False)):
+        (tmp_path / "a.png").write_bytes(png_of(RGB, chunk(b"eXIf", exif)))
+        picture = read_picture(tmp_path / "a.png")
+        assert (picture.colour.shape == (30, 20, 3)) == turned
+        assert omissions("b.png", picture) == ([] if turned else ["EXIF, which is damaged"])
 
 
 @pytest.mark.parametrize("order", [b"II", b"MM"])
@@ -164,6 +173,8 @@ def test_xmp_that_names_other_parts_of_the_file_goes_with_them(tmp_path, names):
     picture = read_picture(tmp_path / "a.jpg")
     (said,) = omissions("b.jpg", picture)
     assert picture.xmp == b"" and "gain map" in said and "XMP" in said
+    write_picture(tmp_path / "a.jpg", Picture(RGB, xmp=XMP.replace(b'dc:title="a"', b'GCamera:MotionPhoto="0"')))
+    assert read_picture(tmp_path / "a.jpg").xmp
 
 
 def test_the_second_half_of_a_stereo_picture_is_named(tmp_path):

@@ -17,7 +17,9 @@ _DESCRIBING = (270, 271, 272, 305, 306, 315, 33432, *range(40091, 40096))
 _BY_PROGRAMS = (270, 305, 306)  # some programs write these into every file: by themselves they are no EXIF data
 
 # XMP that names parts of the file beside the picture: gain map, video, depth, the other half of a stereo picture.
-_NAMES_PARTS = re.compile(rb"hdrgm:|MotionPhoto|MicroVideo|GDepth:|GImage:|Container:Directory|HDRGainMap")
+_NAMES_PARTS = re.compile(
+    rb"hdrgm:|HDRGainMap|GDepth:|GImage:|Container:Directory|(MotionPhoto|MicroVideo)(\s*=\s*[\"']|>)\s*1"
+)
 
 
 def updated_exif(exif: bytes, height: int, width: int) -> bytes:
@@ -32,10 +34,10 @@ def updated_exif(exif: bytes, height: int, width: int) -> bytes:
 
     def entries(place: int) -> tuple:
         """{tag: where its entry goes on} of the directory there, and where it ends."""
-        end = place + 2 + 12 * struct.unpack_from(order + "H", result, place)[0]
-        return {
-            struct.unpack_from(order + "H", result, entry)[0]: entry + 2 for entry in range(place + 2, end, 12)
-        }, end
+        (count,) = struct.unpack_from(order + "H", result, place)
+        end = place + 2 + 12 * count
+        tags = struct.unpack_from(order + "H10x" * count, result, place + 2)
+        return dict(zip(tags, range(place + 4, end, 12))), end
 
     first, end = entries(number(4))
     below = entries(number(first[EXIF_DIRECTORY] + 6))[0] if EXIF_DIRECTORY in first else {}
@@ -46,7 +48,7 @@ def updated_exif(exif: bytes, height: int, width: int) -> bytes:
             struct.pack_into(order + "HIHH", result, entry, 3, 1, value, 0)
         elif entry:
             struct.pack_into(order + "HII", result, entry, 4, 1, value)
-    if number(end):  # the thumbnail's directory
+    if end + 4 <= len(result) and number(end):  # the thumbnail's directory
         thumbnail = entries(number(end))[0]
         if {0x0201, 0x0202} <= thumbnail.keys():
             begin, length = number(thumbnail[0x0201] + 6), number(thumbnail[0x0202] + 6)
@@ -66,18 +68,19 @@ def updated_xmp(xmp: bytes, height: int, width: int) -> bytes:
 
 def read_exif(image) -> tuple:
     """(EXIF data of Pillow's open image from its TIFF header on, b"" without; its orientation; what is omitted)."""
+    orientation = 1
     try:
         parsed = image.getexif()  # ImageMagick's PNG texts and XMP's orientation are in it too
+        orientation = parsed.get(ORIENTATION, 1)
         exif, omitted = image.info.get("exif"), ()
         if image.format == "TIFF" or not isinstance(exif, bytes):
             tags, has_notes = tiff_tags(parsed)
             exif = b"II*\0" + struct.pack("<I", 8) + tags.tobytes(8) if set(tags).difference(_BY_PROGRAMS) else b""
             omitted = ("the camera maker's notes",) if has_notes else ()
         exif = exif[6:] if exif.startswith(b"Exif\0\0") else exif
-        exif = updated_exif(exif, image.height, image.width) if exif else b""
-        return exif, parsed.get(ORIENTATION, 1), omitted
+        return updated_exif(exif, image.height, image.width) if exif else b"", orientation, omitted
     except Exception:  # noqa: BLE001  Pillow's parser raises many kinds on damaged data
-        return b"", 1, ("EXIF, which is damaged",)
+        return b"", orientation, ("EXIF, which is damaged",)
 
 
 def tiff_tags(parsed) -> tuple:

@@ -48,7 +48,7 @@ _OTHERS = {
     b"\0\0\0\x0cJXL": "a JPEG XL",
     b"8BPS": "a Photoshop document",
     b"%PDF-": "a PDF document",
-    b"<": "a web page (HTML)",
+    b"<": "a web page or a drawing (HTML, SVG)",
     b"version https://git-lfs": "a Git LFS pointer (`git lfs pull` fetches the picture)",
     b"II*\0": "a TIFF of another kind than grey, RGB or CMYK of 8 or 16 bits",
     b"MM\0*": "a TIFF of another kind than grey, RGB or CMYK of 8 or 16 bits",
