@@ -15,6 +15,7 @@ from common.scale import SCALE
 from data.pictures.picture import GREY
 
 WINDOW = 11  # side of SSIM's Gaussian window
+BAND = 2_000_000  # pixels whose SSIM is computed at once, at 100 bytes each
 GRID_BORDER = 8  # pixels along each border that `grid` leaves out
 GRID_DETAIL = 20  # grey levels: an edge, which is more, is no grid
 
@@ -42,11 +43,14 @@ def ssim_y(sr: np.ndarray, hr: np.ndarray, shave: int = SCALE) -> float:
         raise InputError(f"too small for SSIM: {found}; its window takes {WINDOW}x{WINDOW}")
     from skimage.metrics import structural_similarity  # here: upscaling needs no scikit-image
 
-    return float(
-        structural_similarity(
-            luma(sr), luma(hr), gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
-        )
-    )
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    places, step = hr.shape[0] - WINDOW + 1, max(1, BAND // hr.shape[1])  # of the window; in bands, for the memory
+    total = 0.0
+    for top in range(0, places, step):
+        count = min(step, places - top)
+        rows = slice(top, top + count + WINDOW - 1)
+        total += count * structural_similarity(luma(sr[rows]), luma(hr[rows]), **settings)
+    return float(total / places)
 
 
 def grid(rgb_uint8: np.ndarray) -> float:
@@ -99,5 +103,5 @@ def _shaved(sr: np.ndarray, hr: np.ndarray, shave: int) -> tuple:
 
 
 def _psnr(sr: np.ndarray, hr: np.ndarray) -> float:
-    error = np.mean((sr.astype(np.float64) - hr) ** 2)
+    error = cv2.norm(np.ascontiguousarray(sr), np.ascontiguousarray(hr), cv2.NORM_L2SQR) / sr.size
     return 10 * math.log10(255**2 / error) if error else math.inf

@@ -2,20 +2,18 @@
 
 import base64
 import codecs
-import csv
 import io
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from IPython.display import HTML, Image
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
-from matplotlib.ticker import MaxNLocator
 from PIL import Image as Pictures
 
 from common.errors import InputError
@@ -121,154 +119,34 @@ def samples(output, prefix: str, hr_size: int, most: int = 6) -> Figure:
     return panels(shown, [f"epoch {epoch}" for epoch in chosen], inches=1.8)
 
 
-def curves(output) -> Figure:
-    """The losses and the samples' PSNR over the epochs, from log.csv."""
-    with open(Path(output, "log.csv"), newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    figure = Figure(figsize=(10, 3), layout="constrained")
-    axes = figure.subplots(1, 3)
-    for axis, stage, names in zip(axes, ("pretrain_g", "srgan_g"), (("mse",), ("d_loss", "g_loss"))):
-        for name in names:
-            axis.plot(*_points(rows, stage, name), marker=".", label=name)
-        axis.set(title=f"{stage}: losses", xlabel="epoch", yscale="log")
-        axis.legend()
-    for stage in ("pretrain_g", "srgan_g"):
-        axes[2].plot(*_points(rows, stage, "sample_psnr"), marker="o", label=stage)
-    axes[2].set(title="PSNR of the sample crops", xlabel="epoch", ylabel="dB")
-    axes[2].legend()
-    for axis in axes:
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return figure
+def layers(network, picture) -> str:
+    """A table of a network's convolutions and fully connected layers, observed while it computes a picture.
 
-
-def _points(rows: list, stage: str, name: str) -> tuple:
-    """(epochs, values) of a column of log.csv, for the rows that have a value."""
-    found = [(int(row["epoch"]), float(row[name])) for row in rows if row["stage"] == stage and row[name]]
-    return tuple(zip(*found)) if found else ((), ())
-
-
-# ------------------------------------------------------------------------------------------------ the networks drawn
-
-
-def layers(network, picture) -> list:
-    """A network's layers, observed while it runs: a dict for each convolution and fully connected layer.
-
-    name; kind, `k3 n64 s1`: the kernel's side, the number of maps and the stride (as in the paper's figure), or `fc 1`;
-    shape: of its result; skip_from: the number of the layer whose input is added to the next layer's input, or None;
-    it is found by computing the sums. network: in eval mode. picture: a tensor [N,3,h,w].
+    A line has the kernel's side (k), the number of maps (n) and the stride (s), as in the paper's figure, the size of
+    the result [maps, h, w], and how often the same layer is there, in blocks. picture: a tensor [N,3,h,w].
     """
     import paddle
     from paddle import nn
 
-    seen, results = [], {}
+    counts = Counter()  # it keeps the order in which the layers compute
 
     def watch(name, layer):
-        def hook(_, inputs, result):
-            results["last"] = result  # with batch norm: the next layer's input
-            if isinstance(layer, (nn.Conv2D, nn.Linear)):
-                seen.append({"name": name, "layer": layer, "input": inputs[0], "shape": list(result.shape[1:])})
-            seen[-1]["result"] = results["last"]
+        def hook(_, __, result):
+            shape = layer.weight.shape
+            is_conv = len(shape) == 4
+            kind = f"k{shape[2]} n{shape[0]} s{layer._stride[0]}" if is_conv else f"fully connected, n{shape[1]}"
+            name_of_all = re.sub(r"\.\d+\.", ".*.", name)
+            counts[f"{name_of_all:18}{kind:22}{'×'.join(map(str, result.shape[1:])):14}"] += 1
 
         return layer.register_forward_post_hook(hook)
 
-    leaves = [(name, layer) for name, layer in network.named_sublayers() if not list(layer.children())]
-    hooks = [watch(name, layer) for name, layer in leaves]
+    parts = network.named_sublayers()
+    hooks = [watch(name, layer) for name, layer in parts if isinstance(layer, (nn.Conv2D, nn.Linear))]
     with paddle.no_grad():
         network(picture)
     for hook in hooks:
         hook.remove()
-    found = []
-    for i, entry in enumerate(seen):
-        after = seen[i + 1]["input"].flatten() if i + 1 < len(seen) else None
-        earlier = [j for j in range(i + 1) if after is not None and _is_sum(after, seen[j]["input"], entry["result"])]
-        kind = _kind(entry["layer"])
-        found.append(
-            {
-                "name": entry["name"],
-                "kind": kind,
-                "shape": entry["shape"],
-                "skip_from": earlier[-1] if earlier else None,
-            }
-        )
-    return found
-
-
-def _kind(layer) -> str:
-    shape = layer.weight.shape
-    if len(shape) == 2:
-        return f"fc {shape[1]}"
-    return f"k{shape[2]} n{shape[0]} s{layer._stride[0]}"
-
-
-def _is_sum(total, first, second) -> bool:
-    """Whether `total` is first + second, with or without a leaky ReLU of 0.2 on the second and on the sum."""
-    from paddle.nn.functional import leaky_relu
-
-    if first.shape != second.shape:
-        return False
-    # The first numbers suffice, as these operations treat each number separately.
-    total, first, second = (tensor.flatten()[:256] for tensor in (total, first, second))
-    sums = (first + second, leaky_relu(first + leaky_relu(second, 0.2), 0.2))
-    return any(np.allclose(total.numpy(), known.numpy(), atol=1e-5) for known in sums)
-
-
-def architecture(network, picture, title: str) -> Figure:
-    """Draw a network's layers as found by `layers`; repeated blocks are drawn once, with their count."""
-    groups = _folded(layers(network, picture))
-    columns = [numbered for _, members in groups for numbered in members]
-    figure = Figure(figsize=(max(7.5, 0.85 * len(columns)), 3.6), layout="constrained")
-    axis = figure.subplots()
-    places = {number: x for x, (number, _) in enumerate(columns)}
-    for x, (_, layer) in enumerate(columns):
-        height = 1.9 + 0.22 * np.log2(max(1, layer["shape"][0]))
-        halves, is_fc = layer["kind"].endswith("s2"), layer["kind"].startswith("fc")
-        colour = "#f2c079" if is_fc else "#b9a3d8" if halves else "#8fb6de"
-        axis.add_patch(Rectangle((x - 0.32, -height / 2), 0.64, height, facecolor=colour, edgecolor="#444444"))
-        axis.text(x, 0, layer["kind"], rotation=90, ha="center", va="center", fontsize=9)
-        axis.text(x, -2.6, "×".join(map(str, layer["shape"][1:])), ha="center", fontsize=7)
-        if layer["skip_from"] is not None:
-            start = places[layer["skip_from"]]
-            style = {"arrowstyle": "-|>", "mutation_scale": 9, "color": "#b03030", "linewidth": 1.2}
-            bend = f"arc3,rad={-0.3 - 0.25 / (x + 1 - start)}"
-            ends = (start - 0.45, 1.75), (x + 0.45, 1.75)
-            axis.add_patch(FancyArrowPatch(*ends, connectionstyle=bend, **style))
-    end = 0
-    for times, members in groups:
-        start, end = end, end + len(members)
-        if times > 1:
-            axis.plot([start - 0.4, end - 0.6], [-2.8, -2.8], color="#444444", linewidth=1)
-            axis.text((start + end - 1) / 2, -3.25, f"×{times}", ha="center", fontsize=9, fontweight="bold")
-    axis.set(xlim=(-0.6, len(columns) - 0.4), ylim=(-3.5, 3.4), title=title)
-    axis.set_xlabel(
-        "k: side of the kernel   n: maps   s: stride   fc: fully connected   arrow: added   below: size of the maps"
-    )
-    axis.set(xticks=[], yticks=[], frame_on=False)
-    return figure
-
-
-def _folded(found: list) -> list:
-    """[(count, [(number, layer)])]: the first of each sequence of equal blocks, and the sequence's length.
-
-    A block consists of the layers with the same name up to its number (`blocks.3.conv1`); equal blocks have the same
-    layers.
-    """
-    groups = []
-    for numbered in enumerate(found):
-        block = re.match(r"\w+\.\d+\.|", numbered[1]["name"]).group()
-        if not (groups and block and groups[-1][0] == block):
-            groups.append((block, []))
-        groups[-1][1].append(numbered)
-    result, looks = [], []
-    for block, members in groups:
-        looks.append((block.rstrip("0123456789."), [(layer["kind"], layer["shape"]) for _, layer in members]))
-        if block and looks[-2:-1] == looks[-1:]:
-            result[-1] = (result[-1][0] + 1, result[-1][1])
-        else:
-            result.append((1, members))
-    return result
-
-
-# ----------------------------------------------------------------------------------------------------- before, after
+    return "\n".join((line + (f"{count} times" if count > 1 else "")).rstrip() for line, count in counts.items())
 
 
 def detail(photo: np.ndarray, sr: np.ndarray) -> tuple:

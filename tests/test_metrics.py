@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
+from data import metrics
 from data.degrade import bicubic
 from data.imresize import imresize
 from data.metrics import grid, luma, psnr_rgb, psnr_y, ssim_y
@@ -79,8 +80,8 @@ def test_equal_pictures():
     assert ssim_y(hr, hr) == pytest.approx(1.0, abs=1e-12)
 
 
-@pytest.mark.parametrize("shave", [0, 3, 4])
-@pytest.mark.parametrize("size", [(19, 19), (24, 40), (61, 33)])
+@pytest.mark.parametrize("shave", [0, 4])
+@pytest.mark.parametrize("size", [(19, 19), (61, 33)])
 def test_ssim_is_wangs(size, shave):
     hr = cv2.GaussianBlur(noise(*size), (0, 0), 1.2)
     sr = np.clip(hr.astype(int) + noise(*size, seed=1) // 8 - 10, 0, 255).astype(np.uint8)
@@ -88,6 +89,15 @@ def test_ssim_is_wangs(size, shave):
     expected = ssim_index(rgb2ycbcr_y(sr)[inner], rgb2ycbcr_y(hr)[inner])
     assert 0.2 < expected < 0.99
     assert ssim_y(sr, hr, shave) == pytest.approx(expected, abs=1e-9)
+
+
+def test_ssim_in_bands_is_that_of_the_whole(monkeypatch):
+    hr = cv2.GaussianBlur(noise(61, 40), (0, 0), 1.2)
+    sr = hr // 2 + noise(61, 40, seed=1) // 8
+    whole = ssim_y(sr, hr)
+    for rows in (1, 7, 43, 44):
+        monkeypatch.setattr(metrics, "BAND", rows * 32)
+        assert ssim_y(sr, hr) == pytest.approx(whole, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", [psnr_y, ssim_y, psnr_rgb])
