@@ -104,13 +104,13 @@ def for_figure(pictures: list, names: list) -> list:
     """
     if not names:
         return [printable(hr_path) for hr_path, _ in pictures[:IN_FIGURE]]
-    found = {}
+    by_name = {}
     for hr_path, _ in pictures:
-        found[hr_path.stem] = found[hr_path.name] = printable(hr_path)
-    unknown = [name for name in names if name not in found]
+        by_name[hr_path.stem] = by_name[hr_path.name] = printable(hr_path)
+    unknown = [name for name in names if name not in by_name]
     if unknown:
         raise InputError(f"--pictures {unknown[0]}: {pictures[0][0].parent} has no picture of that name")
-    return [found[name] for name in names]
+    return [by_name[name] for name in names]
 
 
 def check_targets(arguments) -> None:

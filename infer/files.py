@@ -27,27 +27,27 @@ def find_jobs(inputs, output, recursive: bool, suffix: str, ending: str = "") ->
     the picture's own ending or `ending`. Hidden files and results of an earlier run in a folder are skipped.
     """
     output = Path(output)
-    found, others, problems = [], [], []
+    pictures, others, problems = [], [], []  # pictures with their results' folder below `output`
     for name in map(Path, inputs):
         if not os.path.isdir(name):  # Path.is_dir raises OSError for a name that is too long
-            found.append((name, Path()))
+            pictures.append((name, Path()))
             continue
-        pictures, rest, errors = _in_folder(name, output, recursive, suffix)
-        found += [(path, path.relative_to(name).parent) for path in pictures]
+        inside, rest, errors = _in_folder(name, output, recursive, suffix)
+        pictures += [(path, path.relative_to(name).parent) for path in inside]
         others += rest
         problems += [
             Job(Path(error.filename), output, f"{error.filename} cannot be searched ({error.strerror})")
             for error in errors
         ]
-        if not pictures and not errors:
+        if not inside and not errors:
             hint = "" if recursive else "; with -r its sub-folders are searched too"
             problems.append(Job(name, output, f"{name} holds no picture ({' '.join(EXTENSIONS)}){hint}"))
-    sources = {os.path.realpath(path) for path, _ in found}
-    jobs, taken = [], {}
-    for path, below in found:
+    sources = {os.path.realpath(path) for path, _ in pictures}
+    jobs, first_with = [], {}
+    for path, below in pictures:
         own_ending = path.suffix if path.suffix.lower() in EXTENSIONS else ".png"
         target = output / below / f"{path.stem}{suffix}{ending or own_ending}"
-        first = taken.setdefault(target, path)
+        first = first_with.setdefault(target, path)
         problem = ""
         if first is not path:
             if os.path.abspath(first) == os.path.abspath(path):

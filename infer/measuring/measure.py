@@ -50,7 +50,7 @@ def measure(pictures: list, methods: dict, ready=None, distance=None):
             comparing = {label: pool.submit(figures_of, sr, hr, distance) for label, sr in srs.items()}
             if i + 1 < len(pictures):
                 following = pool.submit(read_pair, *pictures[i + 1])
-            figures = {label: {**found.result(), **timed.get(label, {})} for label, found in comparing.items()}
+            figures = {label: {**future.result(), **timed.get(label, {})} for label, future in comparing.items()}
             yield {"name": printable(hr_path), "width": width, "height": height, "methods": figures}, lr, hr, srs
 
 
