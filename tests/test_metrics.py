@@ -53,12 +53,6 @@ def test_luma_is_rgb2ycbcrs_for_every_level_of_a_coarse_cube():
     np.testing.assert_array_equal(luma(cube), rgb2ycbcr_y(cube))
 
 
-def test_luma_of_primaries():
-    """16 and 235 are BT.601's black and white; the rest from its coefficients by hand."""
-    rgb = np.array([[[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
-    np.testing.assert_array_equal(luma(rgb), [[16, 235, 81, 145, 41]])
-
-
 @pytest.mark.parametrize("difference", [1, 2, 7, 100])
 def test_a_constant_offset_has_a_known_psnr(difference):
     hr = np.full((20, 30, 3), 100, np.uint8)
@@ -112,11 +106,6 @@ class TestAll:
         sr[4, 4] = 255 - hr[4, 4]
         assert metric(sr, hr) != metric(hr // 2, hr)
         assert metric(sr, hr, shave=5) == metric(hr // 2, hr, shave=5)
-
-    def test_arguments_stay_as_they_are(self, metric):
-        sr, hr = noise(24, 24), noise(24, 24, seed=1)
-        sr.flags.writeable = hr.flags.writeable = False
-        assert isinstance(metric(sr, hr), float)
 
     def test_different_shapes_are_refused(self, metric):
         with pytest.raises(ValueError, match=r"\[24, 24, 3\] and \[24, 28, 3\]"):
@@ -190,31 +179,16 @@ class TestGrid:
         expected = abs(level) * math.sqrt((24**2 + 7**2 - 1) / 25**2 / 16)
         assert grid(tiled(pattern)) == pytest.approx(expected, rel=1e-4)
 
-    def test_a_checkerboard_of_single_pixels(self):
-        """It repeats every 4 pixels, too: 13 of a window's 25 pixels are like its middle: 24/25 of it is left."""
-        assert grid(tiled([[0, 10], [10, 0]])) == pytest.approx(5 * 24 / 25, rel=1e-4)
-
-    @pytest.mark.parametrize("rgb, weight", [((10, 0, 0), 0.299), ((0, 10, 0), 0.587), ((0, 0, 10), 0.114)])
-    def test_it_is_of_the_grey(self, rgb, weight):
+    def test_it_is_of_the_grey(self):
         picture = np.full((40, 40, 3), 100, np.uint8)
-        picture[::4, ::4] += np.array(rgb, np.uint8)
-        white = np.full((40, 40, 3), 100, np.uint8)
-        white[::4, ::4] += 10
-        assert grid(picture) == pytest.approx(weight * grid(white), rel=1e-3)
+        picture[::4, ::4] += np.array([10, 0, 0], np.uint8)
+        assert grid(picture) == pytest.approx(0.299 * grid(tiled([[10, 0, 0, 0], *[[0] * 4] * 3], 40, 40)), rel=1e-3)
 
     def test_what_is_no_grid_of_four_pixels_is_none(self):
         assert grid(np.full((40, 40, 3), 77, np.uint8)) == 0
         assert grid(tiled([[k] for k in range(128)])) == pytest.approx(0, abs=1e-4)  # a ramp
         # 3 is no part of 4: over 12 pixels every phase has met every line, in a picture of whole twelves.
         assert grid(tiled([[0], [15], [0]], 16 + 48, 16 + 48)) == pytest.approx(0, abs=1e-4)
-
-    def test_it_shows_in_a_photograph(self):
-        """A grid of a known size is what it adds to a picture of much else."""
-        photo = np.clip(cv2.GaussianBlur(noise(256, 256), (0, 0), 3), 10, 240)
-        added = photo.copy()
-        added[::4, ::4] += 8
-        assert grid(photo) < 0.3
-        assert grid(added) == pytest.approx(8 * math.sqrt(624 / 625) / 4, abs=0.3)
 
     def test_an_edge_counts_no_more_than_twenty_levels(self):
         def lines(level):

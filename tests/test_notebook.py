@@ -141,7 +141,7 @@ def link_project(folder: Path) -> None:
     """What git has of the repository, or would take, as hard links: nothing is written to them."""
     line = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(line, cwd=ROOT, capture_output=True, check=True).stdout.decode("utf-8").split("\0")
-    for name in filter(None, names):
+    for name in set(filter(None, names)):
         if (ROOT / name).is_file():  # not what is deleted and not yet committed
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             try:

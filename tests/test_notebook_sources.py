@@ -59,12 +59,6 @@ def test_without_pictures_and_network_the_full_run_says_so_and_can_be_run(projec
     assert "no connection" in said and "SAMPLE PHOTOGRAPHS" in said
 
 
-def test_a_download_that_succeeds_is_taken(monkeypatch):
-    monkeypatch.setattr(sources, "DATA_FOLDERS", ("data/DIV2K/DIV2K_train_HR",))
-    monkeypatch.setattr(sources, "run", lambda *words: write_pictures(Path("data/DIV2K/DIV2K_train_HR"), 32))
-    assert sources.training("", "mount", False, Path("output")) == (Path("data/DIV2K/DIV2K_train_HR"), [])
-
-
 def test_mounted_pictures_are_taken_whole_or_by_quick_a_few(project):
     folder = write_pictures(Path("mount/data1/photos"), 12)
     # Three crops of each are the least that fill one of the article's batches of 32.
@@ -118,8 +112,3 @@ def test_what_is_named_and_of_no_use_is_an_error_and_not_replaced():
         sources.vgg19("nothing here", "mount", True)
     with pytest.raises(InputError, match="nothing here"):
         sources.g_models("nothing here", "mount")
-
-
-def test_without_an_original_checkpoint_it_says_what_it_would_do(capsys):
-    assert sources.g_models("", "mount") is None
-    assert "G_MODELS" in capsys.readouterr().out
