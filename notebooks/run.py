@@ -34,8 +34,8 @@ def with_settings(notebook, settings: dict):
     cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
     for name, value in settings.items():
         line = f"{name} = {value!r}".replace("\\", r"\\")  # escaped for `re`
-        cell.source, found = re.subn(rf"^{re.escape(name)} = .*?(?=  #|$)", line, cell.source, flags=re.MULTILINE)
-        if not found:
+        cell.source, count = re.subn(rf"^{re.escape(name)} = .*?(?=  #|$)", line, cell.source, flags=re.MULTILINE)
+        if not count:
             raise InputError(f"{NOTEBOOK}: its first cell has no setting {name}")
     return notebook
 
