@@ -134,8 +134,9 @@ def _work(connection, job: Job, settings: dict, options: Options) -> None:
 
 
 def _without_folders(text: str, paths: list) -> str:
-    for path in paths:
-        text = text.replace(f"{Path(path).parent}{os.sep}", "")
+    for path in map(Path, paths):
+        if path.is_absolute():
+            text = text.replace(f"{path.parent}{os.sep}", "")
     return text
 
 
