@@ -69,7 +69,7 @@ def machine(monkeypatch):
     """Sets whether Paddle has bf16 convolutions for a CPU, and what the CPU multiplies bf16 with."""
 
     def has(convolutions: bool, instructions: str):
-        monkeypatch.setattr(mixed_precision.cpu, "HAS_BF16_CONVOLUTIONS", convolutions)
+        monkeypatch.setattr(mixed_precision.programs, "HAS_BF16_CONVOLUTIONS", convolutions)
         monkeypatch.setattr(mixed_precision, "cpu_bf16", lambda: instructions)
 
     return has
