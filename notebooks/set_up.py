@@ -103,7 +103,6 @@ def set_up(paddle: str = "") -> None:
         _pip_install(*beside_paddle(before, read_requirements("requirements.txt"), needs))
     else:
         _install_paddle()
-    _replace_opencv()
     _check()
     after = installed()
     added = ", ".join(f"{name} {after[name]}" for name in sorted(set(after) - set(before)))
@@ -148,10 +147,12 @@ def _replace_opencv() -> None:
         version = installed()["opencv-python"]
         print(f"{done.stderr.splitlines()[-1]}\nopencv-python-headless takes the place of opencv-python")
         _run([sys.executable, "-m", "pip", "uninstall", "--yes", "opencv-python"])
-        _pip_install([f"opencv-python-headless=={version}"])
+        # Forced, as it may be there already with its files replaced.
+        _pip_install(["--force-reinstall", "--no-deps", f"opencv-python-headless=={version}"])
 
 
 def _check(is_gpu: bool = False) -> None:
+    _replace_opencv()
     _run([sys.executable, "-c", CHECK.format(is_gpu=is_gpu)])
 
 

@@ -147,9 +147,13 @@ def test_a_named_paddle_is_taken_and_without_the_bounds_of_paddle_2(machine):
 def test_without_libgl_opencv_s_headless_build_takes_its_place(machine, capsys):
     slim = machine({**AISTUDIO, "opencv-python": "4.11.0.86"}, has_libgl=False)
     set_up.set_up()
-    assert slim.installs[1] == ["opencv-python-headless==4.11.0.86"]
+    assert slim.installs[1][-1] == "opencv-python-headless==4.11.0.86"
     assert any(line[-2:] == ["--yes", "opencv-python"] for line in slim.lines)
     assert "libGL.so.1" in capsys.readouterr().out
+    gpu = machine({"opencv-python": "4.11.0.86"}, has_gpu=True, has_libgl=False)
+    set_up.set_up()
+    places = [i for i, line in enumerate(gpu.lines) if "if True" in line[-1] or "headless" in line[-1]]
+    assert "headless" in gpu.lines[places[0]][-1], "the GPU is not blamed for it"
 
 
 @pytest.mark.parametrize("version", [(3, 7), (3, 13)])
