@@ -9,7 +9,7 @@ import math
 import os
 import signal
 import sys
-from typing import Any, Callable, Iterator, TextIO
+from typing import Callable, Iterator
 
 from tqdm import tqdm
 
@@ -22,7 +22,6 @@ ERRORS = (InputError, OSError, MemoryError)  # reported as one line, without a t
 
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser with the flags that all commands have; `description` is the command's own docstring."""
-    _open_missing_streams()
     # File names need not be UTF-8, and a terminal may not support every character: unprintable ones are escaped.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a notebook's stream has no encoding
@@ -30,63 +29,6 @@ def parser(description: str) -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument("--debug", action="store_true", help="show the full traceback of an error (default: one line)")
     return result
-
-
-def _open_missing_streams() -> None:
-    """Make commands work without standard streams, too: after `2>&-`, or in a program without a console."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open until the process ends
-
-
-class _Stream:
-    """A standard stream whose reader may exit early, as `head` does: later output is lost, the work continues.
-
-    name: what an error message calls the stream. With a name, any other error (such as a full disk) fails the command;
-    without one, nobody can be told, and that output is lost too.
-
-    Control characters are escaped, so that no file name can control the terminal.
-    """
-
-    def __init__(self, stream: TextIO, name: str = ""):
-        self._stream, self._name = stream, name
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        with self._without_reader():
-            self._stream.write(without_controls(text))
-        return len(text)
-
-    def flush(self) -> None:
-        with self._without_reader():
-            self._stream.flush()
-
-    @contextlib.contextmanager
-    def _without_reader(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
-            if self._name and not isinstance(error, BrokenPipeError):
-                raise InputError(
-                    f"{self._name} cannot be written ({error.strerror}); redirect it to another place"
-                ) from error
-
-
-@contextlib.contextmanager
-def _streams_without_readers() -> Iterator[None]:
-    before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _Stream(sys.stdout, "standard output"), _Stream(sys.stderr)
-    try:
-        yield
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        sys.stdout, sys.stderr = before
 
 
 def words(error: BaseException) -> str:
@@ -143,7 +85,7 @@ def exit_status(status: int) -> Iterator[None]:
     try:
         yield
     except ERRORS as error:
-        error.exit_status = status  # type: ignore[union-attr]  # read by `_run`
+        error.exit_status = status  # type: ignore[union-attr]  # read by `run`
         raise
 
 
@@ -152,19 +94,6 @@ def run(arguments: argparse.Namespace, main: Callable[[argparse.Namespace], None
 
     Ctrl-C exits with 130, SIGTERM with 143, a closed terminal (SIGHUP) with 129. `--debug` keeps every traceback.
     """
-    _open_missing_streams()
-    try:
-        with _streams_without_readers():
-            _run(arguments, main)
-    finally:
-        # Nothing is left to remove or to save, so a second signal, or the launcher's third, gets the default action. A
-        # handler that raises would make the interpreter print a traceback at exit.
-        for number in (signal.SIGINT, *ENDING):
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, signal.SIG_DFL)
-
-
-def _run(arguments: argparse.Namespace, main: Callable[[argparse.Namespace], None]) -> None:
     # Background jobs of a shell script ignore Ctrl-C's signal; `kill -INT` should stop them too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Half-written files must be removed at exit; Paddle's own handler would dump its stack instead.
@@ -179,8 +108,17 @@ def _run(arguments: argparse.Namespace, main: Callable[[argparse.Namespace], Non
             raise
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader, such as `head`, has ended; Python's documentation has this way to end, too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except ERRORS as error:
         if arguments.debug:
             raise
-        print(f"error: {words(error)}", file=sys.stderr)
+        print(f"error: {without_controls(words(error))}", file=sys.stderr)
         sys.exit(getattr(error, "exit_status", 1))
+    finally:
+        # Nothing is left to remove or to save, so a second signal, or the launcher's third, gets the default action. A
+        # handler that raises would make the interpreter print a traceback at exit.
+        for number in (signal.SIGINT, *ENDING):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)

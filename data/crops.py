@@ -95,6 +95,13 @@ class Crops:
         drawn = self._draws(epoch)[: steps * batch_size].reshape(steps, batch_size, -1)
         return _ahead(self._batch, drawn[start:, rank::count], workers)
 
+    def lr_of(self, hr: np.ndarray, name: str) -> np.ndarray:
+        """The LR of a whole picture, uint8 [h,w,3] to [h/4,w/4,3], as the degradation makes it; `name` is its seed."""
+        if self.degrade:
+            return self.degrade(hr, SCALE)
+        uniform = draws.uniform(np.array([draws.key(name)], np.uint64))
+        return photo(hr, self.strengths.draw(uniform[0]), SCALE)
+
     def _draws(self, epoch: int) -> np.ndarray:
         """(picture, top, left, turn, state) of every crop of an epoch in pixels, otherwise as in `draws.of_epoch`."""
         turns = draws.TURNS if self.augment else 1

@@ -1,14 +1,10 @@
 """Checkpoint files: whole or refused, the newest found, the optimizers' state restored by Paddle's own rules."""
 
-import io
 import json
 import os
 import random
-import struct
 import subprocess
 import sys
-import tracemalloc
-import warnings
 import zipfile
 from pathlib import Path
 
@@ -46,29 +42,6 @@ def test_what_is_saved_is_read_back_and_is_an_ordinary_numpy_archive(tmp_path):
     with np.load(path) as archive:
         equal({name: archive[name] for name in archive.files if name != "note"}, ARRAYS)
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
-
-
-@pytest.mark.slow
-def test_every_damaged_byte_is_found_or_changes_nothing(tmp_path):
-    """A byte in 800 places of the file: no read gives other arrays or another note."""
-    path = checkpoint.path_of(tmp_path, 1, 0)
-    checkpoint.save(path, ARRAYS, NOTE)
-    whole = path.read_bytes()
-    positions = np.random.RandomState(0).permutation(len(whole))[:800]
-    found = 0
-    for position in positions:
-        damaged = bytearray(whole)
-        damaged[position] ^= 1 << (position % 8)
-        path.write_bytes(damaged)
-        try:
-            arrays, note = checkpoint.load(path)
-        except InputError as error:
-            assert str(path) in str(error)
-            found += 1
-        else:
-            equal(arrays, ARRAYS)
-            assert note == {"format": 1, **NOTE}
-    assert found > 600  # the rest are dates and the like in the archive's directory
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, -1, -100])
@@ -141,161 +114,45 @@ def test_a_hostile_archive_runs_nothing(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def contents(path) -> list:
-    """[(name, bytes)] of the members of an archive, in their order."""
-    with zipfile.ZipFile(path) as archive:
-        return [(info.filename, archive.read(info)) for info in archive.infolist()]
-
-
-def write(path, members: list, compression=zipfile.ZIP_STORED) -> None:
-    """An archive whose CRC-32s are right, whatever is in it."""
-    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", compression) as archive:
-        warnings.simplefilter("ignore")  # of names that are there twice
-        for name, content in members:
-            archive.writestr(name, content)
-
-
-def npy(array) -> bytes:
-    content = io.BytesIO()
-    np.save(content, array)
-    return content.getvalue()
-
-
-def without_digest(path) -> None:
-    """Make of a checkpoint one of before the digest."""
-    *arrays, (name, note) = contents(path)
-    note = json.loads(np.load(io.BytesIO(note)).tobytes())
-    del note["digest"]
-    write(path, [(name, npy(np.frombuffer(json.dumps(note).encode(), "uint8"))), *arrays])
-
-
-def reshaped(old: bytes, new: bytes):
-    """A change of the bias' header, to one of the same length."""
-
-    def change(members):
-        return [
-            (name, content.replace(old.ljust(90), new.ljust(90)) if "bias" in name else content)
-            for name, content in members
-        ]
-
-    return change
-
-
-BIAS = "generator/head_conv.bias.npy"
-
-
-def with_bias(array):
-    """A change of the bias to another array."""
-    return lambda members: [(name, npy(array) if name == BIAS else content) for name, content in members]
-
-
-SHAPE_4 = b"{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }"
-HARM = {
-    "an entry is missing": lambda members: members[1:],
-    "the note is missing": lambda members: members[:-1],
-    "one entry too many": lambda members: [("generator/more.npy", npy(np.ones(2, "float32"))), *members],
-    "a name is there twice": lambda members: [members[0], *members],
-    "another name": lambda members: [("generator/x.npy", members[0][1]), *members[1:]],
-    "not a number": with_bias(np.full(4, np.nan, "float32")),
-    "other values": with_bias(np.ones(4, "float32")),
-    "another data type": with_bias(np.zeros(4, "int32")),
-    "two dimensions of one": with_bias(np.zeros((2, 2), "float32")),
-    "entries swapped": lambda members: [members[1], members[0], *members[2:]],
-    "a smaller shape": reshaped(SHAPE_4, SHAPE_4.replace(b"4,", b"3,")),
-    "a huge shape": reshaped(SHAPE_4, SHAPE_4.replace(b"4,", b"9999999999999,")),
-    "a shape beyond 64 bits": reshaped(SHAPE_4, SHAPE_4.replace(b"4,", b"9" * 30 + b",")),
-    "a hostile shape": reshaped(SHAPE_4, b"{'descr': '<f4', 'fortran_order': False, 'shape': " + b"(" * 38),
-    "an array of objects": with_bias(np.array([None] * 4, object)),
-    "something else in it": lambda members: [("readme.txt", b"hello"), *members],
-}  # fmt: skip
-
-
-SEEN_WITHOUT_A_DIGEST = ["a name is there twice", "not a number", "an array of objects", "something else in it"]
-SEEN_WITHOUT_A_DIGEST += [harm for harm in HARM if harm.endswith("shape") or "shape " in harm]
-
-
-@pytest.mark.parametrize(
-    "harm, with_digest", [*((harm, True) for harm in HARM), *((harm, False) for harm in SEEN_WITHOUT_A_DIGEST)]
-)
-def test_what_is_not_what_was_saved_is_passed_over_for_the_one_before(tmp_path, capsys, harm, with_digest):
-    """With CRC-32s that are right: as another program would write it."""
-    save_at(tmp_path, (1, 0), (2, 0))
-    path = checkpoint.path_of(tmp_path, 2, 0)
-    if not with_digest:
-        without_digest(path)
-        equal(checkpoint.load(path)[0], ARRAYS)
-    members = contents(path)
-    changed = HARM[harm](members)
-    assert changed != members
-    write(path, changed)
-    assert checkpoint.newest(tmp_path)[2]["place"] == [1, 0]
-    assert f"{path}: damaged" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("with_digest", [True, False])
-@pytest.mark.parametrize("bit", range(16))
-def test_a_bit_of_the_directory_that_hides_entries(tmp_path, with_digest, bit):
-    """The comment length of an entry: zipfile takes the entries behind it for its comment."""
-    save_at(tmp_path, (1, 0))
-    (path,) = checkpoint.listed(tmp_path)
-    if not with_digest:
-        without_digest(path)
-    content = bytearray(path.read_bytes())
-    content[content.index(b"PK\1\2") + 32 + bit // 8] ^= 1 << bit % 8
-    path.write_bytes(content)
-    with pytest.raises(checkpoint.Damaged):
-        checkpoint.load(path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_reading_takes_no_more_memory_than_the_file_has(tmp_path, compression):
-    """Compressed zeros, a declared shape and a declared size are each a hundred megabytes of nothing."""
-    path = checkpoint.path_of(tmp_path, 1, 0)
-    checkpoint.save(path, ARRAYS, NOTE)
-    members = contents(path)
-    write(path, [*members, ("x.npy", npy(np.zeros(10**8, "uint8")))], compression)
-    hollow = io.BytesIO()
-    np.lib.format.write_array_header_1_0(hollow, {"descr": "<f4", "fortran_order": False, "shape": (10**8,)})
-    write(tmp_path / "hollow", [*members, ("x.npy", hollow.getvalue())])
-    content = bytearray((tmp_path / "hollow").read_bytes())
-    entry = content.rindex(b"PK\1\2")
-    content[entry + 20 : entry + 28] = struct.pack("<II", 10**8, 10**8)
-    (tmp_path / "declared").write_bytes(content)
-    for file in (path, tmp_path / "hollow", tmp_path / "declared"):
-        assert file.stat().st_size < 200_000
-        tracemalloc.start()
-        with pytest.raises(checkpoint.Damaged):
-            checkpoint.load(file)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < 2_000_000, file
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("with_digest", [True, False])
-def test_whatever_bits_are_damaged_it_is_what_was_saved_or_refused(tmp_path, with_digest):
+def test_no_flipped_bit_changes_anything_unnoticed(tmp_path):
     path, rng = checkpoint.path_of(tmp_path, 1, 0), random.Random(0)
     checkpoint.save(path, ARRAYS, NOTE)
-    if not with_digest:
-        without_digest(path)
     whole, refused = path.read_bytes(), 0
-    for _ in range(1000):
+    for i in range(600):
         content = bytearray(whole)
-        for _ in range(rng.randint(1, 4)):
-            # Half of them in the directory, which no checksum covers.
-            first = whole.index(b"PK\1\2") if rng.random() < 0.5 else 0
-            content[rng.randrange(first, len(whole))] ^= 1 << rng.randrange(8)
-        path.write_bytes(content[: rng.choice([None, None, None, rng.randrange(len(whole))])])
+        # Half of them in the directory, which no checksum covers.
+        content[rng.randrange(whole.index(b"PK\1\2") if i % 2 else 0, len(whole))] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
         try:
             arrays, note = checkpoint.load(path)
         except checkpoint.Damaged as error:
             assert str(error).startswith(f"{path}: damaged")
             refused += 1
-        else:
+        else:  # a date or the like
             equal(arrays, ARRAYS)
             assert note == {"format": 1, **NOTE}
-    assert 500 < refused < 1000
+    assert refused > 300
+
+
+def test_arrays_that_another_program_left_out_are_missed(tmp_path):
+    path = checkpoint.path_of(tmp_path, 1, 0)
+    checkpoint.save(path, ARRAYS, NOTE)
+    with np.load(path) as archive:
+        members = {name: archive[name] for name in archive.files}
+    del members["generator/head_conv.bias"]
+    np.savez(path, **members)
+    with pytest.raises(checkpoint.Damaged, match="it has 1 of 2 arrays"):
+        checkpoint.load(path)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read(tmp_path):
+    """It has a digest, not the number of its arrays."""
+    path = checkpoint.path_of(tmp_path, 1, 0)
+    text = json.dumps({"format": 1, **NOTE, "digest": "0" * 64}).encode()
+    np.savez(path.with_suffix(""), **ARRAYS, note=np.frombuffer(text, "uint8"))
+    arrays, note = checkpoint.load(path)
+    equal(arrays, ARRAYS)
+    assert note == {"format": 1, **NOTE}
 
 
 def test_another_format_is_said(tmp_path, monkeypatch):

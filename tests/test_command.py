@@ -1,7 +1,6 @@
 """What every command shares: one line for what a user can put right, and the exit status."""
 
 import argparse
-import functools
 import signal
 import subprocess
 import sys
@@ -31,15 +30,9 @@ def test_an_error_is_one_line_and_exit_status_1(error, capsys):
 
 
 def test_no_files_name_steers_the_terminal(capsys):
-    def main(arguments):
-        print("skipped: \x1b[2J\x9b1m\u202egpj.é 照片\t\n", file=sys.stderr, end="")
-        raise InputError("a\x1b]0;title\x07\rb.png: no such file")
-
     with pytest.raises(SystemExit):
-        command.run(argparse.Namespace(debug=False), main)
-    first, second = capsys.readouterr().err.splitlines()
-    assert first == r"skipped: \x1b[2J\x9b1m\u202egpj.é 照片" + "\t"
-    assert second == r"error: a\x1b]0;title\x07\rb.png: no such file"
+        command.run(argparse.Namespace(debug=False), failing(InputError("a\x1b]0;title\x07\rb.png: no such file")))
+    assert capsys.readouterr().err == "error: a\\x1b]0;title\\x07\\rb.png: no such file\n"
 
 
 def test_ctrl_c_exits_with_130(capsys):
@@ -73,25 +66,6 @@ def test_a_signal_ends_it_with_its_status_and_removes_what_is_half_written(name,
     result = subprocess.run(line, cwd=ROOT, check=False, capture_output=True, encoding="utf-8", timeout=100)
     assert (result.returncode, result.stderr) == (status, "")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-@pytest.mark.parametrize("text", ["short", "long " * 10_000])
-def test_a_full_disk_at_standard_output_is_named_and_at_standard_error_ignored(text, tmp_path):
-    code = (
-        "import argparse, sys; from common import command\n"
-        "def main(arguments):\n"
-        f"    print({text!r}, file=getattr(sys, sys.argv[1]))\n"
-        "    open(sys.argv[2], 'w').close()\n"
-        "command.run(argparse.Namespace(debug=False), main)"
-    )
-    with open("/dev/full", "w") as full:
-        line, done = [sys.executable, "-c", code], tmp_path / "done"
-        call = functools.partial(subprocess.run, cwd=ROOT, check=False, encoding="utf-8", timeout=100)
-        result = call([*line, "stdout", tmp_path / "-"], stdout=full, stderr=subprocess.PIPE)
-        assert result.returncode == 1 and result.stderr.count("\n") == 1
-        assert result.stderr.startswith("error: standard output cannot be written (No space left on device)")
-        assert call([*line, "stderr", done], stderr=full).returncode == 0 and done.exists()
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -131,40 +105,18 @@ def test_every_command_shows_its_flags(name):
     assert "--debug" in result.stdout
 
 
-WORK = "import argparse, sys; from common import command; from tqdm import tqdm\n"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes the streams")
-@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
-def test_without_standard_streams_the_work_is_done(closed, tmp_path):
-    code = WORK + (
-        "def main(arguments):\n"
-        "    for _ in tqdm(range(3)): tqdm.write('a line', file=sys.stderr)\n"
-        "    print('done')\n"
-        f"    open({str(tmp_path / 'done')!r}, 'w').close()\n"
-        "command.run(command.parser('d').parse_args([]), main)"
-    )
-    (tmp_path / "a.py").write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n" + code)
-    result = subprocess.run(f"{sys.executable} {tmp_path / 'a.py'} {closed}", shell=True, check=False, timeout=100)
-    assert result.returncode == 0 and (tmp_path / "done").exists()
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes are POSIX's")
-@pytest.mark.parametrize("lines", [1, 100_000])
-def test_a_reader_that_goes_away_is_no_error_and_the_work_is_done(lines, tmp_path):
-    code = WORK + (
+def test_a_reader_that_goes_away_ends_it_without_a_traceback():
+    code = (
+        "import argparse; from common import command\n"
         "def main(arguments):\n"
-        f"    for i in range({lines}): print('a line', i)\n"
-        f"    open({str(tmp_path / 'done')!r}, 'w').close()\n"
-        "import time; time.sleep(0.5)\n"
+        "    for i in range(100_000): print('a line', i)\n"
         "command.run(argparse.Namespace(debug=False), main)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **pipes) as process:
         process.stdout.close()
-        errors = process.stderr.read()
-    assert (process.returncode, errors) == (0, "") and (tmp_path / "done").exists()
+        assert process.stderr.read() == ""
 
 
 @pytest.mark.parametrize("error", [MemoryError(), MemoryError("Unable to allocate 9 GiB")])

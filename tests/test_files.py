@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from common.files import check_name, remove_leftovers, replacing, temporary_folder
+from common.files import check_name, remove_leftovers, replacing
 
 ROOT = Path(__file__).resolve().parents[1]
 FULL_DISK = """
@@ -95,16 +95,6 @@ def test_a_folder_in_its_place_is_kept(tmp_path):
     assert names(tmp_path) == ["a.txt"]
 
 
-@pytest.mark.parametrize("inside", ["a.txt", "folder/a.txt"])
-def test_a_file_in_the_folders_place_is_named(tmp_path, inside):
-    (tmp_path / "taken").write_text("kept")
-    path = tmp_path / "taken" / inside
-    with pytest.raises(OSError) as error, replacing(path) as temporary:
-        temporary.write_text("x")
-    assert (tmp_path / "taken").read_text() == "kept"
-    assert error.value.filename == str(path)
-
-
 def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(tmp_path):
     pytest.importorskip("resource")
     path = tmp_path / "a.bin"
@@ -117,38 +107,17 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(tmp_path):
     assert path.read_bytes() == b"old"
 
 
-def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
-    code = (
-        "import os, signal, sys; from common.files import replacing\n"
-        "with replacing(sys.argv[1]) as path:\n"
-        "    path.write_text('half')\n"
-        "    print('written', flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL) if sys.argv[2] == 'die' else sys.stdin.read()"
-    )
-    mine = [".hidden", ".12-notes.txt", "12-01234567.txt", ".12-01234567-notes.txt", ".12-01234567.tar.gz"]
-    mine += [".20260101-12345678.jpg"]  # a date and a time of day
-    for name in mine:
-        (tmp_path / name).write_text("mine")
-    line = [sys.executable, "-c", code, str(tmp_path / "a.txt")]
-    subprocess.run([*line, "die"], cwd=ROOT, check=False, timeout=100)
-    with subprocess.Popen([*line, "wait"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        process.stdout.readline()
-        assert len(names(tmp_path)) == len(mine) + 2
+def test_what_killed_processes_left_is_removed_after_an_hour_and_nothing_else(tmp_path):
+    (tmp_path / ".hidden").write_text("mine")
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
         remove_leftovers(tmp_path)
-        assert len(names(tmp_path)) == len(mine) + 1
-        process.stdin.close()
-    assert names(tmp_path) == sorted([*mine, "a.txt"])
-
-
-def test_a_number_that_another_process_has_taken_over_protects_nothing(tmp_path):
-    """The file is older than this test's parent process, whose number it bears."""
-    path = tmp_path / f".{os.getppid()}-01234567.txt"
-    path.write_text("half")
-    remove_leftovers(tmp_path)
-    assert path.exists()
-    os.utime(path, (1e9, 1e9))
-    remove_leftovers(tmp_path)
-    assert not path.exists()
+        left = temporary.with_name(temporary.name + ".txt")
+        left.write_text("half")
+        os.utime(left, (1e9, 1e9))
+        remove_leftovers(tmp_path)
+        assert names(tmp_path) == sorted([".hidden", temporary.name])
+    assert names(tmp_path) == [".hidden", "a.txt"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
@@ -166,21 +135,3 @@ def test_a_name_that_is_too_long_is_said_before_it_is_written_to(tmp_path):
     with pytest.raises(InputError, match="its name of 264 bytes is too long; shorten it"):
         check_name(tmp_path / ("ü" * 130 + ".png"))
     check_name(tmp_path / ("ü" * 100 + ".png"))
-
-
-def test_the_folders_of_killed_processes_are_removed(tmp_path):
-    """Those of a running one stay, its own and others', and so does what only looks like one."""
-    made = "import sys; from common.files import temporary_folder; print(temporary_folder('work-', sys.argv[1]).name)"
-    line = [sys.executable, "-c", made, str(tmp_path)]
-    left = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    (tmp_path / left / "file").write_text("half")
-    own = temporary_folder("work-", tmp_path)
-    assert own.is_dir() and names(tmp_path) == [own.name]
-    (tmp_path / f"work-{os.getppid()}-abcdefgh").mkdir()
-    (tmp_path / "work-2024").mkdir()
-    before = names(tmp_path)
-    old = tmp_path / f"work-{os.getpid()}-abcdefgh"  # its ID is this process's now
-    old.mkdir()
-    os.utime(old, (10**9, 10**9))
-    second = temporary_folder("work-", tmp_path)
-    assert names(tmp_path) == sorted([*before, second.name])

@@ -94,7 +94,7 @@ def grid(*values):
 def test_a_grid_of_three_times_stage_1():
     found = due(grid(0.13, None, 0.39, 0.4, 0.2, 1.86), {"valid_grid": 0.13})
     assert list(found) == [3] and len(found[3]) == 1
-    for word in ("0.40 grey levels", "epoch 3", "0.13 of stage 1", "--vgg-layer", "--vgg-weight", "--mse-weight"):
+    for word in ("0.40 grey levels", "epoch 3", "0.13 of the start", "--vgg-layer", "--vgg-weight", "--mse-weight"):
         assert word in found[3][0]
 
 
@@ -103,3 +103,10 @@ def test_a_grid_that_nobody_sees_is_none():
     assert due(grid(0.05, 0.12, 0.3), {"valid_grid": 0.02}) == {}
     assert list(due(grid(0.05, 0.31), {"valid_grid": 0.02})) == [1]
     assert due(grid(9.0, 9.0)) == {}  # nothing to compare with
+
+
+def test_lpips_above_the_starts():
+    rows = [{"epoch": epoch, "valid_lpips": value} for epoch, value in enumerate((0.13, None, 0.142, 0.15, 0.2))]
+    found = due(rows, {"valid_lpips": 0.131})
+    assert list(found) == [3] and "LPIPS has risen to 0.1500 in epoch 3, from 0.1310" in found[3][0]
+    assert due(rows) == {}

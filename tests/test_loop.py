@@ -13,13 +13,13 @@ from common.errors import InputError
 from data import lpips
 from infer import evaluate
 from models.vgg19 import VGG19
-from models.weight_files import weights
+from models.weight_files import fluid, weights
 from tests.helpers import training
 from tests.helpers.lpips_weights import random_weights
 from train import loop, pretrain_g, train_gan
 from train.report import gan_health, validation
 from train.report.reporter import Reporter
-from train.run import checkpoint, cpu
+from train.run import cpu
 
 RUN = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "100"]
 STAGE1 = "pretrain_g"
@@ -31,6 +31,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(cpu, "speed_up", lambda *networks, dtype: None)
     monkeypatch.setattr(models.discriminator.Discriminator.__init__, "__defaults__", (384, (4,) * 8))
     monkeypatch.setattr(models.generator.Generator.__init__, "__defaults__", (64, 1))
+    monkeypatch.setattr(fluid, "RESIDUAL_BLOCKS", 1)  # of the table by which `evaluate` reads weights
 
 
 @pytest.fixture
@@ -47,13 +48,6 @@ def checkpoint_epochs(output, stage=STAGE1):
 
 
 # --------------------------------------------------------------------------------------------------------- going on
-
-
-@pytest.mark.slow
-def test_resume_with_nothing_there_is_a_new_run(train, tmp_path, capsys):
-    train(pretrain_g, "--epochs", 0, "--resume")
-    assert "no checkpoint in" in capsys.readouterr().out
-    assert checkpoint_epochs(tmp_path) == [1]
 
 
 @pytest.mark.slow
@@ -83,7 +77,6 @@ def test_a_run_that_has_ended_stays_as_it_is_and_more_epochs_go_on(train, tmp_pa
     "changed, said",
     [
         (["--learning-rate", "0.01"], "learning-rate 0.001 there, 0.01 here"),
-        (["--batch-size", "4"], "batch-size 2 there, 4 here"),
         (["--schedule", "cosine"], "pretrain-schedule constant there, cosine here"),
     ],
 )
@@ -106,18 +99,6 @@ def test_the_strength_of_photo_is_the_recipes_where_it_is_the_degradation(train)
         train(pretrain_g, "--epochs", 1, "--resume", "--degradation", "photo", "--photo-strength", 0.5)
     with pytest.raises(InputError, match="degradation photo there, bilinear here"):
         train(pretrain_g, "--epochs", 1, "--resume")
-
-
-@pytest.mark.slow
-def test_a_checkpoint_from_before_photo_is_resumed(train, tmp_path):
-    train(pretrain_g, "--epochs", 0)
-    (path,) = checkpoint.listed(checkpoint.folder_of(tmp_path, STAGE1))
-    arrays, note = checkpoint.load(path)
-    older = {name: value for name, value in note["recipe"].items() if not name.startswith("photo_")}
-    assert len(older) == len(note["recipe"]) - 4
-    checkpoint.save(path, arrays, {**note, "recipe": older})
-    train(pretrain_g, "--epochs", 1, "--resume")
-    assert max(checkpoint_epochs(tmp_path)) == 2
 
 
 @pytest.mark.slow
@@ -156,7 +137,7 @@ def pairs(photographs, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, said", [("hr/a.png", r"a.png and ax4.png \("), ("lr/cx4.png", r"c.bmp and cx4.png \(")])
+@pytest.mark.parametrize("name, said", [("lr/cx4.png", r"c.bmp and cx4.png \(")])
 def test_pairs_of_which_one_was_changed_are_refused(train, pairs, tmp_path, name, said):
     """Of the same name and size in pixels."""
     train(pretrain_g, "--epochs", 0, *pairs)
@@ -166,17 +147,6 @@ def test_pairs_of_which_one_was_changed_are_refused(train, pairs, tmp_path, name
     with pytest.raises(InputError, match=rf"the pairs: changed: {said}\w+\+\w+ there, \w+\+\w+ here\)\. Give"):
         train(pretrain_g, "--epochs", 2, "--resume", *pairs)
     assert max(checkpoint_epochs(tmp_path)) == 2
-
-
-@pytest.mark.slow
-def test_given_lr_and_lr_that_is_made_are_not_taken_for_each_other(train, pairs, tmp_path):
-    made = pairs[:2]
-    train(pretrain_g, "--epochs", 0, *pairs)
-    with pytest.raises(InputError, match="LR pictures given by --lr-data there, made of HR here"):
-        train(pretrain_g, "--epochs", 1, "--resume", *made)
-    train(pretrain_g, "--epochs", 1, "--resume", "--new-recipe", *made)
-    with pytest.raises(InputError, match="LR pictures made of HR there, given by --lr-data here"):
-        train(pretrain_g, "--epochs", 2, "--resume", *pairs)
 
 
 @pytest.mark.slow
@@ -219,31 +189,9 @@ def test_other_sizes_of_the_same_names_are_other_pictures(train, photographs, tm
 
 
 @pytest.mark.slow
-def test_a_checkpoint_of_before_the_names_and_the_digest_is_resumed(train, photographs, tmp_path):
-    """Its note has a checksum of the pictures' names and sizes, not themselves."""
-    train(pretrain_g, "--epochs", 0)
-    (path,) = checkpoint.listed(tmp_path / "checkpoints" / STAGE1)
-    with np.load(path) as archive:
-        arrays = dict(archive)
-    note = json.loads(arrays["note"].tobytes())
-    for key in ("digest", "pictures", "valid pictures"):
-        del note[key]
-    np.savez(path, **{**arrays, "note": np.frombuffer(json.dumps(note).encode(), "uint8")})
-    (tmp_path / "fewer").mkdir()
-    for name in ("a.png", "b.jpg"):
-        (tmp_path / "fewer" / name).write_bytes((photographs / name).read_bytes())
-    with pytest.raises(
-        InputError, match="pictures 4 there, 2 here; the pictures: other names or sizes; this checkpoint "
-    ):
-        train(pretrain_g, "--epochs", 1, "--resume", "--data", tmp_path / "fewer")
-    train(pretrain_g, "--epochs", 1, "--resume")
-    assert max(checkpoint_epochs(tmp_path)) == 2
-
-
-@pytest.mark.slow
 def test_fields_that_a_stage_does_not_read_may_change(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
-    train(pretrain_g, "--epochs", 1, "--resume", "--adv-weight", 0.5, "--d-warmup", 3, "--sample-every", 7)
+    train(pretrain_g, "--epochs", 1, "--resume", "--sample-every", 7)
     assert max(checkpoint_epochs(tmp_path)) == 2
 
 
@@ -344,7 +292,7 @@ def test_a_damaged_checkpoint_is_passed_over(train, tmp_path, capsys):
 def test_what_a_killed_run_left_half_written_is_removed(train, tmp_path):
     folder = tmp_path / "checkpoints" / STAGE1
     folder.mkdir(parents=True)
-    (folder / ".9999999-01234567.npz").write_bytes(b"half")  # no process has that number
+    (folder / ".srgan-unfinished-01234567.npz").write_bytes(b"half")
     train(pretrain_g, "--epochs", 0, "--resume")
     assert [path.name for path in folder.iterdir()] == ["epoch_000001_step_000000.npz"]
 
@@ -362,7 +310,6 @@ def test_a_checkpoint_without_what_it_needs_is_named(train, tmp_path):
         lambda note: note.update(recipe=None),
     ):
         note = json.loads(arrays["note"].tobytes())
-        del note["digest"]  # as older ones are; with it a note that was changed is damaged
         spoil(note)
         np.savez(path, **{**arrays, "note": np.frombuffer(json.dumps(note).encode(), "uint8")})
         with pytest.raises(InputError, match="epoch_000001_step_000000.npz: not a checkpoint of this project"):
@@ -384,7 +331,19 @@ def valid(tmp_path_factory):
 
 @pytest.mark.slow
 def test_validation_is_evaluates_measure_and_the_best_is_kept(train, tmp_path, valid, capsys):
-    train(pretrain_g, "--epochs", 6, "--valid", valid, "--valid-every", 2, "--learning-rate", 0.02)
+    train(
+        pretrain_g,
+        "--epochs",
+        6,
+        "--valid",
+        valid,
+        "--valid-every",
+        2,
+        "--learning-rate",
+        0.02,
+        "--degradation",
+        "bicubic",
+    )
     header, *rows = training.log(tmp_path)
     measured = {int(row[1]): float(row[header.index("valid_psnr")]) for row in rows if row[header.index("valid_psnr")]}
     assert sorted(measured) == [0, 2, 4, 6]
@@ -416,7 +375,7 @@ def scripted(monkeypatch, psnr, distance):
     """What is measured is these values, one after the other; in stage 2 the first are those of stage 1's generator."""
     figures = iter(zip(psnr, distance))
 
-    def measure(generator, pictures, check_stop, distance):
+    def measure(generator, pictures, lr_of, check_stop, distance):
         psnr, value = next(figures)
         return {
             "valid_psnr": psnr,
@@ -429,10 +388,10 @@ def scripted(monkeypatch, psnr, distance):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flags, best", [([], 1), (["--best-by", "psnr"], 2), (["--best-by", "lpips"], 1)])
+@pytest.mark.parametrize("flags, best", [([], 1), (["--best-by", "psnr"], 2)])
 def test_stage_2_keeps_the_best_by_lpips(train, tmp_path, valid, monkeypatch, lpips_weights, capsys, flags, best):
     train(pretrain_g, "--epochs", 0)
-    scripted(monkeypatch, psnr=(30, 20, 21, 22, 21), distance=(0.3, 0.3, 0.1, 0.2, 0.2))
+    scripted(monkeypatch, psnr=(20.5, 20, 21, 22, 21), distance=(0.3, 0.3, 0.1, 0.2, 0.2))
     train(train_gan, "--epochs", 3, "--no-vgg", "--valid", valid, "--valid-every", 1, *flags)
     with np.load(tmp_path / "checkpoints" / "srgan_g" / "epoch_000004_step_000000.npz") as archive:
         progress = json.loads(archive["note"].tobytes())["progress"]
@@ -442,6 +401,24 @@ def test_stage_2_keeps_the_best_by_lpips(train, tmp_path, valid, monkeypatch, lp
     found = [(row[header.index("valid_lpips")], row[header.index("valid_grid")]) for row in rows if row[0] == "srgan_g"]
     assert found == [("0.3", "0.5"), ("0.1", "0.5"), ("0.2", "0.5"), ("0.2", "0.5")]
     assert "valid: 21.00 dB, SSIM 0.5000 on Y, LPIPS 0.1000, grid 0.50 (mean of 2 pictures)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", [pretrain_g, train_gan])
+def test_the_start_is_a_candidate_for_the_best(train, tmp_path, valid, monkeypatch, lpips_weights, capsys, module):
+    train(pretrain_g, "--epochs", 0)
+    start = tmp_path / "start.pdparams"
+    (tmp_path / "pretrain_g.pdparams").replace(start)
+    scripted(monkeypatch, psnr=(30, 29, 28), distance=(0.1, 0.15, 0.2))
+    flags = ["--no-vgg"] if module is train_gan else []
+    train(
+        module, "--init", start, "--output", tmp_path / "o", "--epochs", 1, "--valid", valid, "--valid-every", 1, *flags
+    )
+    said = capsys.readouterr()
+    (best,) = (tmp_path / "o").glob("*_best.pdparams")
+    training.assert_same(weights.read_pdparams(best), weights.read_pdparams(start))
+    assert f"no epoch was better than the start on --valid: {best}" in said.out
+    assert ("LPIPS has risen to 0.1500 in epoch 0, from 0.1000" in said.err) == (module is train_gan)
 
 
 @pytest.mark.slow
@@ -466,21 +443,6 @@ def test_without_lpips_weights_stage_2_says_how_to_get_them(train, tmp_path, val
     assert (tmp_path / "srgan_g_best.pdparams").exists()
     with pytest.raises(InputError, match="lpips_alex.npz: LPIPS's weights are not there"):
         train(train_gan, "--epochs", 2, "--no-vgg", "--valid", valid, "--best-by", "lpips", "--resume")
-
-
-@pytest.mark.slow
-def test_a_grid_is_warned_of(train, tmp_path, valid, monkeypatch, lpips_weights, capsys):
-    train(pretrain_g, "--epochs", 0)
-    grids = iter((0.13, 0.2, 1.86, 1.9))
-    monkeypatch.setattr(
-        validation,
-        "measure",
-        lambda *_: {"valid_psnr": 20, "valid_ssim": 0.5, "valid_lpips": 0.1, "valid_grid": next(grids)},
-    )
-    train(train_gan, "--epochs", 2, "--no-vgg", "--valid", valid, "--valid-every", 1)
-    said = capsys.readouterr().err
-    assert said.count("warning: a grid of 4 pixels has grown to 1.86 grey levels in epoch 1, from 0.13") == 1
-    assert said.count("a grid of 4 pixels") == 1
 
 
 @pytest.mark.slow
@@ -522,12 +484,12 @@ def test_stage_2_begins_with_what_stage_1_reached_and_its_warnings_are_said_once
     capsys.readouterr()
     train(train_gan, "--epochs", 2, "--no-vgg")
     said = capsys.readouterr()
-    assert "stage 1's generator)" in said.out
+    assert "the start)" in said.out
     assert said.out.count("judged real") == 3
     assert said.err.count("warning: D has won") == 1
     train(train_gan, "--epochs", 4, "--no-vgg", "--resume")
     said = capsys.readouterr()
-    assert "D has won" not in said.err and "stage 1's generator)" not in said.out
+    assert "D has won" not in said.err and "the start)" not in said.out
 
 
 @pytest.mark.slow
@@ -540,10 +502,3 @@ def test_while_d_warms_up_g_stays_as_it_is(train, tmp_path):
     for name, array in before.items():
         if name.startswith("generator") and not name.endswith(("_mean", "_variance")):
             np.testing.assert_array_equal(arrays[name], array)
-
-
-@pytest.mark.slow
-def test_the_schedule_reaches_the_optimizer_and_the_log(train, tmp_path):
-    train(pretrain_g, "--epochs", 3, "--schedule", "step")
-    header, *rows = training.log(tmp_path)
-    assert [float(row[header.index("learning_rate")]) for row in rows] == [1e-3, 1e-3, 1e-4, 1e-4]

@@ -4,15 +4,19 @@ import json
 
 import cv2
 import numpy as np
+import paddle
 import pytest
 
 from common.errors import InputError
 from data import lpips
+from data.crops import Crops
+from data.degrade import bicubic
 from infer import evaluate
+from models.generator import Generator
 from models.weight_files import weights
 from tests.helpers import generators, matlab
 from tests.helpers.lpips_weights import random_weights
-from train.report import validation
+from train.report import samples, validation
 
 
 def write(path, rgb):
@@ -62,6 +66,57 @@ def test_means_are_over_the_pictures(folder):
         grey = np.floor(16 + 128 * 219 / 255 + 0.5)
         expected.append(10 * np.log10(255**2 / np.mean((luma - grey) ** 2)))
     assert validation.measure(network, validation.pictures(folder))["valid_psnr"] == pytest.approx(np.mean(expected))
+
+
+class Enlarge(paddle.nn.Layer):
+    def forward(self, x):
+        return paddle.nn.functional.interpolate(x, scale_factor=4, mode="nearest")
+
+
+def test_lr_is_the_runs_own_or_the_given_one(folder, tmp_path):
+    generator = Enlarge()
+    bicubic = validation.measure(generator, validation.pictures(folder))
+    seen = []
+
+    def grey(hr, name):
+        seen.append(name)
+        return np.full((hr.shape[0] // 4, hr.shape[1] // 4, 3), 128, "uint8")
+
+    own = validation.measure(generator, validation.pictures(folder), grey)
+    assert seen == ["a.png", "b.bmp"] and own != bicubic
+    (tmp_path / "lr").mkdir()
+    for name in seen:
+        hr = cv2.imread(str(folder / name))
+        write(tmp_path / "lr" / name, np.full((hr.shape[0] // 4, hr.shape[1] // 4, 3), 128, "uint8"))
+    assert validation.measure(generator, validation.pictures(folder, tmp_path / "lr")) == own
+
+
+@pytest.mark.parametrize("degradation", ["bilinear", "photo"])
+def test_a_runs_lr_of_a_picture_is_the_same_each_time(degradation):
+    class Pictures(list):
+        names = ("a",)
+
+    hr = cv2.resize(matlab.noise(16, 20), (80, 64))
+    crops = Crops(Pictures([hr]), 16, degradation, crops_per_image=1, augment=False, seed=0)
+    lr = crops.lr_of(hr, "a.png")
+    assert lr.shape == (16, 20, 3) and np.array_equal(lr, crops.lr_of(hr, "a.png"))
+    assert np.array_equal(lr, bicubic(hr)) is False
+
+
+def test_a_picture_in_tiles_is_as_in_one_piece(monkeypatch):
+    network = Generator()
+    network.eval()
+    lr = matlab.noise(50, 45)
+    whole = samples.sample_sr(network, lr[np.newaxis])[0]
+    monkeypatch.setattr(validation, "TILE", 20)
+    assert np.abs(validation.upscale(network, lr).astype(int) - whole).max() <= 1
+
+
+def test_what_lpips_has_no_memory_for_is_refused_before_the_first_step(folder, monkeypatch):
+    monkeypatch.setattr(validation, "LPIPS_BYTES", 10**9)
+    with pytest.raises(InputError, match=r"a\.png is too large for LPIPS"):
+        validation.pictures(folder, with_lpips=True)
+    assert len(validation.pictures(folder)) == 2
 
 
 def test_bad_pictures_are_named_before_anything_is_measured(folder):

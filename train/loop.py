@@ -5,6 +5,7 @@ import math
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Callable
 
 from common.errors import InputError
@@ -19,6 +20,8 @@ from train.run.resume import Saver
 from train.run.stop import Stop, Stopped
 from train.schedule import learning_rate
 from train.stages import GAN, Stage
+
+START = -1  # the "epoch" of the generator that a run starts from, in its progress
 
 
 def train(stage: Stage, step, crops: Crops, options: Options) -> None:
@@ -52,6 +55,8 @@ def train(stage: Stage, step, crops: Crops, options: Options) -> None:
                 with contextlib.suppress(InputError, OSError):
                     run.saver.save(run.progress)
                 raise
+    if run.progress.best.get("epoch") == START:
+        print(f"no epoch was better than the start on --valid: {run.best_path()} are the weights it started from")
     print(f"done: {run.saved}, {stage.result}_figure.png and {stage.result}_losses.png beside it")
 
 
@@ -70,7 +75,8 @@ class _Run:
         self.generator = step.networks["generator"]
         self.report = Reporter(stage, crops, recipe, options)
         self.ema = Ema(self.generator, recipe.ema) if recipe.ema else None
-        self.saver = Saver(stage, step, self.ema, crops, [hr for hr, _ in self.report.valid], options)
+        valid = [path for pair in self.report.valid for path in pair if path]
+        self.saver = Saver(stage, step, self.ema, crops, valid, options)
         self.progress = self.saver.resume() if options.resume else self.saver.begin()
         if self.saved.exists() and not self.progress.history:
             print(f"{self.saved} exists already: the first epoch's weights will replace it")
@@ -80,12 +86,26 @@ class _Run:
         return f"in epoch {self.progress.epoch}, after {self.progress.step} of {self.steps} steps"
 
     def to_the_end(self, stop: Stop) -> None:
-        if self.stage is GAN and not self.progress.start and parallel.is_main():
-            self.progress.start = self.report.start(self.generator, _check_stop(stop))
+        is_trained = self.stage is GAN or (
+            self.options.flags["init"] and self.report.valid and not self.progress.history
+        )
+        if is_trained and not self.progress.start and parallel.is_main():
+            self._measure_start(stop)
         while self.progress.epoch <= self.epochs:
             self._run_steps(stop)
             self._end_epoch(stop)
         stop.check()  # so that a script does not continue with its next command
+
+    def _measure_start(self, stop: Stop) -> None:
+        """Measure the generator that the run starts from; it counts as a candidate for the best weights."""
+        start = self.report.start(self.generator, _check_stop(stop))
+        self.progress.start = start
+        if not self.progress.history and self.report.is_best(start):
+            self.progress.best = {"epoch": START, **start}
+            weights.save(self.generator, self.best_path())
+
+    def best_path(self) -> Path:
+        return self.options.output / f"{self.stage.result}_best.pdparams"
 
     def _run_steps(self, stop: Stop) -> None:
         """The remaining steps of the current epoch."""
@@ -162,7 +182,7 @@ class _Run:
         if not self.report.is_best(row):
             return False
         self.progress.best = row
-        weights.save(generator, self.options.output / f"{self.stage.result}_best.pdparams")
+        weights.save(generator, self.best_path())
         return True
 
     def _save(self) -> None:

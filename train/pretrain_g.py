@@ -37,6 +37,7 @@ def main(arguments) -> None:
     if recipe.small_init and not arguments.init:
         initialize_small(generator)
     crops = training_flags.open_crops(arguments, recipe)
+    recipe = training_flags.with_rarer_samples(arguments, recipe, crops)
     precision = Precision(recipe.amp)
     cpu.speed_up(generator, dtype=precision.dtype)
     step = PretrainStep(generator, recipe, precision)

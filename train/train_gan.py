@@ -41,8 +41,9 @@ def first_generator(arguments) -> Generator:
     path = Path(arguments.init or Path(arguments.output) / f"{PRETRAIN.result}.pdparams")
     if not path.exists():
         raise InputError(
-            f"{path}: no such file. Stage 2 starts from stage 1's generator: run python train/pretrain_g.py first, "
-            "start from the one that comes with the project, --init srresnet, or name another: --init FILE|FOLDER"
+            f"{path}: no such file. Stage 2 starts from a trained generator: to fine-tune the included one on pictures "
+            "of your own give --init srgan; to train from the beginning run python train/pretrain_g.py first; or name "
+            "another: --init FILE|FOLDER"
         )
     return load_generator(path)
 
@@ -81,6 +82,7 @@ def main(arguments) -> None:
     vgg19 = vgg19_of(arguments, recipe)
     warn_without_content(recipe, vgg19)
     crops = training_flags.open_crops(arguments, recipe)
+    recipe = training_flags.with_rarer_samples(arguments, recipe, crops)
     precision = Precision(recipe.amp)
     cpu.speed_up(generator, discriminator, *([vgg19] if vgg19 else []), dtype=precision.dtype)
     if recipe.freeze_bn:
@@ -93,11 +95,6 @@ def main(arguments) -> None:
 
 
 PARSER = training_flags.parser(__doc__, GAN)
-PARSER.add_argument(
-    "--init-d",
-    metavar="FILE|FOLDER",
-    help="discriminator weights to start from, the srgan_d.pdparams of another run (default: random ones)",
-)
 
 if __name__ == "__main__":
     command.run(PARSER.parse_args(), main)

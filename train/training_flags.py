@@ -21,12 +21,14 @@ from train.recipe import RECIPES, Recipe
 from train.run import checkpoint, parallel
 from train.run.options import Options
 from train.run.resume import SHARE
-from train.stages import STAGES, Stage
+from train.stages import GAN, PRETRAIN, STAGES, Stage
 
 DATA_FOLDERS = ("data/DIV2K/DIV2K_train_HR", "/home/aistudio/srdata/DIV2K_train_HR")  # the second is the article's
 VGG19_PATHS = ("VGG19_pretrained", "weights/VGG19_pretrained.pdparams")  # the first is the article's
 OUTPUT = "output"
 SAVE_EVERY_MINUTES = 10
+SAMPLE_STEPS = 100  # between two samples, at least
+TRAINED_RATE = 1e-4  # at a constant 1e-3, stage 1 first spoils the weights that it is given
 
 
 def on_off(text: str) -> bool:
@@ -37,52 +39,77 @@ def on_off(text: str) -> bool:
 
 
 def parser(description: str, stage: Stage) -> argparse.ArgumentParser:
-    """A parser with the flags of both training commands. stage: the stage whose epochs `--epochs` sets."""
+    """A parser with the flags of a training command, in groups: those that its stage reads."""
     result = command.parser(description)
-    result.add_argument("--data", metavar="DIR", help=f"folder of photographs (default: {' or '.join(DATA_FOLDERS)})")
-    result.add_argument(
+    result.set_defaults(stage=stage.key)
+    add_device_flag(result)
+    _add_input_flags(result.add_argument_group("pictures, weights, results"), stage)
+    recipe = result.add_argument_group(
+        "recipe", "all settings of the training; each flag overrides one of the recipe's"
+    )
+    recipe.add_argument("--recipe", choices=RECIPES, default="article", help="named settings (default: article)")
+    own = result.add_argument_group("this stage's part of the recipe")
+    for field in dataclasses.fields(Recipe):
+        if field.metadata["stage"] in (None, stage.key):
+            _add_recipe_flag(own if field.metadata["stage"] else recipe, field, stage.recipes)
+    _add_validation_flags(result.add_argument_group("validation"))
+    _add_long_run_flags(result.add_argument_group("long runs"))
+    return result
+
+
+def _add_input_flags(group, stage: Stage) -> None:
+    group.add_argument("--data", metavar="DIR", help=f"folder of photographs (default: {' or '.join(DATA_FOLDERS)})")
+    group.add_argument(
         "--lr-data",
         metavar="DIR",
         help="folder of their LR pictures, with a quarter of the sides, named the same or NAMEx4.EXT (default: LR is "
         "made as --degradation says)",
     )
-    result.add_argument("--output", metavar="DIR", default=OUTPUT, help=f"folder for the results (default: {OUTPUT})")
-    result.add_argument(
+    group.add_argument("--skip-bad", action="store_true", help="skip pictures that cannot be used")
+    group.add_argument("--output", metavar="DIR", default=OUTPUT, help=f"folder for the results (default: {OUTPUT})")
+    group.add_argument(
         "--init",
         metavar="NAME|FILE|FOLDER",
         type=weights_path,
         help=f"generator weights to start from: {NAMES} (included), a file or a folder (default: {stage.starts_from})",
     )
-    vgg19 = result.add_mutually_exclusive_group()
-    vgg19.add_argument(
-        "--vgg19", metavar="FILE|FOLDER", help=f"stage 2: VGG19's weights (default: {' or '.join(VGG19_PATHS)})"
+    if stage is GAN:
+        group.add_argument(
+            "--init-d",
+            metavar="FILE|FOLDER",
+            help="discriminator weights to start from, the srgan_d.pdparams of another run (default: random ones)",
+        )
+        vgg19 = group.add_mutually_exclusive_group()
+        vgg19.add_argument(
+            "--vgg19", metavar="FILE|FOLDER", help=f"VGG19's weights (default: {' or '.join(VGG19_PATHS)})"
+        )
+        vgg19.add_argument("--no-vgg", action="store_true", help="train without the VGG loss")
+
+
+def _add_validation_flags(group) -> None:
+    group.add_argument(
+        "--valid",
+        metavar="DIR",
+        help="folder of HR pictures to measure PSNR, SSIM, the grid and in stage 2 also LPIPS on (default: none)",
     )
-    vgg19.add_argument("--no-vgg", action="store_true", help="stage 2: train without the VGG loss")
-    result.add_argument(
-        "--recipe",
-        choices=RECIPES,
-        default="article",
-        help="settings, which other flags can override (default: article)",
+    group.add_argument(
+        "--valid-lr", metavar="DIR", help="folder of their LR pictures (default: LR is made as in training)"
     )
-    for field in dataclasses.fields(Recipe):
-        if not field.metadata["flag"] or field.metadata["stage"] == stage.key:
-            _add_recipe_flag(result, field, stage.recipes)
-    result.set_defaults(stage=stage.key)
-    add_device_flag(result)
-    result.add_argument("--skip-bad", action="store_true", help="skip pictures that cannot be used")
-    result.add_argument(
-        "--workers",
+    group.add_argument(
+        "--valid-every",
         metavar="N",
-        type=command.count,
-        default=DEFAULT_WORKERS,
-        help=f"threads that prefetch crops; 0: crops are made between the steps (default: {DEFAULT_WORKERS})",
+        type=command.positive,
+        help="epochs between two validations (default: those of --sample-every)",
     )
-    _add_long_run_flags(result)
-    return result
+    group.add_argument(
+        "--best-by",
+        choices=("psnr", "lpips"),
+        help="the measure of --valid that selects the best weights, which are kept (default: psnr in stage 1; "
+        f"lpips in stage 2 if {lpips.WEIGHTS} exists, else psnr)",
+    )
 
 
-def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("long runs")
+def _add_long_run_flags(group) -> None:
     group.add_argument(
         "--resume",
         action="store_true",
@@ -102,28 +129,18 @@ def _add_long_run_flags(parser: argparse.ArgumentParser) -> None:
         f"{SAVE_EVERY_MINUTES}; each epoch ends with one too, unless these take over {SHARE * 100:g} %% of the time)",
     )
     group.add_argument(
-        "--valid",
-        metavar="DIR",
-        help="folder of HR pictures to measure PSNR, SSIM, the grid and in stage 2 also LPIPS on (default: none)",
-    )
-    group.add_argument(
-        "--valid-every",
+        "--workers",
         metavar="N",
-        type=command.positive,
-        help="epochs between two validations (default: those of --sample-every)",
-    )
-    group.add_argument(
-        "--best-by",
-        choices=("psnr", "lpips"),
-        help="the measure of --valid that selects the best epoch, whose weights are kept (default: psnr in stage 1; "
-        f"lpips in stage 2 if {lpips.WEIGHTS} exists, else psnr)",
+        type=command.count,
+        default=DEFAULT_WORKERS,
+        help=f"threads that prefetch crops; 0: crops are made between the steps (default: {DEFAULT_WORKERS})",
     )
     group.add_argument(
         "--visualdl", action="store_true", help="write scalars and samples for VisualDL to visualdl/ in --output"
     )
 
 
-def _add_recipe_flag(parser: argparse.ArgumentParser, field, recipes: dict) -> None:
+def _add_recipe_flag(group, field, recipes: dict) -> None:
     """Add a flag for a field of the recipe; its help text gives the field's value in each recipe."""
     kind = on_off if field.type is bool else field.type
     defaults = {name: getattr(recipe, field.name) for name, recipe in recipes.items()}
@@ -131,10 +148,11 @@ def _add_recipe_flag(parser: argparse.ArgumentParser, field, recipes: dict) -> N
     if len(set(defaults.values())) == 1:
         shown = _spell(defaults["article"])
     metavar = {bool: "on|off", str: "NAME", int: "N", float: "X"}[field.type]
-    help_text = f"{field.metadata['help']} (default: {shown})".replace("%", "%%")
+    text = re.sub("^stage 2: ", "", field.metadata["help"])
+    help_text = f"{text} (default: {shown})".replace("%", "%%")
     switch = {"nargs": "?", "const": True} if field.type is bool else {}
     flag = field.metadata["flag"] or "--" + field.name.replace("_", "-")
-    parser.add_argument(flag, dest=field.name, type=kind, metavar=metavar, help=help_text, **switch)
+    group.add_argument(flag, dest=field.name, type=kind, metavar=metavar, help=help_text, **switch)
 
 
 def _spell(value) -> str:
@@ -147,6 +165,8 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
         parser.error("--new-recipe requires --resume")
     stage, fields = STAGES[arguments.stage], dataclasses.fields(Recipe)
     given = {field.name: getattr(arguments, field.name, None) for field in fields}
+    if arguments.valid_lr and not arguments.valid:
+        parser.error("--valid-lr requires --valid")
     if arguments.lr_data and given["degradation"]:
         parser.error("--degradation makes LR and --lr-data provides it: give one of them")
     try:
@@ -156,11 +176,24 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
         )
     except ValueError as error:
         parser.error("--" + re.sub(f"^{stage.key}-", "", str(error)))
+    if stage is PRETRAIN and arguments.init and given["learning_rate"] is None and stage.schedule(recipe) == "constant":
+        recipe = dataclasses.replace(recipe, learning_rate=min(recipe.learning_rate, TRAINED_RATE))
     for field in fields:
         only = field.metadata["degradation"]
         if given[field.name] is not None and only not in (None, recipe.degradation):
             parser.error(f"--{field.name.replace('_', '-')} requires --degradation {only}: give both, or neither")
     return recipe
+
+
+def with_rarer_samples(arguments: argparse.Namespace, recipe: Recipe, crops: Crops) -> Recipe:
+    """The recipe with samples at least SAMPLE_STEPS steps apart, unless `--sample-every` says how many epochs.
+
+    Statistics and samples take as long as some ten steps, which in a tiny epoch would be most of the time.
+    """
+    if arguments.sample_every is not None:
+        return recipe
+    apart = -(-SAMPLE_STEPS // crops.steps(recipe.batch_size))
+    return dataclasses.replace(recipe, sample_every=max(recipe.sample_every, apart))
 
 
 def options_of(arguments: argparse.Namespace) -> Options:
@@ -173,6 +206,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         new_recipe=arguments.new_recipe,
         save_every_minutes=arguments.save_every_minutes,
         valid=arguments.valid,
+        valid_lr=arguments.valid_lr,
         valid_every=arguments.valid_every,
         best_by=arguments.best_by,
         visualdl=arguments.visualdl,
@@ -218,8 +252,11 @@ def _check_apart(arguments: argparse.Namespace, stage: Stage) -> None:
         ("--data", arguments.data or _existing(DATA_FOLDERS)),
         ("--lr-data", arguments.lr_data),
         ("--valid", arguments.valid),
+        ("--valid-lr", arguments.valid_lr),
     ]
-    vgg19 = [] if arguments.no_vgg else [("--vgg19", arguments.vgg19 or _existing(VGG19_PATHS))]
+    vgg19 = []
+    if stage is GAN and not arguments.no_vgg:
+        vgg19 = [("--vgg19", arguments.vgg19 or _existing(VGG19_PATHS))]
     written = Path(arguments.output)
     check_apart(vgg19, folders=[("--output", written)], flat=pictures)
     if not resumes(arguments):

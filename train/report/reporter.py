@@ -37,7 +37,13 @@ class Reporter:
         self.stage, self.crops, self.recipe, self.options = stage, crops, recipe, options
         self.steps, self.epochs = crops.steps(recipe.batch_size), stage.epochs(recipe)
         self.best_by, self.distance = _measures(stage, options)
-        self.valid = validation.pictures(options.valid, bool(self.distance)) if options.valid else []
+        self.valid = []
+        if options.valid:
+            self.valid = validation.pictures(options.valid, options.valid_lr, bool(self.distance))
+        # What --valid measures on without --valid-lr: LR made as the run's is, else bicubic.
+        self.lr_of = None if crops.lr_pictures else crops.lr_of
+        if self.valid and crops.lr_pictures and not options.valid_lr and parallel.is_main():
+            _warn("--valid measures on bicubic LR, not on LR like --lr-data's: give --valid-lr DIR")
         log_csv.check(options.output / LOG)
 
     def begin(self, progress: Progress, trained: Generator) -> None:
@@ -51,8 +57,9 @@ class Reporter:
         cpu.speed_up_frozen(self.shown)
         self.visualdl = self._open_visualdl()
         self.logged_at, self.log_took = time.monotonic(), 0.0
-        # A run's sample PSNR is measured on these crops.
-        self.fixed_lr, self.fixed_hr = self._batch(0, 0)
+        # A run's samples are these crops, so that its progress is seen.
+        with contextlib.closing(self.crops.batches(0, self.recipe.batch_size, workers=0)) as batches:
+            self.fixed_lr, self.fixed_hr = next(batches)
 
     def _open_visualdl(self):
         if not (self.options.visualdl and parallel.is_main()):
@@ -60,11 +67,6 @@ class Reporter:
         from train.report.visualdl_log import VisualDL  # an optional package
 
         return VisualDL(self.options.output / "visualdl" / self.stage.result, self.progress.epoch)
-
-    def _batch(self, epoch: int, step: int) -> tuple:
-        """One batch of an epoch: (lr, hr), uint8 [N,·,·,3]."""
-        with contextlib.closing(self.crops.batches(epoch, self.recipe.batch_size, workers=0, start=step)) as batches:
-            return next(batches)
 
     def bar(self) -> tqdm:
         """The progress bar of the current epoch."""
@@ -90,12 +92,12 @@ class Reporter:
             )
 
     def start(self, generator: Generator, check_stop: Callable) -> dict:
-        """The figures of stage 1's generator, where stage 2 starts, with its own batch norm statistics.
+        """The figures of the generator that the run starts from, with its own batch norm statistics.
 
         check_stop: called regularly; an exception that it raises ends the measurement.
         """
         self._copy(generator)
-        return self._measure(bool(self.valid), "stage 1's generator", check_stop)
+        return self._measure(bool(self.valid), "the start", check_stop)
 
     def measured(self, row: dict, is_last: bool, check_stop: Callable) -> Generator:
         """The generator to save after an epoch; if a measurement is due, its figures are added to `row`.
@@ -127,7 +129,7 @@ class Reporter:
         print(f"    sample PSNR: {psnr:.2f} dB (mean of {len(self.fixed_lr)} crops, {of})", flush=True)
         figures = {"sample_psnr": psnr}
         if is_valid:
-            figures.update(validation.measure(self.shown, self.valid, check_stop, self.distance))
+            figures.update(validation.measure(self.shown, self.valid, self.lr_of, check_stop, self.distance))
             line = "    valid: {valid_psnr:.2f} dB, SSIM {valid_ssim:.4f} on Y, "
             line += "LPIPS {valid_lpips:.4f}, " if self.distance else ""
             line += "grid {valid_grid:.2f} (mean of {0} pictures)"
@@ -146,8 +148,7 @@ class Reporter:
         epoch = self.progress.epoch
         if not (self._has_samples(epoch) or is_last):
             return
-        lr, hr = self._batch(epoch, self.steps - 1)
-        pictures = (lr[0], hr[0], samples.sample_sr(self.shown, lr[:1])[0])
+        pictures = (self.fixed_lr[0], self.fixed_hr[0], samples.sample_sr(self.shown, self.fixed_lr[:1])[0])
         if self._has_samples(epoch):
             samples.write_samples(self.options.output, f"{self.stage.samples}_{epoch}", *pictures)
             if self.visualdl:

@@ -1,44 +1,55 @@
-"""Validation during training, as in `infer/evaluate.py --hr DIR` (PSNR agrees to about 1e-6 dB)."""
+"""Validation during training: PSNR, SSIM, LPIPS and grid of whole pictures, as `infer/evaluate.py` measures them."""
 
 import numpy as np
+import psutil
 from tqdm import tqdm
 
+from common.errors import InputError
+from common.scale import SCALE
 from data import lpips
 from data.hr_lr_pairs import SHAVE, pairs, read_pair
 from data.metrics import grid, psnr_y, ssim_y
 from data.pictures.images import all_of
 from train.report import samples
 
+LPIPS_BYTES = 500  # of memory an HR pixel
+TILE, REACH = 128, 36  # LR pixels: a tile's side, and how far an SR pixel sees (`infer.tiles.reach`)
 
-def pictures(folder, with_lpips: bool = False) -> list:
-    """The HR pictures of `folder`, for `measure`. Raises InputError naming all unusable ones.
 
-    with_lpips: whether LPIPS is measured too, which needs larger pictures.
+def pictures(folder, lr_folder=None, with_lpips: bool = False) -> list:
+    """[(HR file, LR file or None)] of `folder`, for `measure`. Raises InputError naming all unusable ones.
+
+    with_lpips: whether LPIPS is measured too, which needs larger pictures and more memory.
     """
-    found = pairs(folder)
+    files = pairs(folder, lr_folder)
+    most = psutil.virtual_memory().available // LPIPS_BYTES
 
     def check(pair):
         hr, _ = read_pair(*pair)
         if with_lpips:
-            remedy = f". Take it out of --valid, or move {lpips.WEIGHTS} away to train without LPIPS"
-            lpips.check_size(hr, pair[0], remedy)
+            remedy = f"Take it out of --valid, or move {lpips.WEIGHTS} away to train without LPIPS"
+            lpips.check_size(hr, pair[0], f". {remedy}")
+            if hr[:, :, 0].size > most:
+                raise InputError(f"{pair[0]} is too large for LPIPS in the free memory ({most:,} pixels). {remedy}")
 
-    all_of(tqdm(found, "checking the validation pictures", leave=False), check)
-    return found
+    all_of(tqdm(files, "checking the validation pictures", leave=False), check)
+    return files
 
 
-def measure(generator, pictures: list, check_stop=lambda: None, distance=None) -> dict:
+def measure(generator, pictures: list, lr_of=None, check_stop=lambda: None, distance=None) -> dict:
     """The mean PSNR in dB and SSIM on Y, grid and LPIPS of the pictures, named as in `train.report.log_csv`.
 
     generator: a `models.generator.Generator` in eval mode. pictures: from the function `pictures`; each is cropped to
-    multiples of 4, shrunk bicubically and upscaled whole, which on a CPU takes 1 kB of memory per HR pixel; PSNR and
-    SSIM ignore 4 pixels along each border. check_stop: called after each picture; an exception that it raises ends the
-    measurement. distance: a `data.lpips.Lpips`, or None to leave LPIPS out.
+    multiples of 4 and upscaled in tiles; PSNR and SSIM ignore 4 pixels along each border. lr_of: called with HR and its
+    file's name, makes the LR of a picture without an LR file; None: bicubic. check_stop: called after each picture; an
+    exception that it raises ends the measurement. distance: a `data.lpips.Lpips`, or None to leave LPIPS out.
     """
     figures = []
-    for pair in tqdm(pictures, "validation", unit="picture", leave=False):
-        hr, lr = read_pair(*pair)
-        sr = samples.sample_sr(generator, lr[np.newaxis])[0]
+    for hr_file, lr_file in tqdm(pictures, "validation", unit="picture", leave=False):
+        hr, lr = read_pair(hr_file, lr_file)
+        if lr_of and lr_file is None:
+            lr = lr_of(hr, hr_file.name)
+        sr = upscale(generator, lr)
         figures.append(
             {
                 "valid_psnr": psnr_y(sr, hr, SHAVE),
@@ -49,3 +60,17 @@ def measure(generator, pictures: list, check_stop=lambda: None, distance=None) -
         )
         check_stop()
     return {name: float(np.mean([row[name] for row in figures])) for name in figures[0]}
+
+
+def upscale(generator, lr: np.ndarray) -> np.ndarray:
+    """SR of a picture, uint8 [h,w,3] to [4h,4w,3], in tiles that see all they depend on: memory is bounded."""
+    height, width = lr.shape[:2]
+    sr = np.empty((SCALE * height, SCALE * width, 3), np.uint8)
+    for y in range(0, height, TILE):
+        for x in range(0, width, TILE):
+            top, left = max(0, y - REACH), max(0, x - REACH)
+            seen = lr[np.newaxis, top : y + TILE + REACH, left : x + TILE + REACH]
+            tile = samples.sample_sr(generator, seen)[0][SCALE * (y - top) :, SCALE * (x - left) :]
+            target = sr[SCALE * y : SCALE * (y + TILE), SCALE * x : SCALE * (x + TILE)]
+            target[:] = tile[: target.shape[0], : target.shape[1]]
+    return sr

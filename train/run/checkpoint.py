@@ -2,41 +2,35 @@
 
 `output/checkpoints/STAGE/epoch_000012_step_000003.npz`: 12 epochs are done, and 3 steps of epoch number 12, which is
 the 13th. The file is an ordinary NumPy archive: the networks' variables as `generator/head_conv.weight`, the
-optimizers' as `optimizer/generator/head_conv.weight/moment1_0`, and everything else in `note`, a JSON text. The note
-also holds a digest of all names, shapes, data types and values, by which `load` checks that the file is complete and
-unchanged.
+optimizers' as `optimizer/generator/head_conv.weight/moment1_0`, and everything else in `note`, a JSON text. The
+archive's checksums and the number of arrays, which the note has, show whether the file is complete and unchanged.
 """
 
 import contextlib
 import dataclasses
 import errno
-import hashlib
 import json
-import math
+import os
 import re
-import struct
 import sys
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from common.errors import InputError
 from common.files import is_no_file, replacing
-from common.locks import folder_lock
+
+try:
+    import fcntl
+except ImportError:  # on Windows, where runs are not kept apart
+    fcntl = None
 
 FOLDER = "checkpoints"
 KEPT = 3  # newest checkpoints; the best one is kept too
 FORMAT = 1  # increment it when older checkpoints cannot be resumed
 
 _NAME = re.compile(r"epoch_(\d{6,})_step_(\d{6,})\.npz")
-# The format .npy, version 1.0 (NumPy's NEP 1), as NumPy writes it for plain numbers in C order: `save` writes nothing
-# else, and NumPy's own reader would allocate as much memory as a damaged shape asks for.
-_NPY = re.compile(
-    rb"\x93NUMPY\x01\x00(..)\{'descr': '([<|][fiub]\d)', 'fortran_order': False, 'shape': \(([\d, ]{0,200})\), \} *\n",
-    re.DOTALL,
-)
 
 
 @dataclasses.dataclass
@@ -83,13 +77,22 @@ def locked(folder):
     Raises InputError if another run is writing there.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    with folder_lock(folder) as lock:
-        if lock.exclusive() is False:
-            raise InputError(
-                f"{folder}: another run is writing here. Wait until it ends, stop it, or name another folder with "
-                "--output"
-            )
+    descriptor = os.open(folder, os.O_RDONLY) if fcntl else None
+    try:
+        if fcntl:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the process ends, in whatever way
+    except BlockingIOError:
+        os.close(descriptor)
+        raise InputError(
+            f"{folder}: another run is writing here. Wait until it ends, stop it, or name another folder with --output"
+        ) from None
+    except OSError:  # some network drives have no locks
+        pass
+    try:
         yield
+    finally:
+        if fcntl:
+            os.close(descriptor)
 
 
 def save(path, variables: dict, note: dict) -> None:
@@ -98,67 +101,37 @@ def save(path, variables: dict, note: dict) -> None:
     No more than one array is copied at a time. Raises OSError naming the file if it cannot be written, InputError if an
     array is not finite; any previous file is kept.
     """
-    note = {"format": FORMAT, **note}
-    digest = _Digest()
+    text = json.dumps({"format": FORMAT, **note, "arrays": len(variables)}).encode("utf-8")
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, variable in variables.items():
+        for name, variable in [*variables.items(), ("note", np.frombuffer(text, "uint8"))]:
             array = np.asarray(variable, order="C")
             if not np.isfinite(array).all():
                 raise InputError(
                     f"{path}: not written, earlier checkpoints are kept: {name} is not finite. Resume from the "
                     "last one with a smaller --learning-rate (--resume --new-recipe)"
                 )
-            _write(archive, name, array)
-            digest.add(name, array)
-        text = json.dumps({**note, "digest": digest.over(note)})
-        _write(archive, "note", np.frombuffer(text.encode("utf-8"), "uint8"))
-
-
-def _write(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
-    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-        np.lib.format.write_array(member, array, allow_pickle=False)
-
-
-class _Digest:
-    """BLAKE2 over the names, data types, shapes and values of arrays, one after another, and a note."""
-
-    def __init__(self):
-        self._hash = hashlib.blake2b(digest_size=32)
-
-    def add(self, name: str, array: np.ndarray) -> None:
-        self._hash.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        self._hash.update(array)
-
-    def over(self, note: dict) -> str:
-        """The digest of all added arrays and the note, in hexadecimal."""
-        self._hash.update(json.dumps(note).encode())
-        return self._hash.hexdigest()
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def load(path) -> tuple:
-    """({name: read-only array}, note) of a checkpoint.
+    """({name: array}, note) of a checkpoint.
 
-    The file is untrusted: only arrays of numbers and a JSON text are read from it, and it takes no more memory than it
-    has bytes. Raises Damaged naming the file unless it is complete and unchanged, InputError if it has another format
-    or cannot be read now. Older checkpoints without a digest (also format 1) are checked by their structure and the
-    archive's CRC-32s.
+    The file is untrusted: only arrays of numbers and a JSON text are read from it. Raises Damaged naming the file
+    unless it is complete and unchanged, InputError if it has another format or cannot be read now.
     """
     if is_no_file(path):
         raise Damaged(f"{path}: not a file; expected a checkpoint")
     try:
-        digest, arrays, text = _Digest(), {}, None
-        for name, array in _members(path):
-            if name == "note":
-                text = array.tobytes().decode("utf-8")
-                continue
-            if not np.isfinite(array).all():
-                raise ValueError(f"{name} is not finite")
-            arrays[name] = array
-            digest.add(name, array)
-        if text is None:
-            raise ValueError("its note is missing")
-        note = json.loads(text)
-        found, expected = note["format"], note.pop("digest", None)
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()  # np.load checks only what it reads: not what a damaged header leaves out
+            if bad:
+                raise ValueError(f"{bad} has a wrong checksum")
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        note = json.loads(arrays.pop("note").tobytes())
+        written, found = note.pop("arrays", len(arrays)), note["format"]  # older checkpoints do not have the number
+        note.pop("digest", None)  # theirs
     except MemoryError:
         raise InputError(f"{path}: not enough memory to read it") from None
     except Exception as error:  # noqa: BLE001  a damaged archive can raise anything
@@ -168,53 +141,9 @@ def load(path) -> tuple:
         raise Damaged(f"{path}: damaged, or not a checkpoint ({type(error).__name__}: {error})") from None
     if found != FORMAT:
         raise InputError(f"{path}: a checkpoint of format {found}; this version of the project reads format {FORMAT}")
-    if expected is not None and digest.over(note) != expected:
-        raise Damaged(f"{path}: damaged: its contents do not match its digest")
+    if written != len(arrays):
+        raise Damaged(f"{path}: damaged: it has {len(arrays)} of {written} arrays")
     return arrays, note
-
-
-def _members(path):
-    """Yield (name, read-only array) of each member of the archive that `save` wrote.
-
-    The members must follow each other without a gap from the file's first byte to the archive's directory, which must
-    list each of them exactly once: a flipped bit in the directory can hide all later members. Raises ValueError, or any
-    error of zipfile, if they do not.
-    """
-    with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-        position, seen = 0, set()
-        for info in archive.infolist():
-            file.seek(position)
-            header = file.read(30)
-            if info.header_offset != position or len(header) < 30 or header[:4] != b"PK\x03\x04":
-                raise ValueError(f"no member at byte {position}, where one is expected")
-            name_length, extra_length = struct.unpack("<HH", header[26:])
-            name = file.read(name_length).decode("utf-8")
-            start = position + 30 + name_length + extra_length
-            position = start + info.file_size
-            if name != info.filename or not name.endswith(".npy") or name in seen:
-                raise ValueError(f"its directory lists {info.filename[:99]!r} for {name[:99]!r}, or lists it twice")
-            if info.compress_type != zipfile.ZIP_STORED or position > archive.start_dir:
-                raise ValueError(f"{name} is compressed, or larger than the file")
-            seen.add(name)
-            file.seek(start)
-            content = file.read(info.file_size)
-            if zlib.crc32(content) != info.CRC:
-                raise ValueError(f"{name} has a wrong CRC-32")
-            yield name[: -len(".npy")], _array(name, content)
-        if position != archive.start_dir or archive.comment:
-            raise ValueError(f"its directory does not list the data at byte {position}")
-
-
-def _array(name: str, content: bytes) -> np.ndarray:
-    """The read-only array of a .npy member. Raises ValueError if its shape does not match the number of bytes."""
-    header = _NPY.match(content)
-    if not header or struct.unpack("<H", header.group(1))[0] != header.end() - 10:
-        raise ValueError(f"{name} is not an array of numbers")
-    shape = [int(dim) for dim in re.findall(rb"\d+", header.group(3))]
-    dtype, needed = np.dtype(header.group(2).decode()), len(content) - header.end()
-    if math.prod(shape) * dtype.itemsize != needed:
-        raise ValueError(f"{name} of shape {shape} has {needed} bytes")
-    return np.ndarray(shape, dtype, content, header.end())
 
 
 def newest(folder):

@@ -14,7 +14,6 @@ from train.stages import Stage
 
 SHARE = 0.1  # of the time, at most, for checkpoints at the ends of epochs
 SHOWN = 4  # how many added, removed or changed pictures a message names
-NAMES_AND_SIZES = "names and sizes"  # the key of the pictures' checksum, which is compared with a checkpoint's
 MADE = "made of HR there, given by --lr-data here", "given by --lr-data there, made of HR here"
 
 
@@ -33,17 +32,16 @@ class Saver:
             f"{name} {rgb.shape[1]}x{rgb.shape[0]}" for name, rgb in zip(crops.pictures.names, crops.pictures)
         ]
         # The inputs of the steps, besides the recipe.
-        self.data = {**step.inputs, "pictures": len(self.pictures), NAMES_AND_SIZES: _crc(self.pictures)}
+        self.data = {**step.inputs, "pictures": len(self.pictures)}
         self.steps = crops.steps(step.recipe.batch_size)
         self.pairs = _pairs(crops) if crops.lr_pictures else []
         self.valid_pictures = [f"{path.name} {path.stat().st_size}" for path in valid]
-        self.valid = _crc(self.valid_pictures) if valid else 0
         # Paddle creates an optimizer's moments at its first step; until then the checkpoint's are kept here.
         self.moments = {}
         self.saved_at = time.monotonic()
         self.took = 0.0  # seconds, for the last checkpoint
         if parallel.is_main():
-            remove_leftovers(self.folder)
+            remove_leftovers(self.folder, abandoned=0)  # no other run is writing there: it is locked
             remove_leftovers(options.output)
 
     def begin(self) -> Progress:
@@ -91,10 +89,10 @@ class Saver:
         changes += [
             f"{name} {note['data'].get(name)} there, {value} here"
             for name, value in self.data.items()
-            if note["data"].get(name) != value and name != NAMES_AND_SIZES
+            if note["data"].get(name) != value
         ]
-        if note["data"].get(NAMES_AND_SIZES) != self.data[NAMES_AND_SIZES]:
-            changes.append(f"the pictures: {_differences(note.get('pictures'), self.pictures)}")
+        if note["pictures"] != self.pictures:
+            changes.append(f"the pictures: {_differences(note['pictures'], self.pictures)}")
         pairs = note.get("pairs", [])
         if bool(pairs) != bool(self.pairs):
             changes.append(f"LR pictures {MADE[bool(pairs)]}")
@@ -139,9 +137,9 @@ class Saver:
         if note["steps"] != self.steps and progress.step:
             print(f"an epoch had {note['steps']} steps and has {self.steps} now: epoch {progress.epoch} restarts")
             progress.step, progress.totals, progress.seconds = 0, {}, 0.0
-        if note["valid"] != self.valid:
-            if note["valid"]:
-                differences = _differences(note.get("valid pictures"), self.valid_pictures)
+        if note["valid pictures"] != self.valid_pictures:
+            if note["valid pictures"]:
+                differences = _differences(note["valid pictures"], self.valid_pictures)
                 print(f"the pictures of --valid have changed ({differences}): the best epoch so far no longer counts")
             progress.best = {}
             progress.start = {name: value for name, value in progress.start.items() if not name.startswith("valid")}
@@ -179,7 +177,6 @@ class Saver:
             "data": self.data,
             "pictures": self.pictures,
             "pairs": self.pairs,
-            "valid": self.valid,
             "valid pictures": self.valid_pictures,
             "ema": self.ema.updates if self.ema else 0,
             "precision": self.step.precision.state(),
@@ -203,14 +200,8 @@ def _pairs(crops) -> list:
     return [f"{hr.name} and {lr.name} {hr.stat().st_size}+{zlib.crc32(rgb):08x}" for hr, lr, rgb in files]
 
 
-def _crc(texts) -> int:
-    return zlib.crc32("\n".join(texts).encode("utf-8", "surrogateescape"))
-
-
 def _differences(theirs, ours) -> str:
-    """What was added, removed and changed between two lists of "NAME SIZE". theirs: None in an older checkpoint."""
-    if theirs is None:
-        return "other names or sizes; this checkpoint was written by an earlier version and does not say which"
+    """What was added, removed and changed between two lists of "NAME SIZE"."""
     theirs, ours = (
         {name: size for name, _, size in (text.rpartition(" ") for text in texts)} for texts in (theirs, ours)
     )
