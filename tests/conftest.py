@@ -14,21 +14,11 @@ from tests.helpers import fluid_files, generators, golden, training
 from tests.helpers.file_server import Server
 from tests.helpers.skipped import pytest_addoption, pytest_sessionfinish  # noqa: F401  pytest's hooks
 
-SLOW_FIXTURES = {
-    "browser",
-    "classified",
-    "executed",
-    "exported",
-    "halves",
-    "onnx_file",
-    "paddle_folder",
-    "passes",
-    "upscaled",
-}
+SLOW_FIXTURES = {"browser", "classified", "executed", "exported", "passes", "upscaled"}
 
 
 def pytest_collection_modifyitems(items):
-    """A test is slow, too, where something that takes seconds is made for it."""
+    """Tests are slow, too, if a fixture takes seconds."""
     for item in items:
         if SLOW_FIXTURES & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)

@@ -11,10 +11,3 @@ def run_python(program: str, *arguments, flags=("-B",)) -> subprocess.CompletedP
     """Run a program text from the project's folder; flags: Python's."""
     command = [sys.executable, *flags, "-c", program, *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
-
-
-def ended_process() -> int:
-    """The ID of a process that has ended."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-    return process.pid
