@@ -20,6 +20,8 @@ from tests.helpers.programs import run_python
 
 HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]
 GREY_LEVEL = 2 / 255
+needs_openvino = pytest.mark.skipif("openvino" not in HERE, reason="OpenVINO is not installed")
+needs_bf16 = pytest.mark.skipif(not cpu_bf16() or "openvino" not in HERE, reason="this CPU has no bf16")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,7 @@ def test_features_are_sliced_and_upsampled_in_any_order(name, load, network):
         np.testing.assert_allclose(sr[(0, slice(None), *offset)], expected[(i, slice(None), *inner)], rtol=0, atol=1e-4)
 
 
-@pytest.mark.skipif(not cpu_bf16(), reason="this CPU has no bf16")
+@needs_bf16
 def test_bf16_is_close_to_fp32_and_really_bf16(load):
     """bf16 has 8 bits: of 64-channel sums differences of 1e-3 remain, of fp32's 24 bits 1e-6."""
     for size in ((2, 3, 17, 14), (1, 3, 5, 30), (2, 3, 17, 14)):
@@ -133,6 +135,7 @@ def lively() -> Generator:
     return network
 
 
+@needs_openvino
 def test_the_folded_network_computes_what_any_batch_norms_compute():
     network = lively()
     compute = whole(openvino.load(generators.numbers(network), "fp32", "cpu"))
@@ -160,6 +163,7 @@ print(asked, hasattr(openvino, "convert_model"))
 """
 
 
+@needs_openvino
 def test_openvino_opens_no_socket_and_keeps_its_converter():
     ended = run_python(SENDS)
     assert ended.stdout == "[] True\n", ended.stderr
@@ -168,6 +172,7 @@ def test_openvino_opens_no_socket_and_keeps_its_converter():
 # ----------------------------------------------------------------------------------------------------------- choice
 
 
+@needs_openvino
 def test_auto_is_openvino_where_it_is_installed_and_eager_elsewhere(monkeypatch):
     assert engines.choose("auto", "cpu") == "openvino"
     assert engines.choose("auto", "gpu:0") == engines.choose("eager", "gpu:0") == "eager"

@@ -126,7 +126,7 @@ def test_tiles_of_every_engine_equal_the_network_run_as_a_whole(weights_file, ne
     assert_levels(Upscaler(weights_file, engine=engine, precision="fp32")(lr), expected, ROUNDED)
 
 
-@pytest.mark.skipif(not cpu_bf16(), reason="this CPU has no bf16")
+@pytest.mark.skipif(not cpu_bf16() or FASTEST == "eager", reason="this CPU has no bf16")
 def test_tiles_and_self_ensemble_in_bf16(weights_file, network):
     lr = noise(7, 120)
     whole = Upscaler(weights_file, precision="bf16")(lr)
