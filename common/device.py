@@ -17,7 +17,9 @@ import psutil
 from common.errors import InputError
 
 GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-BF16_FLAGS = ("amx_bf16", "avx512_bf16")  # Linux's names for Intel's AMX and for AVX512-BF16, which AMD CPUs have too
+# Linux's names for Intel's AMX, for AVX512-BF16 and VNNI, which AMD CPUs have too, and for VNNI without AVX512.
+BF16_FLAGS = ("amx_bf16", "avx512_bf16")
+INT8_FLAGS = ("amx_int8", "avx512_vnni", "avx_vnni")
 
 
 def add_device_flag(parser: argparse.ArgumentParser) -> None:
@@ -73,14 +75,22 @@ def _numbers(*files: Path) -> list[int]:
         return []
 
 
-@lru_cache(maxsize=None)
 def cpu_bf16() -> str:
     """The instruction set with which this CPU multiplies bf16, or "" if it has none or it is unknown (not Linux)."""
+    return next((flag for flag in BF16_FLAGS if flag in _cpu_flags()), "")
+
+
+def cpu_int8() -> str:
+    """The same for int8."""
+    return next((flag for flag in INT8_FLAGS if flag in _cpu_flags()), "")
+
+
+@lru_cache(maxsize=None)
+def _cpu_flags() -> frozenset[str]:
     try:
-        words = Path("/proc/cpuinfo").read_text().split()
+        return frozenset(Path("/proc/cpuinfo").read_text().split())
     except OSError:
-        return ""
-    return next((flag for flag in BF16_FLAGS if flag in words), "")
+        return frozenset()
 
 
 def choose_device(name: str | None = None) -> str:

@@ -72,8 +72,9 @@ def add_engine_flags(parser: argparse.ArgumentParser, precision: str) -> None:
         "--precision",
         choices=PRECISIONS,
         default=precision,
-        help="auto uses bf16 if the CPU has instructions for it; bf16 is exact to about one level of 8 bits, or "
-        f"about 11 bits of 16 (default: {precision})",
+        help="auto uses int8 for 8-bit pictures if the weights have a quantized form (infer/quantize.py), else bf16, "
+        "each if the CPU has instructions for it; both are exact to about one level of 8 bits, bf16 to about 11 bits "
+        f"of 16 (default: {precision})",
     )
     add_device_flag(parser)
     parser.add_argument(

@@ -17,12 +17,11 @@ ENSEMBLE_BYTES = 8 * 64 * 4  # per LR pixel: the features of 8 flips and turns
 class Network:
     """One generator in one engine.
 
-    module: the engine's. arrays: of `generator_arrays`. precision, device: as chosen for the engine. self_ensemble: as
-    in `Upscaler`.
+    module: the engine's. arrays, precision, device, quantized: for its `load`. self_ensemble: as in `Upscaler`.
     """
 
-    def __init__(self, module, arrays: dict, precision: str, device: str, self_ensemble: bool = False):
-        self._parts = module.load(arrays, precision, device)
+    def __init__(self, module, arrays, precision: str, device: str, quantized=None, self_ensemble: bool = False):
+        self._parts = module.load(arrays, precision, device, quantized)
         self._trunk_bytes, self._upsampling_bytes = module.BYTES_PER_PIXEL[precision]
         if self_ensemble:
             self._parts = _self_ensemble(*self._parts)

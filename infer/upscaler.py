@@ -11,6 +11,7 @@ from data.imresize import shrink
 from data.pictures.picture import GREY
 from infer import colour, engines, tiles
 from infer.combine import blended
+from infer.engines.int8 import quantized_path, read_quantized
 from infer.network import Network, working_memory
 from models.weight_files.shipped import DEFAULT, weights_path
 
@@ -23,7 +24,8 @@ class Upscaler:
     weights: `srgan` or `srresnet`, which come with the project, a `.pdparams` file, or a folder of the article's
         (`models/g_models/`).
     engine: `auto` (the fastest available), `openvino` or `eager`.
-    precision: `auto` (bf16 if the CPU has instructions for it), `fp32`, `bf16` or `fp16`.
+    precision: `auto` (int8 for 8-bit pictures if the weights have a quantized form and the CPU has instructions for it,
+        else bf16 if it has those), `int8`, `fp32`, `bf16` or `fp16`.
     device: `cpu`, `gpu` or `gpu:N`; None takes a GPU if there is one.
     tile: the side in LR pixels of the tiles that a picture is computed in; None: chosen to fit the memory. It changes
         the memory and the time, not the result.
@@ -51,12 +53,31 @@ class Upscaler:
         self.weights = weights_path(weights)
         self.device = choose_device(device)
         self.engine = engines.choose(engine, self.device)
-        self.precision = engines.choose_precision(precision, self.engine, self.device)
+        is_quantized = not blend and quantized_path(self.weights).is_file()
+        self.precision, self._precision_of_16_bits = (
+            engines.choose_precision(precision, self.engine, self.device, has_8_bits and is_quantized)
+            for has_8_bits in (True, False)
+        )
+        if blend and self.precision == "int8":
+            raise InputError("--precision int8: a mixture has no quantized form; use bf16 or fp32")
         self.tile = tile
-        arrays = blended(self.weights, weights_path(blend) if blend else "", alpha)
-        module = engines.module(self.engine)
-        self._network = Network(module, arrays, self.precision, self.device, self_ensemble)
+        self._mixture, self._self_ensemble = (weights_path(blend) if blend else "", alpha), self_ensemble
+        self._networks = {self.precision: self._load(self.precision)}
         self._lock = threading.Lock()
+
+    def _load(self, precision: str) -> Network:
+        arrays = blended(self.weights, *self._mixture)
+        quantized = read_quantized(self.weights, arrays) if precision == "int8" else None
+        module = engines.module(self.engine)
+        return Network(module, arrays, precision, self.device, quantized, self._self_ensemble)
+
+    def _network(self, dtype) -> Network:
+        """The network for pictures of this type; the second one is loaded when it is needed."""
+        precision = self.precision if dtype == np.uint8 else self._precision_of_16_bits
+        with self._lock:
+            if precision not in self._networks:
+                self._networks[precision] = self._load(precision)
+            return self._networks[precision]
 
     def __call__(self, rgb_uint8: np.ndarray, outscale: float = SCALE) -> np.ndarray:
         """RGB uint8 [h,w,3] to [4h,4w,3], 0..255; or to `outscale` times its sides, above 0 and up to 4, rounded.
@@ -91,7 +112,8 @@ class Upscaler:
         if is_reduced:
             beside += size[0] * size[1] * planes * lr.itemsize  # both exist for a moment
         memory = working_memory(self.device, SCALE**2 * lr.nbytes + beside)
-        pixels, piece = self._network.sizes(memory)
+        network = self._network(lr.dtype)
+        pixels, piece = network.sizes(memory)
         sr = np.empty((SCALE * height, SCALE * width, planes), lr.dtype)
         mirrored = colour.mirror(lr)
         height, width = mirrored.shape[:2]
@@ -103,7 +125,7 @@ class Upscaler:
             batch = windows[start : start + at_once]
             lrs = np.stack([_to_network(mirrored[tiles.taken(*window)]) for window in batch])
             with self._lock:
-                for _, (rows, columns), result in self._network.computed(lrs, batch, piece):
+                for _, (rows, columns), result in network.computed(lrs, batch, piece):
                     _place(sr, result, rows.start - SCALE * colour.MARGIN, columns.start - SCALE * colour.MARGIN)
             progress(len(batch) / len(windows))
         colour.match(sr, lr)

@@ -214,10 +214,10 @@ def cpu(monkeypatch):
             return CPUINFO.format(name=name, flags=flags) * 2
 
         monkeypatch.setattr(Path, "read_text", read)
-        device.cpu_bf16.cache_clear()
+        device._cpu_flags.cache_clear()
 
     yield set_flags
-    device.cpu_bf16.cache_clear()
+    device._cpu_flags.cache_clear()
 
 
 @pytest.mark.parametrize("flags", ["amx_bf16", "avx512_bf16", "avx512_bf16 amx_tile amx_bf16"])
@@ -231,6 +231,28 @@ def test_where_the_cpu_has_bf16_auto_takes_it_but_not_eagerly(cpu, flags):
         engines.choose_precision("bf16", "eager", "cpu")
 
 
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        ("avx512_vnni", "int8"),
+        ("avx_vnni avx512_bf16", "int8"),
+        ("amx_int8", "int8"),
+        ("amx_bf16", "bf16"),
+        ("", "fp32"),
+    ],
+)
+def test_auto_takes_int8_only_for_what_is_quantized_where_the_cpu_has_it(cpu, flags, expected):
+    cpu(flags)
+    assert engines.choose_precision("auto", "openvino", "cpu", is_quantized=True) == expected
+    assert engines.choose_precision("auto", "eager", "cpu", is_quantized=True) == "fp32"
+    assert engines.choose_precision("auto", "openvino", "cpu") == ("bf16" if "bf16" in flags else "fp32")
+    if expected == "int8":
+        assert engines.choose_precision("int8", "openvino", "cpu") == "int8"
+    else:
+        with pytest.raises(InputError, match="--precision int8: .*neither amx_int8 nor avx512_vnni nor avx_vnni"):
+            engines.choose_precision("int8", "openvino", "cpu")
+
+
 @pytest.mark.parametrize("flags", ["", "avx512bw avx512_vnni amx_int8", "avx512_bf16x xamx_bf16", None])
 def test_where_it_has_not_auto_is_fp32_and_bf16_is_refused_with_the_reason(cpu, flags):
     cpu(flags)
@@ -240,9 +262,11 @@ def test_where_it_has_not_auto_is_fp32_and_bf16_is_refused_with_the_reason(cpu, 
 
 
 def test_a_precision_that_cannot_be_is_refused():
+    with pytest.raises(InputError, match="--precision int8 is for CPUs"):
+        engines.choose_precision("int8", "eager", "gpu:0")
     with pytest.raises(InputError, match="--precision fp16 is for GPUs"):
         engines.choose_precision("fp16", "openvino", "cpu")
-    with pytest.raises(InputError, match="--precision float32: must be auto, fp32, bf16 or fp16"):
+    with pytest.raises(InputError, match="--precision float32: must be auto, int8, fp32, bf16 or fp16"):
         engines.choose_precision("float32", "eager", "gpu:0")
 
 

@@ -153,7 +153,7 @@ def repeating(weights_file, monkeypatch):
     """Makes upscalers whose network repeats every pixel 4×4, in the memory given; `repeating.shapes`: the trunk's
     batches, `repeating.pieces`: the upsampling's. The trunk leaves the picture as it is."""
 
-    def load(arrays, precision, device):
+    def load(arrays, precision, device, quantized):
         return (
             lambda lr: make.shapes.append(lr.shape) or lr,
             lambda lr: make.pieces.append(lr.shape) or make.contrast * lr.repeat(4, 2).repeat(4, 3),

@@ -13,7 +13,7 @@ def missing(device: str) -> str:
     return ""
 
 
-def load(arrays: dict, precision: str, device: str) -> tuple:
+def load(arrays: dict, precision: str, device: str, quantized=None) -> tuple:
     import paddle
 
     from models.weight_files.weights import build_generator

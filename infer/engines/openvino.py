@@ -6,13 +6,15 @@ Two changes, both exact up to rounding, make it cheaper than as trained:
   at twice the LR side, instead of being shuffled to 64 and convolved to 3 at four times the LR side.
 """
 
+from __future__ import annotations
+
 import sys
 
 import numpy as np
 
-from models.settings import BN_EPSILON, RESIDUAL_BLOCKS
+from models.settings import BN_EPSILON, FEATURES, RESIDUAL_BLOCKS
 
-BYTES_PER_PIXEL = {"fp32": (1150, 6200), "bf16": (600, 3500)}
+BYTES_PER_PIXEL = {"fp32": (1150, 6200), "bf16": (600, 3500), "int8": (1150, 6200)}
 
 
 def missing(device: str) -> str:
@@ -33,32 +35,40 @@ def _openvino():
     return openvino
 
 
-def load(arrays: dict, precision: str, device: str) -> tuple:
+def load(arrays: dict, precision: str, device: str, quantized: dict | None = None) -> tuple:
+    """See `infer.engines`. quantized: for int8, the arrays of `infer.engines.int8.read_quantized`."""
     openvino = _openvino()
-    weights = fold(arrays)
+    from openvino import opset13 as ops
+
     settings = {
         "PERFORMANCE_HINT": "LATENCY",  # one picture at a time on all cores
         # Each window size leaves 0.7 MB of prepared kernels; by default those of thousands of sizes would be kept.
         "CPU_RUNTIME_CACHE_CAPACITY": "100",
-        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+        # What int8 leaves in floating point is so little that converting it to bf16 takes longer than it saves.
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
     }
     core = openvino.Core()
     # In bf16 the features stay as computed: converting them takes a twentieth more time. NumPy has no bf16: there, they
     # are float16, but their bits are bf16.
     between = openvino.Type.bf16 if precision == "bf16" else openvino.Type.f32
-    trunk, upsampling = (
-        core.compile_model(model, "CPU", settings).create_infer_request()
-        for model in (_trunk(weights, between), _upsampling(weights, between))
+    graph = Graph(fold(arrays), quantized or {})
+    lr = ops.parameter([-1, 3, -1, -1], np.float32)
+    features = ops.parameter([-1, FEATURES, -1, -1], between)
+    trunk = ops.convert(graph.trunk(lr), between.to_string())
+    sr = graph.upsampling(ops.convert(features, "f32"))
+    compute_lr, compute_features = (
+        core.compile_model(openvino.Model([output], [given]), "CPU", settings).create_infer_request()
+        for output, given in ((trunk, lr), (sr, features))
     )
 
     # Neither copies its input nor the features, which take much memory.
     def compute_trunk(lr):
-        return trunk.infer({0: np.ascontiguousarray(lr)}, share_inputs=True, share_outputs=True)[0]
+        return compute_lr.infer({0: np.ascontiguousarray(lr)}, share_inputs=True, share_outputs=True)[0]
 
     def compute_upsampling(features):
         features = np.ascontiguousarray(features)
         tensor = openvino.Tensor(features, list(features.shape), between)
-        return upsampling.infer({0: tensor}, share_inputs=True)[0]
+        return compute_features.infer({0: tensor}, share_inputs=True)[0]
 
     return compute_trunk, compute_upsampling
 
@@ -97,39 +107,55 @@ def _before_shuffle(weight: np.ndarray, bias: np.ndarray) -> tuple:
     return before.reshape(4 * outputs, 4 * inputs, 1, 1), np.repeat(bias, 4)
 
 
-def _trunk(weights: dict, between):
-    """`Generator.trunk` as a model: LR float32 [N,3,h,w] in [-1,1] to features [N,f,h,w] of the type `between`."""
-    from openvino import Model
-    from openvino import opset13 as ops
+class Graph:
+    """The generator's operations.
 
-    lr = ops.parameter([-1, 3, -1, -1], np.float32)
-    head = ops.relu(_conv(lr, *weights["head_conv"]))
-    body = head
-    for i in range(RESIDUAL_BLOCKS):
-        inner = ops.relu(_conv(body, *weights[f"blocks.{i}.conv1"]))
-        body = ops.add(body, _conv(inner, *weights[f"blocks.{i}.conv2"]))
-    features = ops.add(head, _conv(body, *weights["tail_conv"]))
-    return Model([ops.convert(features, between.to_string())], [lr], "trunk")
+    weights: {name of a convolution: (weight, bias)} of `fold`. quantized: arrays of `infer.engines.int8`; convolutions
+    that are in it take integers: their inputs are rounded to 256 levels of a range ("fake quantization", which OpenVINO
+    turns into 8-bit arithmetic). The others stay in floating point.
+    """
 
+    def __init__(self, weights: dict, quantized: dict):
+        from openvino import opset13
 
-def _upsampling(weights: dict, between):
-    """`Generator.upsampling` as a model: features [N,f,h,w] of the type `between` to SR [N,3,4h,4w] in [-1,1]."""
-    from openvino import Model
-    from openvino import opset13 as ops
+        self._ops, self._weights, self._quantized = opset13, weights, quantized
 
-    def shuffle(x):  # Paddle's order of channels
-        return ops.depth_to_space(x, "depth_first", 2)
+    def trunk(self, lr):
+        """LR [N,3,h,w] in [-1,1] to features [N,f,h,w]."""
+        ops = self._ops
+        head = body = self._rounded(ops.relu(self._conv(lr, "head_conv")), "blocks.0.conv1")
+        for i in range(RESIDUAL_BLOCKS):
+            inner = self._rounded(ops.relu(self._conv(body, f"blocks.{i}.conv1")), f"blocks.{i}.conv2")
+            following = "tail_conv" if i + 1 == RESIDUAL_BLOCKS else f"blocks.{i + 1}.conv1"
+            body = self._rounded(ops.add(body, self._conv(inner, f"blocks.{i}.conv2")), following)
+        return ops.add(head, self._conv(body, "tail_conv"))
 
-    features = ops.parameter([-1, weights["upsample.0.conv"][0].shape[1], -1, -1], between)
-    x = ops.convert(features, "f32")
-    twice = ops.relu(shuffle(_conv(x, *weights["upsample.0.conv"])))
-    out = _conv(ops.relu(_conv(twice, *weights["upsample.1.conv"])), *weights["out_conv"])
-    return Model([ops.tanh(shuffle(out))], [features], "upsampling")
+    def upsampling(self, features):
+        """Features [N,f,h,w] to SR [N,3,4h,4w] in [-1,1]."""
+        ops = self._ops
+        # Rounded before it is shuffled, so that a quarter of the bytes are moved.
+        x = ops.relu(self._conv(self._rounded(features, "upsample.0.conv"), "upsample.0.conv"))
+        x = self._shuffled(self._rounded(x, "upsample.1.conv"))
+        x = self._rounded(ops.relu(self._conv(x, "upsample.1.conv")), "out_conv")
+        return ops.tanh(self._shuffled(self._conv(x, "out_conv")))
 
+    def _shuffled(self, x):
+        return self._ops.depth_to_space(x, "depth_first", 2)  # Paddle's order of channels
 
-def _conv(x, weight: np.ndarray, bias: np.ndarray):
-    from openvino import opset13 as ops
+    def _rounded(self, x, name: str):
+        """x as the convolution of that name takes it."""
+        if f"{name}.input" not in self._quantized:
+            return x
+        low, high = self._quantized[f"{name}.input"]
+        return self._ops.fake_quantize(x, low, high, low, high, 256)
 
-    around = [(side - 1) // 2 for side in weight.shape[2:]]
-    sum_ = ops.convolution(x, weight, strides=[1, 1], pads_begin=around, pads_end=around, dilations=[1, 1])
-    return ops.add(sum_, bias.reshape(1, -1, 1, 1))
+    def _conv(self, x, name: str):
+        ops = self._ops
+        weight, bias = self._weights[name]
+        around = [(side - 1) // 2 for side in weight.shape[2:]]
+        if f"{name}.weight" in self._quantized:
+            levels, scale, bias = (self._quantized[f"{name}.{part}"] for part in ("weight", "scale", "bias"))
+            weight = ops.multiply(ops.convert(ops.constant(levels), "f32"), scale.reshape(-1, 1, 1, 1))
+        sum_ = ops.convolution(x, weight, strides=[1, 1], pads_begin=around, pads_end=around, dilations=[1, 1])
+        sum_.set_friendly_name(name)
+        return ops.add(sum_, bias.reshape(1, -1, 1, 1))
