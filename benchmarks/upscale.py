@@ -41,12 +41,13 @@ from common.scale import SCALE
 from data.pictures.images import read_rgb, write_rgb
 from data.prepare import sample_sources
 from infer import Upscaler, engines, generator_flags
+from infer.engines.int8 import quantized_path
 from models.weight_files.shipped import weights_path
 from models.weight_files.weights import generator_arrays
 
 PYTORCH, REAL_ESRGAN = "PyTorch", "Real-ESRGAN"
 REFERENCE = ("eager", "fp32")
-MEASURED = ("fp32", "bf16")
+MEASURED = ("fp32", "bf16")  # of every engine; OpenVINO has int8, too
 TOLERANCE = 1  # grey level, of fp32 results, to eager's
 DETAIL = 96  # side in LR pixels of the detail on which results are compared
 PHOTOGRAPH, WIDTH, HEIGHT = "coffee", 480, 320
@@ -68,8 +69,8 @@ def load_pytorch(precision: str, path: str):
     return upscale
 
 
-def why_not(way: tuple) -> str:
-    """Why (engine, precision) cannot run here, or "" if it can."""
+def why_not(way: tuple, weights: str) -> str:
+    """Why (engine, precision) cannot run here with these weights, or "" if it can."""
     engine, precision = way
     try:
         if engine == REAL_ESRGAN:
@@ -80,6 +81,8 @@ def why_not(way: tuple) -> str:
             return "" if precision == "fp32" or cpu_bf16() else "this CPU has no instructions for it"
         else:
             engines.choose_precision(precision, engines.choose(engine, "cpu"), "cpu")
+            if precision == "int8" and not quantized_path(weights).is_file():
+                return f"{quantized_path(weights)} does not exist"
     except InputError as error:
         return str(error)
     return ""
@@ -88,7 +91,7 @@ def why_not(way: tuple) -> str:
 def all_ways() -> list:
     """(engine, precision) of all ways, the project's first."""
     ours = [(engine, precision) for engine in (*engines.ENGINES, PYTORCH) for precision in MEASURED]
-    return [*ours, (REAL_ESRGAN, "fp16")]
+    return [("openvino", "int8"), *ours, (REAL_ESRGAN, "fp16")]
 
 
 def loads(ways: list, weights: str, folder: Path) -> dict:
@@ -188,7 +191,7 @@ def header(name: str, rgb: np.ndarray, repeats: int) -> str:
 
 def main(arguments) -> None:
     name, rgb = photograph(arguments)
-    refused = {way: why_not(way) for way in all_ways()}
+    refused = {way: why_not(way, arguments.weights) for way in all_ways()}
     ways = [way for way, reason in refused.items() if not reason]
     automatic = Upscaler(arguments.weights, device="cpu")
     chosen = automatic.engine, automatic.precision

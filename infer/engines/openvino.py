@@ -14,7 +14,7 @@ import numpy as np
 
 from models.settings import BN_EPSILON, FEATURES, RESIDUAL_BLOCKS
 
-BYTES_PER_PIXEL = {"fp32": (1150, 6200), "bf16": (600, 3500), "int8": (1150, 6200)}
+BYTES_PER_PIXEL = {"fp32": (1150, 6200), "bf16": (600, 3500), "int8": (1000, 1900)}
 
 
 def missing(device: str) -> str:
