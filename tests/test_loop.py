@@ -11,9 +11,8 @@ import models.discriminator
 import models.generator
 from common.errors import InputError
 from data import lpips
-from infer import evaluate
 from models.vgg19 import VGG19
-from models.weight_files import fluid, weights
+from models.weight_files import weights
 from tests.helpers import training
 from tests.helpers.lpips_weights import random_weights
 from train import loop, pretrain_g, train_gan
@@ -31,7 +30,6 @@ def tiny(monkeypatch):
     monkeypatch.setattr(cpu, "speed_up", lambda *networks, dtype: None)
     monkeypatch.setattr(models.discriminator.Discriminator.__init__, "__defaults__", (384, (4,) * 8))
     monkeypatch.setattr(models.generator.Generator.__init__, "__defaults__", (64, 1))
-    monkeypatch.setattr(fluid, "RESIDUAL_BLOCKS", 1)  # of the table by which `evaluate` reads weights
 
 
 @pytest.fixture
@@ -330,7 +328,7 @@ def valid(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_validation_is_evaluates_measure_and_the_best_is_kept(train, tmp_path, valid, capsys):
+def test_the_best_of_what_was_measured_is_kept(train, tmp_path, valid, capsys):
     train(
         pretrain_g,
         "--epochs",
@@ -350,14 +348,11 @@ def test_validation_is_evaluates_measure_and_the_best_is_kept(train, tmp_path, v
     best = max(measured, key=measured.get)
     assert f"valid: {measured[best]:.2f} dB, SSIM" in capsys.readouterr().out
 
-    # The kept weights have that figure by the evaluation command, which shares no code with training but the measure.
     figures = {}
     for name in ("pretrain_g_best", "pretrain_g"):
-        target = tmp_path / f"{name}.json"
-        line = ["--hr", str(valid), "--weights", str(tmp_path / f"{name}.pdparams"), "--json", str(target)]
-        evaluate.main(evaluate.parser().parse_args([*line, "--engine", "eager"]))
-        means = json.loads(target.read_text(encoding="utf-8"))["means"]
-        figures[name] = next(value["psnr_y"] for label, value in means.items() if label != "bicubic")
+        generator = weights.load_generator(tmp_path / f"{name}.pdparams")
+        generator.eval()
+        figures[name] = validation.measure(generator, validation.pictures(valid))["valid_psnr"]
     assert figures["pretrain_g_best"] == pytest.approx(measured[best], abs=1e-3)
     assert figures["pretrain_g"] == pytest.approx(measured[6], abs=1e-3)
     kept = checkpoint_epochs(tmp_path)
