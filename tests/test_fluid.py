@@ -170,28 +170,6 @@ def assert_same(found: dict, expected: dict):
         assert found[name].shape == array.shape and found[name].flat[0] == array.flat[0], name
 
 
-@pytest.mark.parametrize(
-    "first, second",
-    [
-        ("n64s1/c1/15.w_0", "n64s1/c1/15.w_1"),
-        ("n64s1/c/m.b_0", "n64s1/c/m.b_1"),
-        ("n64s1/b1/15.w_0", "n64s1/b1/15.w_3"),
-        ("n64s1/b2/0.b_0", "n64s1/b2/0.b_1"),
-        ("n64s1/b1/3.w_1", "n64s1/b1/3.w_4"),
-        ("n64s1/b1/3.w_2", "n64s1/b1/3.w_5"),
-        ("n64s1/b2/15.w_0", "n64s1/b2/15.w_6"),
-        ("n64s1/b2/15.b_0", "n64s1/b2/15.b_2"),
-        ("n64s1/b2/15.w_5", "n64s1/b2/15.w_11"),
-        ("n64s1/b2/15.b_1", "n64s1/b2/15.b_3"),
-        ("batch_norm_0.w_2", "batch_norm_1.w_2"),
-        ("h7/bn.w_2", "h7/bn.w_5"),
-        ("ho/fc2.w_0", "ho/fc2.w_1"),
-    ],
-)
-def test_these_tests_count_names_on_as_fluid_does(first, second):
-    assert later_call(first, 1) == second
-
-
 @pytest.mark.usefixtures("constants")
 class TestGeneratorState:
     def test_has_every_name_and_shape_of_the_network(self):

@@ -48,17 +48,6 @@ def test_a_stage_replaces_its_own_rows_and_keeps_the_others(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["log.csv"]
 
 
-def test_a_log_of_before_lpips_and_the_grid_were_measured_is_continued(tmp_path):
-    path = tmp_path / "log.csv"
-    earlier = HEADER.removesuffix(",valid_lpips,valid_grid")
-    path.write_text(f"{earlier}\npretrain_g,0,1.5{10 * ','},21,27.5,0.75\n", encoding="utf-8")
-    log_csv.check(path)
-    log_csv.write(path, "srgan_g", [{"epoch": 0, "valid_lpips": 0.25, "valid_grid": 0.5}])
-    stage1, stage2 = read(path)
-    assert (stage1["sample_psnr"], stage1["valid_ssim"], stage1["valid_lpips"]) == ("21", "0.75", "")
-    assert (stage2["valid_lpips"], stage2["valid_grid"]) == ("0.25", "0.5")
-
-
 def test_infinities_are_numbers(tmp_path):
     path = tmp_path / "log.csv"
     log_csv.write(path, "pretrain_g", [{"epoch": 0, "valid_psnr": float("inf")}])

@@ -1,8 +1,7 @@
 import numpy as np
-import paddle
 import pytest
 
-from models.weight_files.variables import select, shapes
+from models.weight_files.variables import select
 from tests.helpers import errors
 
 TABLE = {"conv.weight": ("c.w_0", (2, 3)), "conv.bias": ("c.b_0", (2,))}
@@ -78,13 +77,3 @@ def test_lists_four_problems_and_counts_the_others():
     table = {f"layer{i}": (f"v{i}", (i,)) for i in range(7)}
     shown = "; ".join(f"v{i}: expected shape [{i}], not found" for i in range(4))
     assert message({"v6": np.zeros(6)}, table) == f"some/file: {shown}; and 2 more of 7"
-
-
-def test_shapes_are_those_of_the_networks_own_names():
-    network = paddle.nn.Sequential(paddle.nn.Linear(2, 3), paddle.nn.BatchNorm1D(3))
-    expected = {
-        "0.weight": (2, 3),
-        "0.bias": (3,),
-        **{f"1.{n}": (3,) for n in ("weight", "bias", "_mean", "_variance")},
-    }
-    assert shapes(network) == {name: (name, shape) for name, shape in expected.items()}

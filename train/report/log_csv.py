@@ -17,7 +17,6 @@ COLUMNS = (
     *("sample_psnr", "valid_psnr", "valid_ssim"),
     *("valid_lpips", "valid_grid"),
 )
-EARLIER = COLUMNS[:-2]  # of older logs, which are accepted and rewritten with all columns
 STAGE_NAMES = [stage.result for stage in STAGES.values()]  # as in the first column
 
 
@@ -56,7 +55,7 @@ def _read(path: Path) -> dict:
     except (csv.Error, UnicodeDecodeError):
         raise _refused(path, "it is not a CSV text") from None
     header = tuple(lines[0]) if lines else ()
-    if header not in (COLUMNS, EARLIER):
+    if header != COLUMNS:
         raise _refused(path, f"its first line is not {','.join(COLUMNS)}")
     for number, line in enumerate(lines[1:], 2):
         if len(line) != len(header) or line[0] not in STAGE_NAMES or not all(map(_is_number, line[1:])):
