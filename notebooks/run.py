@@ -1,7 +1,6 @@
 """Execute the notebook and store it in the repository's form: without outputs except the two result pictures.
 
-    python notebooks/run.py                                          with its own settings
-    python notebooks/run.py --set INIT=g.pdparams --set PHOTO=a.jpg   with other settings, which are not stored
+    python notebooks/run.py
 
 It needs `pip install -r requirements/notebook.txt`, and runs in the project's folder: results go to output/quick/.
 """
@@ -11,15 +10,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import ast
-import re
 import time
 
 import nbformat
 from nbclient import NotebookClient
 
 from common import command
-from common.errors import InputError
 
 NOTEBOOK = Path(__file__).with_name("srgan.ipynb")
 RESULT = "result"  # the tag of a cell whose picture is stored
@@ -27,17 +23,6 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-
-
-def with_settings(notebook, settings: dict):
-    """Change lines `NAME = value` of the first code cell. settings: {NAME: value}. InputError for another name."""
-    cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
-    for name, value in settings.items():
-        line = f"{name} = {value!r}".replace("\\", r"\\")  # escaped for `re`
-        cell.source, count = re.subn(rf"^{re.escape(name)} = .*?(?=  #|$)", line, cell.source, flags=re.MULTILINE)
-        if not count:
-            raise InputError(f"{NOTEBOOK}: its first cell has no setting {name}")
-    return notebook
 
 
 def execute(notebook, folder, kernel: str = "python3"):
@@ -66,31 +51,14 @@ def _picture(output):
     return nbformat.v4.new_output("display_data", data)
 
 
-def main(arguments) -> None:
+def main(_) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
-    stored = first.source
-    with_settings(notebook, dict(arguments.set))
     start = time.perf_counter()
     execute(notebook, NOTEBOOK.parent)
     seconds = time.perf_counter() - start
-    first.source = stored
     nbformat.write(stripped(notebook), NOTEBOOK)
     print(f"{NOTEBOOK}: executed in {seconds:.0f} s, stored in {NOTEBOOK.stat().st_size:,} bytes")
 
 
-def setting(text: str) -> tuple:
-    """argparse type: NAME=value; the value is a Python literal, or else the text itself."""
-    name, _, value = text.partition("=")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
-
-
 if __name__ == "__main__":
-    parser = command.parser(__doc__)
-    parser.add_argument(
-        "--set", metavar="NAME=VALUE", type=setting, action="append", default=[], help="change a setting"
-    )
-    command.run(parser.parse_args(), main)
+    command.run(command.parser(__doc__).parse_args(), main)
