@@ -39,7 +39,7 @@ SHAPES = {
 # The authors' ScalingLayer, for pictures in [-1,1].
 SHIFT, INPUT_SCALE = np.float32([-0.030, -0.088, -0.188]), np.float32([0.458, 0.448, 0.450])
 EPSILON = 1e-10
-BAND = 2_000_000  # pixels, about, that are computed at once, at 500 bytes each
+BAND = 2_000_000  # pixels, about, that are computed at once, at 200 bytes each
 LEAST_ROWS = 64  # of a band: 4 of the last layer
 SMALLEST = 31  # side of a picture of which the second pooling leaves a pixel
 
