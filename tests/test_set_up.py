@@ -68,7 +68,8 @@ def test_on_ai_studio_paddle_and_its_dependencies_stay(machine, capsys):
     studio = machine(AISTUDIO, after={"psutil": "5.9"})
     set_up.set_up()
     (wanted,) = studio.installs
-    assert names(wanted) == {"opencv-python", "setuptools", "pillow", "scikit-image", "matplotlib", "tqdm", "psutil"}
+    packages = {"opencv-python", "setuptools", "pillow", "scikit-image", "matplotlib", "tqdm", "psutil", "openvino"}
+    assert names(wanted) == packages
     assert "opencv-python<4.12" in wanted and studio.constraints == KEPT
     said = capsys.readouterr().out
     assert "paddlepaddle-gpu 2.6.1.post117 stays as it is" in said and "installed: psutil 5.9" in said
