@@ -436,7 +436,7 @@ def test_without_lpips_weights_stage_2_says_how_to_get_them(train, tmp_path, val
         "LPIPS is not measured: weights/lpips_alex.npz is missing; get it with: python data/download.py lpips" in said
     )
     assert (tmp_path / "srgan_g_best.pdparams").exists()
-    with pytest.raises(InputError, match="lpips_alex.npz: LPIPS's weights are not there"):
+    with pytest.raises(InputError, match="lpips_alex.npz: LPIPS's weights are missing"):
         train(train_gan, "--epochs", 2, "--no-vgg", "--valid", valid, "--best-by", "lpips", "--resume")
 
 
