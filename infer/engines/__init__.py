@@ -35,11 +35,13 @@ def choose(name: str, device: str) -> str:
     """
     if name not in ("auto", *ENGINES):
         raise InputError(f"--engine {name}: must be auto, {' or '.join(ENGINES)}")
-    reasons = {engine: module(engine).missing(device) for engine in (ENGINES if name == "auto" else (name,))}
-    usable = [engine for engine, reason in reasons.items() if not reason]
-    if not usable:
-        raise InputError(f"--engine {name}: {'; '.join(reasons.values())}")
-    return usable[0]
+    reasons = []
+    for engine in ENGINES if name == "auto" else (name,):
+        reason = module(engine).missing(device)  # which imports it: Paddle takes seconds
+        if not reason:
+            return engine
+        reasons.append(reason)
+    raise InputError(f"--engine {name}: {'; '.join(reasons)}")
 
 
 def choose_precision(precision: str, engine: str, device: str, is_quantized: bool = False) -> str:
