@@ -1,4 +1,7 @@
-"""Validation during training: PSNR, SSIM, LPIPS and grid of whole pictures, as `infer/evaluate.py` measures them."""
+"""Validation during training: PSNR, SSIM, LPIPS and grid of whole pictures.
+
+They are the network's alone; `infer/evaluate.py` measures it with the borders and colours that `infer/` corrects.
+"""
 
 import numpy as np
 import psutil
