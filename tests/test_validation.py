@@ -9,7 +9,7 @@ from common.errors import InputError
 from data import lpips, metrics
 from data.crops import Crops
 from data.degrade import bicubic
-from models.generator import Generator
+from models.generator import Generator, initialize_small
 from tests.helpers import generators, matlab
 from tests.helpers.lpips_weights import random_weights
 from train.report import samples, validation
@@ -102,7 +102,9 @@ def test_a_runs_lr_of_a_picture_is_the_same_each_time(degradation):
 
 
 def test_a_picture_in_tiles_is_as_in_one_piece(monkeypatch):
+    paddle.seed(0)
     network = Generator()
+    initialize_small(network)  # larger weights saturate tanh, and rounding decides between black and white
     network.eval()
     lr = matlab.noise(50, 45)
     whole = samples.sample_sr(network, lr[np.newaxis])[0]
