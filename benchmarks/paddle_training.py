@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy as np
 import paddle
 
 from benchmarks.side_by_side import TRAINING_PARTS, Stopwatch
@@ -42,15 +41,6 @@ def batches_of(photographs: list, hr_size: int, batch_size: int, steps: int):
     crops_per_image = -(-batch_size * steps // len(photographs))
     crops = Crops(Photographs(photographs), hr_size, "bilinear", crops_per_image, augment=False, seed=0)
     return crops.batches(0, batch_size)
-
-
-def write_start(folder, photographs: list, stage: int, hr_size: int, batch_size: int, steps: int) -> None:
-    """Write each network's weights and the batches as .npz, so that another library can take the same steps."""
-    for name, network in networks_of(stage, hr_size).items():
-        np.savez(folder / f"{name}.npz", **{key: value.numpy() for key, value in network.state_dict().items()})
-    batches = dict(zip(range(steps), batches_of(photographs, hr_size, batch_size, steps)))
-    np.savez(folder / "lr.npz", **{str(step): lr for step, (lr, _) in batches.items()})
-    np.savez(folder / "hr.npz", **{str(step): hr for step, (_, hr) in batches.items()})
 
 
 def load(

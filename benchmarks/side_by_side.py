@@ -2,7 +2,6 @@
 
 import contextlib
 import platform
-import signal
 import time
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
@@ -23,9 +22,7 @@ class Worker:
         context = get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, load), daemon=True)
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited by the process: only this one handles Ctrl-C
         self._process.start()
-        signal.signal(signal.SIGINT, handler)
         theirs.close()
 
     def answer(self):
@@ -99,7 +96,7 @@ def workers(loads: dict):
 
 
 def rounds(calls: dict, repeats: int, bar, pause: float = 0) -> dict:
-    """{name: the seconds of each repeat} for {name: function that returns the seconds it took}, called in turn.
+    """{name: the seconds of each repeat} for {name: function that returns its seconds}, called in turn.
 
     pause: seconds to wait before each call.
     """
@@ -107,17 +104,17 @@ def rounds(calls: dict, repeats: int, bar, pause: float = 0) -> dict:
     for number in range(1 + repeats):
         for name, call in calls.items():
             time.sleep(pause)
-            taken = call()
-            if number:
-                seconds[name].append(taken)
+            duration = call()
+            if number:  # the first round warms up
+                seconds[name].append(duration)
             bar.update()
     return seconds
 
 
 class Stopwatch:
-    """Measures the seconds that parts of a computation take; each part may occur several times.
+    """Measures the seconds that parts of a computation take, each perhaps several times.
 
-    synchronize: called where a part begins and ends; waits for pending work of a device.
+    synchronize: waits for pending work of a device.
     """
 
     def __init__(self, parts: tuple, synchronize=lambda: None):
@@ -138,10 +135,9 @@ class Stopwatch:
 
         def call(*arguments, **keywords):
             start = self._now()
-            try:
-                return function(*arguments, **keywords)
-            finally:
-                self._seconds[part] += self._now() - start
+            result = function(*arguments, **keywords)
+            self._seconds[part] += self._now() - start
+            return result
 
         return call
 
@@ -168,8 +164,8 @@ def cpu_name() -> str:
 
 def versions() -> str:
     """The versions of Python and of the installed PACKAGES."""
-    found = [f"{title} {version_of(title)}" for title in PACKAGES if version_of(title)]
-    return ", ".join([f"Python {platform.python_version()}", *found])
+    installed = [f"{title} {version_of(title)}" for title in PACKAGES if version_of(title)]
+    return ", ".join([f"Python {platform.python_version()}", *installed])
 
 
 def version_of(title: str) -> str:

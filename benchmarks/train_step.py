@@ -1,4 +1,4 @@
-"""Time a training step and its parts, beside Paddle without this project's settings and beside PyTorch; prints tables.
+"""Time a training step and its parts, beside Paddle without this project's settings; prints tables.
 
     python benchmarks/train_step.py                                                          # takes minutes
     python benchmarks/train_step.py --sizes 32 --batch-size 2 --repeats 1                    # a quick look
@@ -9,16 +9,14 @@ For each stage and crop size, on the CPU, the same step from the same weights wi
 - Paddle as the commands run it: with the settings of `train/run/cpu.py`, batches prefetched by a thread, norms for the
   log;
 - Paddle with --amp, in bf16, if Paddle and the CPU support it;
-- Paddle, eager: without the settings of `train/run/cpu.py`;
-- PyTorch, in its usual memory format and channels-last, on batches that are in memory already.
+- Paddle, eager: without the settings of `train/run/cpu.py`.
 
 A step lasts from fetching the batch to the losses as numbers. VGG19 has random weights. Each way runs in its own
-process, since PyTorch computes on a single core when it shares a process with Paddle. They take turns, so that a
-slowdown of the machine affects all of them. The first round is not counted, and the first step's losses are compared.
-Stage 2 with 384 crops takes 9 GB of memory. PyTorch: `pip install -r requirements/benchmarks.txt`.
+process. They take turns, so that a slowdown of the machine affects all of them. The first round is not counted, and the
+first step's losses are compared. Stage 2 with 384 crops takes 9 GB of memory.
 
-With `--recipe` other than the article's, both stages compute their recipe's step with its crops, without the last two
-ways, and the ratio of the stages is printed.
+With `--recipe` other than the article's, both stages compute their recipe's step with its crops, without the last way,
+and the ratio of the stages is printed.
 
 With `--device gpu` only the first way runs, and the device is synchronized where a part begins and ends. This has not
 been tested, as no GPU was available.
@@ -35,9 +33,7 @@ import datetime
 import math
 import os
 import shlex
-import tempfile
 from functools import partial
-from importlib.util import find_spec
 from statistics import median
 
 from tqdm import tqdm
@@ -49,10 +45,7 @@ from common.errors import InputError
 from data.pictures.images import read_rgb
 from data.prepare import sample_sources
 
-# This module must not load Paddle: each computing process imports it, and PyTorch's process must not contain Paddle.
-
 OURS, AMP, EAGER = ("Paddle", "as the commands run it"), ("Paddle", "with --amp"), ("Paddle", "eager")
-PYTORCH = {("PyTorch", "as it is"): "contiguous_format", ("PyTorch", "channels-last"): "channels_last"}
 RECIPES = ("article", "paper", "short", "photo")
 STAGES = {1: "Stage 1", 2: "Stage 2, with VGG19"}
 SIZES = (384, 96)
@@ -65,12 +58,6 @@ def load_paddle(*arguments, **keywords):
     from benchmarks import paddle_training
 
     return paddle_training.load(*arguments, **keywords)
-
-
-def load_pytorch(*arguments):
-    from benchmarks import torch_training  # imported here, as it may not be installed
-
-    return torch_training.load(*arguments)
 
 
 def has_amp() -> bool:
@@ -87,23 +74,13 @@ def ways_of(recipe: str, device: str) -> list:
     """The ways to compute a step."""
     if device != "cpu":
         return [OURS]
-    beside = [EAGER, *(PYTORCH if find_spec("torch") else [])] if recipe == "article" else []
-    return [OURS, *([AMP] if has_amp() else []), *beside]
+    return [OURS, *[AMP] * has_amp(), *[EAGER] * (recipe == "article")]
 
 
-def prepare(photographs: list, setting: tuple, device: str, recipe: str, folder: Path) -> dict:
-    """{way: load} for a setting (stage, HR side, batch size, steps); writes PyTorch's input files to `folder`."""
+def prepare(photographs: list, setting: tuple, device: str, recipe: str) -> dict:
+    """{way: load} for a setting (stage, HR side, batch size, steps)."""
     call = partial(load_paddle, photographs, *setting, device, recipe)
-    ways = ways_of(recipe, device)
-    paddles = {OURS: call, AMP: partial(call, amp=True), EAGER: partial(call, eager=True)}
-    loads = {way: load for way, load in paddles.items() if way in ways}
-    if set(PYTORCH) <= set(ways):
-        from benchmarks import paddle_training
-
-        paddle_training.write_start(folder, photographs, *setting)
-        stage, hr_size, *_ = setting
-        loads.update({way: partial(load_pytorch, folder, stage, hr_size, form) for way, form in PYTORCH.items()})
-    return loads
+    return {way: partial(call, amp=way == AMP, eager=way == EAGER) for way in ways_of(recipe, device)}
 
 
 def measure(loads: dict, repeats: int, bar) -> tuple:
@@ -138,12 +115,9 @@ def check_same(losses: dict) -> None:
 def report(parts: dict, memory: dict) -> str:
     """The table of a setting: a column for each way, a row for each part."""
     medians = {way: {name: median(step[name] for step in steps) for name in steps[0]} for way, steps in parts.items()}
-    whole = {way: times["all"] for way, times in medians.items()}
-    pytorch = min((seconds for way, seconds in whole.items() if way in PYTORCH), default=None)
     rows = [
-        ("seconds a step", *(f"{seconds:.3f}" for seconds in whole.values())),
+        ("seconds a step", *(f"{times['all']:.3f}" for times in medians.values())),
         ("the least", *(f"{min(step['all'] for step in steps):.3f}" for steps in parts.values())),
-        ("× PyTorch's time", *(f"{seconds / pytorch:.2f}" if pytorch else "–" for seconds in whole.values())),
     ]
     for part in (*TRAINING_PARTS, "rest"):
         if any(times[part] for times in medians.values()):
@@ -168,8 +142,7 @@ def header(device: str, repeats: int) -> str:
     where = f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores" if device == "cpu" else device
     return (
         f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {where}; {versions()}. "
-        f"Seconds are medians of {repeats} steps. "
-        "G, D and VGG are the forward passes; × PyTorch's: of the faster one's."
+        f"Seconds are medians of {repeats} steps. G, D and VGG are the forward passes."
     )
 
 
@@ -201,13 +174,9 @@ def main(arguments) -> None:
     whole = []
     with tqdm(total=len(settings) * ways * settings[0][-1], unit="step") as bar:
         say(header(device, arguments.repeats))
-        if arguments.recipe == "article" and device == "cpu" and not find_spec("torch"):
-            say("PyTorch is not installed: pip install -r requirements/benchmarks.txt")
         for setting in settings:
             stage, hr_size, batch_size, _ = setting
-            with tempfile.TemporaryDirectory() as temporary:
-                loads = prepare(photographs, setting, device, arguments.recipe, Path(temporary))
-                parts, memory = measure(loads, arguments.repeats, bar)
+            parts, memory = measure(prepare(photographs, setting, device, arguments.recipe), arguments.repeats, bar)
             say(f"\n### {STAGES[stage]}, {batch_size} × {hr_size}×{hr_size}\n\n{report(parts, memory)}")
             whole.append({way: median(step["all"] for step in steps) for way, steps in parts.items()})
     if len(whole) == 2 and list(arguments.stages) == list(STAGES):

@@ -11,13 +11,8 @@ from common.errors import InputError
 
 
 def test_the_first_round_is_not_counted_and_calls_take_turns():
-    order, clock = [], itertools.count()
-
-    def call(name):
-        order.append(name)
-        return next(clock)
-
-    calls = {name: lambda name=name: call(name) for name in "ab"}
+    clock, order = itertools.count(), []
+    calls = {name: lambda name=name: order.append(name) or next(clock) for name in "ab"}
     assert side_by_side.rounds(calls, 2, SimpleNamespace(update=lambda: None)) == {"a": [2, 4], "b": [3, 5]}
     assert order == list("ababab")
 
@@ -26,40 +21,33 @@ def load_that_dies():
     os.kill(os.getpid(), 9)
 
 
-def test_a_process_that_is_killed_is_named():
+def doubling():
+    return lambda number: 2 * number
+
+
+def test_a_process_computes_what_it_is_asked_and_one_that_is_killed_is_named():
+    with side_by_side.workers({("doubling", ""): doubling}) as running:
+        assert [running["doubling", ""].result(number) for number in (3, 4)] == [6, 8]
+        assert running["doubling", ""].peak_memory() > 1
     loads = {("paddle", "bf16"): load_that_dies}
     with pytest.raises(InputError, match="paddle bf16: .* status -9"), side_by_side.workers(loads):
         pass
 
 
-def doubling():
-    return lambda number: 2 * number
-
-
-def test_a_process_computes_what_it_is_asked():
-    with side_by_side.workers({("doubling", ""): doubling}) as running:
-        worker = running["doubling", ""]
-        assert [worker.result(number) for number in (3, 4)] == [6, 8]
-        assert worker.peak_memory() > 1
-
-
 def test_the_parts_of_a_time_and_the_rest(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(side_by_side.time, "perf_counter", lambda: now[0])
-    waited = []
+    now, waits = [0.0], []
 
     def take(seconds):
         now[0] += seconds
         return seconds
 
-    watch = side_by_side.Stopwatch(("a", "b", "c"), synchronize=lambda: waited.append(now[0]))
-    compute_a, compute_b = watch.timed("a", take), watch.timed("b", lambda seconds: take(seconds) / 0)
-    assert compute_a(3.0) == 3.0
+    monkeypatch.setattr(side_by_side.time, "perf_counter", lambda: now[0])
+    watch = side_by_side.Stopwatch(("a", "b", "c"), synchronize=lambda: waits.append(now[0]))
+    assert watch.timed("a", take)(3.0) == 3.0
     take(2.0)
-    compute_a(4.0)
-    with pytest.raises(ZeroDivisionError):
-        compute_b(1.0)
+    watch.timed("a", take)(4.0)
+    watch.timed("b", take)(1.0)
     assert watch.lap() == {"a": 7.0, "b": 1.0, "c": 0.0, "rest": 2.0, "all": 10.0}
-    assert waited == [0, 0, 3, 5, 9, 9, 10, 10, 10], "at the beginning and end of each part, and of all"
-    compute_a(5.0)
+    assert waits == [0, 0, 3, 5, 9, 9, 10, 10, 10], "at the beginning and end of each part, and of all"
+    watch.timed("a", take)(5.0)
     assert watch.lap() == {"a": 5.0, "b": 0.0, "c": 0.0, "rest": 0.0, "all": 5.0}
