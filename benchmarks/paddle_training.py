@@ -29,7 +29,7 @@ def networks_of(stage: int, hr_size: int, vgg_layer: str = "pool5") -> dict:
     paddle.seed(0)
     networks = {"generator": Generator()}
     if stage == 2:
-        networks.update(discriminator=Discriminator(hr_size), vgg19=VGG19(with_classifier=False, deepest=vgg_layer))
+        networks.update(discriminator=Discriminator(hr_size), vgg19=VGG19(deepest=vgg_layer))
         networks["vgg19"].eval()
         for weight in networks["vgg19"].parameters():
             weight.stop_gradient = True

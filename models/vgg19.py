@@ -12,7 +12,6 @@ CONVS = {  # name: (input channels, output channels), in the order of computatio
     for block, (count, channels) in enumerate(BLOCKS, 1)
     for i in range(1, count + 1)
 }
-FCS = {"fc6": (512 * 7 * 7, 4096), "fc7": (4096, 4096), "fc8": (4096, 1000)}  # name: (inputs, outputs)
 LAYERS = tuple(CONVS) + tuple(f"pool{block}" for block in range(1, 6))
 
 
@@ -27,26 +26,17 @@ def convolutions_to(layer: str) -> dict[str, tuple[int, int]]:
 
 
 class VGG19(nn.Layer):
-    """Pictures [N,3,224,224] to (logits [N,1000], conv5 [N,512,7,7], the last block after its pooling).
+    """VGG19's convolutions; its classifier, 494 MB of weights, is left out: nothing here classifies.
 
-    with_classifier: False omits the three fully connected layers (494 MB of weights); then only `features` can be
-    called.
     conv_bias: True for weights whose convolutions have biases (paddle.vision's); the article's have none.
     deepest: a name in LAYERS, the deepest layer that `features` will be called with; deeper convolutions are omitted.
-    Only without the classifier.
     """
 
-    def __init__(self, with_classifier: bool = True, conv_bias: bool = False, deepest: str = LAYERS[-1]):
+    def __init__(self, conv_bias: bool = False, deepest: str = LAYERS[-1]):
         super().__init__()
-        self.with_classifier = with_classifier
         for name, (inputs, outputs) in convolutions_to(deepest).items():
             bias = None if conv_bias else False
             self.add_sublayer(name, nn.Conv2D(inputs, outputs, 3, padding=1, bias_attr=bias))
-        if with_classifier:
-            for name, (inputs, outputs) in FCS.items():
-                self.add_sublayer(name, nn.Linear(inputs, outputs))
-            # fluid.layers.dropout leaves training activations unscaled and halves them at inference.
-            self.dropout = nn.Dropout(0.5, mode="downscale_in_infer")
 
     def features(self, x: paddle.Tensor, layer: str, before_relu: bool = False) -> paddle.Tensor:
         """The feature maps of one layer for pictures [N,3,h,w]; no deeper layer is computed.
@@ -64,25 +54,17 @@ class VGG19(nn.Layer):
         """
         if layer not in LAYERS:
             raise ValueError(f"VGG19 has no layer {layer!r}; it has {', '.join(LAYERS)}")
-        found: list[paddle.Tensor] = []
+        results: list[paddle.Tensor] = []
         for block, (count, _) in enumerate(BLOCKS, 1):
             for i in range(1, count + 1):
                 name = f"conv{block}_{i}"
                 maps = getattr(self, name)(x)
                 x = F.relu(maps)
                 if layer == name:
-                    return [*found, maps if before_relu else x]
-            found.append(maps if before_relu else x)
+                    return [*results, maps if before_relu else x]
+            results.append(maps if before_relu else x)
             x = F.max_pool2d(x, 2, 2)
             if layer == f"pool{block}":
-                found[-1] = x
+                results[-1] = x
                 break
-        return found
-
-    def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
-        if not self.with_classifier:
-            raise ValueError("this VGG19 has no classifier; call .features(x, layer)")
-        conv5 = self.features(x, "pool5")
-        h = self.dropout(F.relu(self.fc6(conv5.flatten(1))))
-        h = self.dropout(F.relu(self.fc7(h)))
-        return self.fc8(h), conv5
+        return results

@@ -4,12 +4,9 @@ import re
 import struct
 
 import numpy as np
-import paddle
 import pytest
 
 from common.errors import InputError
-from models.discriminator import Discriminator
-from models.generator import Generator
 from models.weight_files import fluid
 from tests.helpers import golden
 from tests.helpers.errors import message
@@ -28,11 +25,6 @@ def refused(path, content: bytes):
     """It is refused, and the message says which file it is."""
     path.write_bytes(content)
     assert message(fluid.read_variable, path).startswith(f"{path}: not a variable of fluid.io.save_persistables (")
-
-
-def shapes(network_class, *arguments):
-    with paddle.LazyGuard():  # without drawing the weights
-        return {name: tuple(value.shape) for name, value in network_class(*arguments).state_dict().items()}
 
 
 class TestReadVariable:
@@ -58,18 +50,9 @@ class TestReadVariable:
     @pytest.mark.parametrize("lod", [(), [[0, 1], [0, 2, 3]]])
     def test_every_data_type(self, tmp_path, dtype, lod):
         array = np.array([[0, 1, 2], [3, 100, 127]]).astype(dtype)
-        for packed in (False, True):
-            (tmp_path / "v").write_bytes(variable(array, lod=lod, packed=packed))
-            found = fluid.read_variable(tmp_path / "v")
-            assert found.dtype == array.dtype
-            np.testing.assert_array_equal(found, array)
-
-    @pytest.mark.parametrize("shape", [(), (1,), (2, 0, 3), (2, 300), (1, 2, 3, 4, 5)])
-    def test_every_shape(self, tmp_path, shape):
-        array = np.arange(np.prod(shape)).astype("float32").reshape(shape)
-        (tmp_path / "v").write_bytes(variable(array))
-        found = fluid.read_variable(str(tmp_path / "v"))
-        assert found.shape == shape
+        (tmp_path / "v").write_bytes(variable(array, lod=lod))
+        found = fluid.read_variable(tmp_path / "v")
+        assert found.dtype == array.dtype
         np.testing.assert_array_equal(found, array)
 
     def test_cut_off_anywhere_or_with_something_behind(self, tmp_path):
@@ -78,7 +61,7 @@ class TestReadVariable:
             refused(tmp_path / "v", content[:length])
         refused(tmp_path / "v", content + b"more")
 
-    @pytest.mark.parametrize("dims", [[-4], [-1, -4], [-2, -2], [2**62, 4], [2**32, 2**32, 4], [5], [4] + [1] * 70])
+    @pytest.mark.parametrize("dims", [[-1, -4], [2**32, 2**32, 4], [5]])
     def test_dimensions_that_are_not_those_of_its_four_elements(self, tmp_path, dims):
         refused(tmp_path / "v", stream(tensor_desc(5, dims), bytes(16)))
 
@@ -86,16 +69,11 @@ class TestReadVariable:
         "content",
         [
             b"conv1_1_weights are in the other folder\n",
-            bytes(100),
-            stream(tensor_desc(7, [4]), bytes(16)),  # a LoDTensor of LoDTensors
             stream(tensor_desc(99, [4]), bytes(16)),
             stream(b"\x10\x04", bytes(16)),  # no data type
-            stream(b"\x08\x05\x12\x05\x04", bytes(16)),  # packed dimensions that end too soon
             stream(tensor_desc(5, [4]), bytes(16), version=1),
             stream(tensor_desc(5, [4]), bytes(16), tensor_version=1),
             struct.pack("<IQIi", 0, 0, 0, -1) + tensor_desc(5, [4]) + bytes(16),
-            struct.pack("<IQ", 0, 2**64 - 1) + bytes(100),
-            struct.pack("<IQQ", 0, 1, 2**64 - 1) + bytes(100),
         ],
     )
     def test_damaged(self, tmp_path, content):
@@ -131,16 +109,10 @@ class TestReadPersistables:
             (tmp_path / name).write_bytes(b"no variable")
         assert set(fluid.read_persistables(tmp_path)) == {"a.w_0", "n/b.w_0"}
 
-    @pytest.mark.parametrize("inside", [None, "n/.DS_Store"])
-    def test_empty(self, tmp_path, inside):
-        if inside:
-            (tmp_path / inside).parent.mkdir(exist_ok=True)
-            (tmp_path / inside).write_bytes(b"x")
-        assert message(fluid.read_persistables, tmp_path).startswith(
-            f"{tmp_path}: empty; expected one file per variable"
-        )
-
-    def test_missing_or_a_file(self, tmp_path):
+    def test_an_empty_folder_none_or_a_file(self, tmp_path):
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "empty" / ".DS_Store").write_bytes(b"x")
+        assert message(fluid.read_persistables, tmp_path / "empty").startswith(f"{tmp_path / 'empty'}: empty; expected")
         (tmp_path / "a.w_0").write_bytes(variable(np.ones(2)))
         for path in (tmp_path / "none", tmp_path / "a.w_0"):
             assert message(fluid.read_persistables, path).startswith(f"{path}: no such folder")
@@ -172,35 +144,12 @@ def assert_same(found: dict, expected: dict):
 
 @pytest.mark.usefixtures("constants")
 class TestGeneratorState:
-    def test_has_every_name_and_shape_of_the_network(self):
-        state = fluid.generator_state(golden.generator_variables())
-        assert {name: array.shape for name, array in state.items()} == shapes(Generator)
-
-    def test_takes_each_variable_by_the_articles_name(self):
-        variables = golden.generator_variables()
-        state = fluid.generator_state(variables)
-        for ours, theirs in {
-            "head_conv.weight": "n64s1/c.w_0",
-            "head_bn._variance": "batch_norm_0.w_2",
-            "blocks.0.conv1.bias": "n64s1/c1/0.b_0",
-            "blocks.9.conv2.weight": "n64s1/c2/9.w_0",
-            "blocks.9.bn1._variance": "n64s1/b1/9.w_2",
-            "blocks.15.bn2._mean": "n64s1/b2/15.w_1",
-            "tail_conv.weight": "n64s1/c/m.w_0",
-            "tail_bn.weight": "n64s1/b2/15.w_3",
-            "tail_bn.bias": "n64s1/b2/15.b_1",
-            "tail_bn._variance": "n64s1/b2/15.w_5",
-            "upsample.1.conv.bias": "n256s1/2.b_0",
-            "out_conv.weight": "out.w_0",
-        }.items():
-            np.testing.assert_array_equal(state[ours], variables[theirs])
-
     def test_a_folder_that_holds_the_other_networks_too(self):
         alone = golden.generator_variables()
         others = {**golden.discriminator_variables(), **golden.vgg19_variables(), "learning_rate_0": np.ones(1)}
         assert_same(fluid.generator_state({**others, **alone}), fluid.generator_state(alone))
 
-    @pytest.mark.parametrize("call", [1, 2, 11])
+    @pytest.mark.parametrize("call", [1, 11])
     def test_a_later_call_of_the_same_process(self, call):
         first = golden.generator_variables()
         later = {later_call(name, call): array for name, array in first.items()}
@@ -221,26 +170,6 @@ class TestGeneratorState:
 
 @pytest.mark.usefixtures("constants")
 class TestDiscriminatorState:
-    @pytest.mark.parametrize("hr_size, fc_inputs", [(384, 2048), (96, 512), (24, 512)])
-    def test_has_every_name_and_shape_of_the_network(self, hr_size, fc_inputs):
-        state = fluid.discriminator_state(golden.discriminator_variables(fc_inputs=fc_inputs), hr_size)
-        assert {name: array.shape for name, array in state.items()} == shapes(Discriminator, hr_size)
-
-    def test_takes_each_variable_by_the_articles_name(self):
-        variables = golden.discriminator_variables()
-        state = fluid.discriminator_state(variables)
-        for ours, theirs in {
-            "convs.0.weight": "h0/c.w_0",
-            "convs.7.bias": "h7/c.b_0",
-            "bns.0.weight": "h1/bn.w_0",
-            "bns.6._mean": "h7/bn.w_1",
-            "bns.3._variance": "h4/bn.w_2",
-            "res_conv.weight": "res/c3.w_0",
-            "res_bn._mean": "res/bn3.w_1",
-            "fc.weight": "ho/fc2.w_0",
-        }.items():
-            np.testing.assert_array_equal(state[ours], variables[theirs])
-
     def test_leaves_what_the_article_never_uses(self):
         variables = golden.discriminator_variables()
         unused = re.compile(r"(res/c|res/c2|res/bn|res/bn2|ho/fc)\.[wb]_\d")

@@ -225,7 +225,7 @@ def test_stage_2_goes_on_without_stage_1s_file_but_not_with_another_loss(train, 
     (tmp_path / "pretrain_g.pdparams").unlink()
     train(train_gan, "--epochs", 1, "--no-vgg", "--resume")
     assert max(checkpoint_epochs(tmp_path, "srgan_g")) == 2
-    monkeypatch.setattr(train_gan, "vgg19_of", lambda *_: VGG19(with_classifier=False))
+    monkeypatch.setattr(train_gan, "vgg19_of", lambda *_: VGG19())
     with pytest.raises(InputError, match="VGG19 left out there, used here"):
         train(train_gan, "--epochs", 2, "--vgg19", "x", "--resume")
 

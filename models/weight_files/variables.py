@@ -25,8 +25,7 @@ def select(variables: Arrays, table: Table, source: str) -> Arrays:
 
     variables: {name in the file: array}. table: {name in the network: (name in the file, shape)}.
     source: what an error message calls the file.
-    Raises InputError for a variable that is missing or has a wrong shape, naming the expected and the found shape, and
-    for one with values that cannot come from training.
+    Raises InputError for a variable that is missing, has a wrong shape, or has values that cannot come from training.
     """
     state, problems = {}, []
     for key, (name, shape) in table.items():
@@ -35,10 +34,9 @@ def select(variables: Arrays, table: Table, source: str) -> Arrays:
             problems.append(f"{name}: expected shape {list(shape)}, not found")
         elif tuple(array.shape) != tuple(shape):
             problems.append(f"{name}: expected shape {list(shape)}, found {list(array.shape)}")
-        elif array.dtype.kind != "f" or not np.isfinite(array).all():
-            problems.append(f"{name}: expected finite numbers, found {array.dtype} with NaN, infinity or another kind")
         elif not is_plausible(key, array):
-            problems.append(f"{name}: expected {_range(key)}, found {array.min():.3g} to {array.max():.3g}")
+            values = f"{array.dtype} {array.min()} to {array.max()}"
+            problems.append(f"{name}: expected finite numbers such as training makes, found {values}")
         else:
             state[key] = np.asarray(array, dtype="float32")
     if problems:
@@ -48,21 +46,12 @@ def select(variables: Arrays, table: Table, source: str) -> Arrays:
 
 
 def is_plausible(key: str, array: np.ndarray) -> bool:
-    """Whether training can have produced the floating-point array for the network's variable `key`.
+    """Whether training can have produced the array for the network's variable `key`.
 
-    Its values must be finite and at most LARGEST in magnitude; those of a batch norm's variance, 0 to LARGEST².
+    It must be of floating point, finite and at most LARGEST in magnitude; a batch norm's variance, 0 to LARGEST².
     """
-    lowest, highest = _limits(key)
-    return bool(((array >= lowest) & (array <= highest)).all())
-
-
-def _limits(key: str) -> tuple[float, float]:
-    return (0, LARGEST**2) if key.endswith("_variance") else (-LARGEST, LARGEST)
-
-
-def _range(key: str) -> str:
-    lowest, highest = _limits(key)
-    return f"trained values, {lowest:.0e} to {highest:.0e}" if lowest else f"variances, 0 to {highest:.0e}"
+    lowest, highest = (0, LARGEST**2) if key.endswith("_variance") else (-LARGEST, LARGEST)
+    return array.dtype.kind == "f" and bool(((array >= lowest) & (array <= highest)).all())
 
 
 def shapes(network: nn.Layer) -> Table:

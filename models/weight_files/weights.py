@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 # paddle.save stores the parameters' internal names under this key; loading does not need them.
 NAMES_KEY = "StructuredToParameterName@@"
-# The variables and the sub-folders by which files and folders of G and of D are told apart.
+# The variables by which files of G and of D are told apart.
 _FIRST_OF_G, _FIRST_OF_D = "head_conv.weight", "convs.0.weight"
-_FIRST_FOLDERS = {"generator": "n64s1", "discriminator": "h0"}
 
 
 def read_pdparams(path: AnyPath) -> Arrays:
@@ -33,29 +32,25 @@ def read_pdparams(path: AnyPath) -> Arrays:
     The file is an untrusted pickle: see `models.weight_files.pickles`. Raises InputError naming the file if it is
     missing, of another kind (named too), damaged, not a dict of arrays, or asks for anything that weights do not need.
     """
+    if not Path(path).exists():
+        way_out = f"; {PUT_BACK}" if Path(path) in SHIPPED.values() else ""
+        raise InputError(f"{path}: no such file{way_out}")
     if is_no_file(path):
         raise InputError(f"{path}: not a file; expected a .pdparams file")
+    foreign = describe_file(path)
+    if foreign:
+        raise InputError(f"{path}: it is {foreign}")
     try:
-        foreign = describe_file(path)
-        if foreign:
-            raise InputError(f"it is {foreign}")
         check_shipped(path)
         with open(path, "rb") as file:
             content = pickles.read(file)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except FileNotFoundError:
-        way_out = f"; {PUT_BACK}" if Path(path) in SHIPPED.values() else ""
-        raise InputError(f"{path}: no such file{way_out}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except MemoryError:
-        raise InputError(f"{path}: not enough memory to read it") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a dict of arrays, found {type(content).__name__}")
     content.pop(NAMES_KEY, None)
     for name, array in content.items():
-        if not isinstance(array, np.ndarray):
+        if not (isinstance(name, str) and isinstance(array, np.ndarray)):
             raise InputError(f"{path}: expected a dict of arrays, found {type(array).__name__} under {name!r}")
     return content
 
@@ -103,7 +98,7 @@ def generator_arrays(path: AnyPath, table: Table | None = None) -> Arrays:
     Raises InputError naming the file if it cannot be used.
     """
     if Path(path).is_dir():
-        return _from_folder(path, "generator", fluid.is_generators, fluid.generator_state)
+        return fluid.generator_state(_read_folder(path, "generator", fluid.is_generators), path)
     if str(path) == Path(path).stem and not Path(path).exists():
         raise InputError(f"{path}: no such file, nor the name of included weights ({NAMES})")
     variables = read_pdparams(path)
@@ -124,12 +119,8 @@ def load_discriminator(path: AnyPath, hr_size: int = 384) -> Discriminator:
     from models.discriminator import Discriminator
 
     if Path(path).is_dir():
-        state = _from_folder(
-            path,
-            "discriminator",
-            fluid.is_discriminators,
-            lambda variables: fluid.discriminator_state(variables, hr_size),
-        )
+        variables = _read_folder(path, "discriminator", fluid.is_discriminators)
+        state = fluid.discriminator_state(variables, hr_size, path)
         network = Discriminator(hr_size)
     else:
         variables = read_pdparams(path)
@@ -141,34 +132,10 @@ def load_discriminator(path: AnyPath, hr_size: int = 384) -> Discriminator:
     return network
 
 
-def _from_folder(
-    folder: AnyPath,
-    network: str,
-    is_wanted: Callable[[str], bool],
-    to_state: Callable[[Arrays], Arrays],
-) -> Arrays:
-    """A network's state from one of the article's folders. network: "generator" or "discriminator"."""
-    folder = Path(folder)
-    first = _FIRST_FOLDERS[network]
-    variables = fluid.read_persistables(folder, is_wanted if (folder / first).is_dir() else lambda name: False)
+def _read_folder(folder: AnyPath, network: str, is_wanted: Callable[[str], bool]) -> Arrays:
+    """A network's variables in one of the article's folders. network: "generator" or "discriminator"."""
+    variables = fluid.read_persistables(folder, is_wanted)
     if not variables:
-        hint = _hint(folder, network)
-        raise InputError(
-            f"{folder}: no sub-folder {first}/ with variables of the article's network{'; ' if hint else ''}{hint}"
-        )
-    try:
-        return to_state(variables)
-    except InputError as error:
-        raise InputError(f"{folder}: {error}") from None
-
-
-def _hint(folder: Path, network: str) -> str:
-    """What a folder without the network's variables is, or where they are; "" if it is not recognised."""
-    what = describe_folder(folder, f"_{network[0]}.pdparams")
-    if what:
-        return what
-    for other, sub_folder in _FIRST_FOLDERS.items():
-        if (folder / sub_folder).is_dir():
-            return f"it has {sub_folder}/, which belongs to the article's {other}; give the {network}'s folder"
-    nested = next(folder.rglob(_FIRST_FOLDERS[network]), None)
-    return f"it is in {nested.parent}: give that folder" if nested else ""
+        hint = describe_folder(folder, f"_{network[0]}.pdparams")
+        raise InputError(f"{folder}: no variables of the article's {network} in it{'; ' if hint else ''}{hint}")
+    return variables

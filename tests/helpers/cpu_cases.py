@@ -118,7 +118,7 @@ def test_a_convolution_of_many_weights_and_few_pixels_is_paddles_too(kernel, str
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layer, before_relu, count", [("conv2_1", True, 2), ("pool1", False, 1)])
 def test_vgg19s_maps_are_those_of_paddles_own_convolutions(layer, before_relu, count, dtype):
-    plain, fast = pair(lambda: VGG19(with_classifier=False, conv_bias=True, deepest="conv2_1"), dtype)
+    plain, fast = pair(lambda: VGG19(conv_bias=True, deepest="conv2_1"), dtype)
     for network in (plain, fast):
         network.eval()
         for weight in network.parameters():

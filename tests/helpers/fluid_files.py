@@ -28,10 +28,7 @@ def varint(number: int) -> bytes:
     return bytes(digits + [number])
 
 
-def tensor_desc(code, dims, packed=False) -> bytes:
-    if packed:
-        numbers = b"".join(map(varint, dims))
-        return b"\x08" + varint(code) + b"\x12" + varint(len(numbers)) + numbers
+def tensor_desc(code, dims) -> bytes:
     return b"\x08" + varint(code) + b"".join(b"\x10" + varint(dim) for dim in dims)
 
 
@@ -41,9 +38,9 @@ def stream(desc: bytes, data: bytes, lod=(), version=0, tensor_version=0) -> byt
     return head + struct.pack("<Ii", tensor_version, len(desc)) + desc + data
 
 
-def variable(array, lod=(), packed=False) -> bytes:
+def variable(array, lod=()) -> bytes:
     """The bytes that fluid.io.save_persistables writes for an array."""
-    desc = tensor_desc(CODES[array.dtype.name], array.shape, packed)
+    desc = tensor_desc(CODES[array.dtype.name], array.shape)
     return stream(desc, array.astype(array.dtype.newbyteorder("<")).tobytes(), lod)
 
 

@@ -10,6 +10,7 @@ from models.generator import Generator
 from models.vgg19 import VGG19
 from models.weight_files import fluid
 from models.weight_files.variables import select
+from models.weight_files.vgg19_weights import FORMS, table
 from tests.helpers import golden
 from train.recipe import RECIPES
 from train.steps import GanStep
@@ -21,10 +22,10 @@ def follow(prepare, count: int = 3) -> None:
     The weights are compared after all three.
     """
     recorded = np.load(golden.RECORDINGS / "trajectory_seed0.npz")
-    generator, discriminator, vgg19 = Generator(), Discriminator(), VGG19(with_classifier=False)
+    generator, discriminator, vgg19 = Generator(), Discriminator(), VGG19()
     generator.set_state_dict(fluid.generator_state(golden.generator_variables()))
     discriminator.set_state_dict(fluid.discriminator_state(golden.discriminator_variables()))
-    vgg19.set_state_dict(select(golden.vgg19_variables(), fluid.vgg19_table("vgg19_", with_classifier=False), "VGG19"))
+    vgg19.set_state_dict(select(golden.vgg19_variables(), table(FORMS[0]), "VGG19"))
     prepare(generator, discriminator, vgg19)
     recipe = dataclasses.replace(RECIPES["article"], learning_rate=1e-4)
     step = GanStep(generator, discriminator, vgg19, recipe)
