@@ -34,8 +34,8 @@ from data.pictures.jpeg import of_quality
 from infer import Upscaler, generator_flags
 from infer.deblocking import deblocked
 from infer.generator_flags import labels
-from infer.measuring.figures import IN_FIGURE, write_comparison
 from infer.measuring.measure import BICUBIC, figures_of, printable
+from infer.measuring.plots import IN_FIGURE, write_comparison
 from models.weight_files.shipped import PHOTO, SHIPPED, weights_path
 
 CLEAN = 100
@@ -71,7 +71,7 @@ def measured(pictures: list, methods: dict, qualities: list, distance) -> dict:
 
 
 def shown(pictures: list, methods: dict, quality: int) -> list:
-    """The input for `infer.measuring.figures`: each LR of that quality, its HR and every method's result."""
+    """The input for `infer.measuring.plots`: each LR of that quality, its HR and every method's result."""
     found = []
     for pair in pictures:
         hr, lr = read_pair(*pair)

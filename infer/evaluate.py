@@ -20,61 +20,26 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import os
-import platform
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 
 import common.full_set  # noqa: F401
 from common import command
 from common.errors import InputError
-from common.files import check_apart, check_name, remove_leftovers
-from common.scale import SCALE
+from common.files import check_apart, check_name
+from common.plots import write_plot
 from data import lpips
-from data.hr_lr_pairs import SHAVE, pairs, read_pair, read_sr, sr_files
+from data.hr_lr_pairs import pairs, read_pair, read_sr, sr_files
 from data.imresize import enlarge
 from data.pictures.images import all_of
 from infer import generator_flags
 from infer.generator_flags import labels
-from infer.measuring.figures import IN_FIGURE, write_comparison, write_tradeoff
-from infer.measuring.measure import BICUBIC, measure, printable
-from infer.measuring.tables import means, paper_figures, report, write_csv, write_json
+from infer.measuring.measure import BICUBIC, means, measure, paper_figures, printable, report, write_csv
+from infer.measuring.plots import IN_FIGURE, draw_tradeoff, write_comparison
 from infer.upscaler import Upscaler
 from models.weight_files.shipped import DEFAULT, SHIPPED, weights_path
 
-VERSIONS_OF = ("paddlepaddle", "paddlepaddle-gpu", "openvino", "numpy", "scikit-image", "Pillow", "opencv-python")
-
 SHARES = tuple(tenth / 10 for tenth in range(11))  # of --blend, with --tradeoff
-WRITTEN = ("csv", "json", "figure", "tradeoff")  # the flags that name a file to write
-
-
-def settings_of(arguments, weights: dict, sr: dict, upscaler, distance_of: str) -> dict:
-    """The settings that the figures and the seconds depend on, for the JSON file.
-
-    weights, sr: {label: path}. upscaler: one of those measured, None if there is none. distance_of: the path of LPIPS's
-    weights, "" without LPIPS.
-    """
-    versions = {"python": platform.python_version(), "platform": platform.platform()}
-    for name in VERSIONS_OF:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {
-        "hr": arguments.hr,
-        "lr": arguments.lr or "made from hr, bicubic",
-        "weights": weights,
-        "sr": sr,
-        "lpips": distance_of or "off",
-        **(_engine_of(arguments, upscaler) if upscaler else {}),
-        "scale": SCALE,
-        "shave": SHAVE,
-        "versions": versions,
-    }
-
-
-def _engine_of(arguments, upscaler) -> dict:
-    chosen = {name: getattr(upscaler, name) for name in ("engine", "precision", "device")}
-    return {**generator_flags.engine_settings(arguments), **chosen}
+WRITTEN = ("csv", "figure", "tradeoff")  # the flags that name a file to write
 
 
 def lpips_weights(flag) -> str:
@@ -84,7 +49,7 @@ def lpips_weights(flag) -> str:
     return lpips.WEIGHTS if lpips.available() else ""
 
 
-def check_sizes(pictures: list, ready: dict, with_lpips: bool) -> None:
+def check_pictures(pictures: list, ready: dict, with_lpips: bool) -> None:
     """Read all pictures, so that unusable ones are reported now and not after others have been measured."""
 
     def check(pair):
@@ -97,117 +62,90 @@ def check_sizes(pictures: list, ready: dict, with_lpips: bool) -> None:
     all_of(pictures, check)
 
 
-def for_figure(pictures: list, names: list) -> list:
+def choose_pictures(pictures: list, names: list) -> list:
     """The printable names of the pictures to draw: those of `--pictures`, with or without endings, or the first ones.
 
     pictures: from `pairs`. Raises InputError for a name that none of them has.
     """
     if not names:
         return [printable(hr_path) for hr_path, _ in pictures[:IN_FIGURE]]
-    by_name = {}
-    for hr_path, _ in pictures:
-        by_name[hr_path.stem] = by_name[hr_path.name] = printable(hr_path)
+    by_name = {name: printable(path) for path, _ in pictures for name in (path.stem, path.name)}
     unknown = [name for name in names if name not in by_name]
     if unknown:
         raise InputError(f"--pictures {unknown[0]}: {pictures[0][0].parent} has no picture of that name")
     return [by_name[name] for name in names]
 
 
-def check_targets(arguments) -> None:
-    """Create the output files' folders; raise InputError or OSError now for files that could not be written later."""
-    targets = [getattr(arguments, name) for name in WRITTEN if getattr(arguments, name)]
-    for path in targets:
-        check_name(path)
-        folder = Path(path).resolve().parent
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.path.isdir(path) or not os.access(folder, os.W_OK):
-            raise InputError(f"{path} cannot be written: it is a folder, or the folder it would be in is not writable")
-    if len({os.path.abspath(path) for path in targets}) < len(targets):
-        raise InputError("--csv, --json, --figure and --tradeoff must name different files")
+def check_flags(arguments) -> None:
+    """Set the generators of `--tradeoff`; raise InputError for flags that do not go together or cannot be written."""
+    if arguments.pictures and not arguments.figure:
+        raise InputError("--pictures chooses what --figure draws: give --figure FILE too")
+    for name in filter(None, (getattr(arguments, flag) for flag in WRITTEN)):
+        check_name(name)
     for flag, path in (("--figure", arguments.figure), ("--tradeoff", arguments.tradeoff)):
         if path and not path.lower().endswith(".png"):
             raise InputError(f"{flag} {path}: a PNG is written; give a name ending in .png")
-
-
-def check_tradeoff(arguments) -> None:
-    """Set the generators of `--tradeoff`; raise InputError if it cannot run, or if `--blend` is given without it."""
-    if not arguments.tradeoff:
-        if arguments.blend:
-            raise InputError("--blend is the second generator of --tradeoff: give --tradeoff PLOT.png too")
-        return
-    arguments.weights = arguments.weights or [str(SHIPPED["srresnet"])]
-    arguments.blend = arguments.blend or str(SHIPPED[DEFAULT])
-    if len(arguments.weights) != 1:
-        raise InputError(
-            f"--tradeoff mixes --blend into one generator: give one of --weights, not {len(arguments.weights)}"
-        )
-    if not lpips_weights(arguments.lpips):
-        raise InputError(f"--tradeoff requires LPIPS, which is off or has no weights; get them with: {lpips.COMMAND}")
+    if arguments.tradeoff:
+        arguments.weights = arguments.weights or [str(SHIPPED["srresnet"])]
+        arguments.blend = arguments.blend or str(SHIPPED[DEFAULT])
+        if len(arguments.weights) != 1:
+            raise InputError(f"--tradeoff mixes --blend into one of --weights, not {len(arguments.weights)}")
+        if not lpips_weights(arguments.lpips):
+            raise InputError(f"--tradeoff measures LPIPS, which is off or has no weights: {lpips.COMMAND}")
+    elif arguments.blend:
+        raise InputError("--blend is the second generator of --tradeoff: give --tradeoff PLOT.png too")
+    elif not (arguments.weights or arguments.sr):
+        arguments.weights = [str(SHIPPED["srresnet"]), str(SHIPPED[DEFAULT])]
 
 
 def main(arguments) -> None:
-    if arguments.pictures and not arguments.figure:
-        raise InputError("--pictures chooses what --figure draws: give --figure FILE too")
-    check_targets(arguments)
-    check_tradeoff(arguments)
+    check_flags(arguments)
+    blend = [arguments.blend] if arguments.blend else []
     with command.exit_status(2):
-        if not (arguments.weights or arguments.sr):
-            arguments.weights = [str(SHIPPED["srresnet"]), str(SHIPPED[DEFAULT])]
-        blend = [arguments.blend] if arguments.blend else []
         paths = labels(arguments.weights + blend + arguments.sr)
-    weights, sr = (
-        {label: path for label, path in paths.items() if path in given}
-        for given in (arguments.weights + blend, arguments.sr)
-    )
-    mixtures = {f"{share:.1f} of {list(weights)[1]}": share for share in SHARES} if blend else {}
+    weights = {label: path for label, path in paths.items() if path not in arguments.sr}
     pictures = pairs(arguments.hr, arguments.lr)
-    wanted = for_figure(pictures, arguments.pictures) if arguments.figure else []
-    ready = {label: sr_files([hr_path for hr_path, _ in pictures], folder) for label, folder in sr.items()}
+    hr_paths = [hr_path for hr_path, _ in pictures]
+    drawn = choose_pictures(pictures, arguments.pictures)
+    ready = {label: sr_files(hr_paths, path) for label, path in paths.items() if label not in weights}
     distance_of = lpips_weights(arguments.lpips)
     folders = [("--hr", arguments.hr), ("--lr", arguments.lr), *(("--sr", path) for path in arguments.sr)]
-    read = [("--lpips", distance_of), ("--blend", arguments.blend)]
-    read += [("--weights", path) for path in arguments.weights]
+    read = [("--lpips", distance_of), *(("--weights", path) for path in weights.values())]
     read += [(flag, path) for pair in pictures for flag, path in zip(("--hr", "--lr"), pair)]
     read += [("--sr", path) for files in ready.values() for path in files.values()]
     check_apart(read, files=[(f"--{name}", getattr(arguments, name)) for name in WRITTEN], flat=folders)
-    check_sizes(pictures, ready, bool(distance_of))
+    check_pictures(pictures, ready, bool(distance_of))
     with command.exit_status(2):
-        chosen = generator_flags.engine_settings(arguments)
+        load = partial(Upscaler, **generator_flags.engine_settings(arguments))
         if blend:
-            pair = {"weights": arguments.weights[0], "blend": arguments.blend}
-            upscalers = {label: Upscaler(**pair, alpha=share, **chosen) for label, share in mixtures.items()}
+            second = list(weights)[1]
+            shares = {f"{share:.1f} of {second}": share for share in SHARES}
+            upscalers = {label: load(arguments.weights[0], blend=blend[0], alpha=a) for label, a in shares.items()}
         else:
-            upscalers = {label: Upscaler(path, **chosen) for label, path in weights.items()}
+            upscalers = {label: load(path) for label, path in weights.items()}
         distance = lpips.Lpips(distance_of) if distance_of else None
 
     if not (distance or arguments.lpips):
         print(f"LPIPS is left out: {lpips.WEIGHTS} is missing; get it with: {lpips.COMMAND}", file=sys.stderr)
     results, shown = [], {}
-    for measured, *pictures_of in measure(pictures, {BICUBIC: enlarge, **upscalers}, ready, distance):
-        results.append(measured)
-        if measured["name"] in wanted:
-            shown[measured["name"]] = (measured, *pictures_of)
+    for result, *arrays in measure(pictures, {BICUBIC: enlarge, **upscalers}, ready, distance):
+        results.append(result)
+        if arguments.figure and result["name"] in drawn:
+            shown[result["name"]] = (result, *arrays)
 
-    settings = settings_of(arguments, weights, sr, next(iter(upscalers.values()), None), distance_of)
     paper = paper_figures(arguments.hr, bool(distance))
-    try:  # if the files cannot be written, still print the figures, and vice versa
-        for path in filter(None, (getattr(arguments, name) for name in WRITTEN)):
-            remove_leftovers(Path(path).parent)
-        if arguments.csv:
-            write_csv(arguments.csv, results)
-        if arguments.json:
-            write_json(arguments.json, results, settings, paper)
-        if arguments.figure:
-            write_comparison(arguments.figure, [shown[name] for name in wanted])
-        if arguments.tradeoff:
-            rows = means(results)
-            blends = {share: rows.pop(label) for label, share in mixtures.items()}
-            write_tradeoff(arguments.tradeoff, blends, {**rows, **paper}, list(weights)[1])
-    finally:
-        ensemble = ", self-ensemble" if arguments.self_ensemble else ""
-        engine = "engine {engine}, precision {precision}, device {device}{0}; " if upscalers else ""
-        print((engine + "LR {lr}\n").format(ensemble, **settings))
-        print(report(results, paper))
+    for upscaler in [*upscalers.values()][:1]:
+        ensemble = ", self-ensemble" * arguments.self_ensemble
+        print(f"engine {upscaler.engine}, precision {upscaler.precision}, device {upscaler.device}{ensemble}; ", end="")
+    print(f"LR {arguments.lr or 'made from hr, bicubic'}\n\n{report(results, paper)}")
+    if arguments.csv:
+        write_csv(arguments.csv, results)
+    if arguments.figure:
+        write_comparison(arguments.figure, [shown[name] for name in drawn])
+    if arguments.tradeoff:
+        rows = means(results)
+        blends = {share: rows.pop(label) for label, share in shares.items()}
+        write_plot(draw_tradeoff(blends, {**rows, **paper}, second), arguments.tradeoff)
 
 
 def parser():
@@ -241,7 +179,6 @@ def parser():
     )
     generator_flags.add_engine_flags(result, precision="fp32")
     result.add_argument("--csv", metavar="FILE", help="write every picture's figures and the means to FILE")
-    result.add_argument("--json", metavar="FILE", help="the same with the settings and versions")
     result.add_argument(
         "--figure",
         metavar="FILE",

@@ -34,7 +34,7 @@ EVALUATE = "infer/evaluate.py --hr hr --lpips off --weights"
 COMMANDS = {
     "a figure over a picture": f"{EVALUATE} g.pdparams --figure hr/a.png",
     "a figure among the pictures, through a link": f"{EVALUATE} g.pdparams --figure link/new.png",
-    "figures over the weights, by another path": f"{EVALUATE} g.pdparams --json hr/../g.pdparams",
+    "figures over the weights, by another path": f"{EVALUATE} g.pdparams --csv hr/../g.pdparams",
     "figures over a variable of the article's": f"{EVALUATE} gm --csv gm/n64s1/b1/10.w_2",
     "results in a new folder among the article's weights": "infer/upscale.py hr/a.png --blend gm -o gm/n64s1/new/one",
     "a program among the article's weights": "infer/export.py --weights gm --to gm --format paddle",
@@ -71,6 +71,6 @@ def test_a_picture_of_the_folder_that_is_a_link(tmp_path):
 def test_other_places_are_accepted(folder):
     read = [("--weights", folder / "g.pdparams"), ("--weights", folder / "gm"), ("--lpips", "")]
     flat = [("--hr", folder / "hr"), ("--lr", None)]
-    check_apart(read, files=[("--csv", folder / "x.csv"), ("--json", None)], folders=[("--to", folder)], flat=flat)
+    check_apart(read, files=[("--csv", folder / "x.csv"), ("--figure", None)], folders=[("--to", folder)], flat=flat)
     below = folder / "hr" / "sub"
     check_apart(read, files=[("--csv", below / "x.csv")], folders=[("--output", below)], flat=flat)

@@ -1,1 +1,1 @@
-"""Measuring methods on pictures: the figures of each result, tables and files of them, and plots."""
+"""Measuring methods on pictures: the figures of each result as tables and plots."""

@@ -1,10 +1,11 @@
-"""The figures that `infer/evaluate.py` draws: a comparison of details, and perception against distortion."""
+"""The plots that `infer/evaluate.py` draws: a comparison of details, and perception against distortion."""
 
 import warnings
 
 import cv2
 import numpy as np
 
+from common.plots import plt, write_plot
 from common.scale import SCALE
 from data.degrade import bicubic
 from data.imresize import enlarge
@@ -36,9 +37,6 @@ def draw_comparison(shown: list, parts: int = DETAIL):
     shown: the values that `measure` yields. parts: as in `detail`. The PSNR and SSIM on Y below each result are those
     of the whole picture.
     """
-    # Imported here: it takes a second to load, and most calls draw nothing.
-    from common.plots import plt
-
     panels = 2 + len(shown[0][3])
     widths = [1.4] + [1] * panels
     figure, axes = plt.subplots(
@@ -78,8 +76,6 @@ def _panel(axis, rgb: np.ndarray, text: str) -> None:
 
 def write_comparison(path, shown: list, parts: int = DETAIL) -> None:
     """Write the figure of `draw_comparison` as PNG, atomically."""
-    from common.plots import write_plot  # imported here, as it loads Matplotlib
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+")  # for names in a script that the font lacks
         write_plot(draw_comparison(shown, parts), path)
@@ -93,9 +89,6 @@ def draw_tradeoff(blends: dict, others: dict, second: str):
     "lpips": distance, …}. second: the second generator's name. The best corner is the lower right one, which no method
     reaches (Blau and Michaeli, "The perception-distortion tradeoff", 2018).
     """
-    # Imported here: it takes a second to load, and most calls draw nothing.
-    from common.plots import plt
-
     figure, axis = plt.subplots(figsize=(7, 5))
     points = [(figures["psnr_y"], figures["lpips"]) for figures in blends.values()]
     axis.plot(*zip(*points), marker="o", label=f"share of {second}")
@@ -110,10 +103,3 @@ def draw_tradeoff(blends: dict, others: dict, second: str):
     for text in axis.legend(fontsize="small").get_texts():
         text.set_parse_math(False)
     return figure
-
-
-def write_tradeoff(path, blends: dict, others: dict, second: str) -> None:
-    """Write the figure of `draw_tradeoff` as PNG, atomically."""
-    from common.plots import write_plot  # imported here, as it loads Matplotlib
-
-    write_plot(draw_tradeoff(blends, others, second), path)
