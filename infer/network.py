@@ -1,7 +1,5 @@
 """A generator computed by an engine: takes windows of LR and returns pieces of SR."""
 
-import math
-
 import numpy as np
 
 from common.device import available_memory
@@ -10,7 +8,7 @@ from infer import tiles
 
 MOST_ON_CPU = 2_200_000_000  # bytes, with the result: so upscaling 4000×3000 stays under 3 GB, with the libraries
 LEAST_ON_CPU = 300_000_000  # for a window with a tile of a useful size
-PIECE_SHARE = 5  # a fifth of the memory is for the upsampling
+PIECE_SHARE = 10  # a tenth of the memory is for the upsampling: getting more from the system is slow at first
 ENSEMBLE_BYTES = 8 * 64 * 4  # per LR pixel: the features of 8 flips and turns
 
 
@@ -28,26 +26,22 @@ class Network:
             self._trunk_bytes += ENSEMBLE_BYTES
 
     def sizes(self, memory: int) -> tuple:
-        """The sizes that fit `memory` bytes: (LR pixels of a window, the most LR pixels along a piece's side).
-
-        A piece's side is at least 16, whatever the memory.
-        """
+        """The LR pixels that fit `memory` bytes: (of a window, of a piece)."""
         for_piece = memory // PIECE_SHARE
-        side = math.isqrt(for_piece // self._upsampling_bytes) - 2 * tiles.UPSAMPLING_REACH
-        return (memory - for_piece) // self._trunk_bytes, max(tiles.SMALLEST_TILE, side)
+        return (memory - for_piece) // self._trunk_bytes, for_piece // self._upsampling_bytes
 
-    def computed(self, lrs: np.ndarray, windows: list, piece: int):
+    def compute(self, lrs: np.ndarray, windows: list, piece_pixels: int):
         """Compute windows; yields (which window, slices of the SR picture, SR [3,h,w] in [-1,1]) piece by piece.
 
-        lrs: float32 [N,3,h,w] in [-1,1], the parts of the picture in `windows`. piece: from `sizes`.
+        lrs: float32 [N,3,h,w] in [-1,1], the parts of the picture in `windows`. piece_pixels: from `sizes`.
         """
         trunk, upsampling = self._parts
         features = trunk(lrs)
         for i, window in enumerate(windows):
-            for part in tiles.pieces(*window, piece, tiles.UPSAMPLING_REACH):
+            for part in tiles.pieces(*window, piece_pixels, tiles.UPSAMPLING_REACH):
                 rows, columns = tiles.inside(window, part)
                 (result,) = upsampling(features[i : i + 1, :, rows, columns])
-                in_picture, in_piece = tiles.kept(*part)
+                in_picture, in_piece = tiles.sr_slices(*part)
                 yield i, in_picture, result[(slice(None), *in_piece)]
 
 

@@ -56,8 +56,8 @@ def tile_for(height: int, width: int, reach: int, pixels: int) -> tuple:
         else:
             continue
         columns = _window(width, across, reach)
-        found = (down * rows * across * columns, down * across, rows, columns)
-        best = min(best or found, found)
+        candidate = (down * rows * across * columns, down * across, rows, columns)
+        best = min(best or candidate, candidate)
     if best is None:
         return SMALLEST_TILE, SMALLEST_TILE
     # If one window covers a whole axis, so does its tile.
@@ -76,25 +76,26 @@ def windows(height: int, width: int, tile: tuple, reach: int) -> list:
     return [(rows, columns) for rows in spans(height, tile[0], reach) for columns in spans(width, tile[1], reach)]
 
 
-def pieces(rows: Span, columns: Span, side: int, reach: int) -> list:
-    """The kept part of a window, cut into pieces with sides of at most `side`: pairs of Spans, in the picture's pixels.
+def pieces(rows: Span, columns: Span, pixels: int, reach: int) -> list:
+    """The kept part of a window, cut into as few pieces as `tile_for` finds: pairs of Spans, in the picture's pixels.
 
-    A piece's Spans have `reach` more on each side, less only at the picture's borders. All pieces along an axis have
-    the same length, as an engine prepares itself for each new size.
+    A piece's Spans have `reach` more on each side, less only at the picture's borders, and at most `pixels` in all. All
+    pieces of a window have the same size, as an engine prepares itself for each new one.
     """
-    return [(down, across) for down in _pieces(rows, side, reach) for across in _pieces(columns, side, reach)]
-
-
-def _pieces(span: Span, side: int, reach: int) -> list:
-    start, stop = max(span.start, span.first - reach), min(span.stop, span.last + reach)
-    kept = span.last - span.first
-    tile = math.ceil(kept / math.ceil(kept / side))
-    length = min(stop - start, tile + 2 * reach)
-    found = []
-    for first in range(span.first, span.last, tile):
-        begin = min(max(start, first - reach), stop - length)
-        found.append(Span(begin, begin + length, first, min(first + tile, span.last)))
-    return found
+    needed = [(max(span.start, span.first - reach), min(span.stop, span.last + reach)) for span in (rows, columns)]
+    sides = [stop - start for start, stop in needed]
+    return [
+        tuple(
+            Span(
+                start + span.start,
+                start + span.stop,
+                max(start + span.first, whole.first),
+                min(start + span.last, whole.last),
+            )
+            for whole, (start, _), span in zip((rows, columns), needed, piece)
+        )
+        for piece in windows(*sides, tile_for(*sides, reach, pixels), reach)
+    ]
 
 
 def inside(window: tuple, piece: tuple) -> tuple:
@@ -102,7 +103,7 @@ def inside(window: tuple, piece: tuple) -> tuple:
     return tuple(slice(part.start - whole.start, part.stop - whole.start) for whole, part in zip(window, piece))
 
 
-def taken(rows: Span, columns: Span) -> tuple:
+def lr_slices(rows: Span, columns: Span) -> tuple:
     """The slices of the LR picture for a window."""
     return slice(rows.start, rows.stop), slice(columns.start, columns.stop)
 
@@ -112,7 +113,7 @@ def pixels(rows: Span, columns: Span) -> int:
     return (rows.stop - rows.start) * (columns.stop - columns.start)
 
 
-def kept(rows: Span, columns: Span) -> tuple:
+def sr_slices(rows: Span, columns: Span) -> tuple:
     """The destination and source of a window's result: (slices of the SR picture, slices of the window's SR)."""
     picture = tuple(slice(span.first * SCALE, span.last * SCALE) for span in (rows, columns))
     window = tuple(

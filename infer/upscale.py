@@ -187,3 +187,5 @@ def parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     command.run(parser().parse_args(), main)
+    sys.stderr.flush()
+    os._exit(0)  # all is written, and unloading the libraries would take as long as a tenth of a small picture

@@ -80,15 +80,15 @@ def test_no_more_windows_than_needed():
 
 @pytest.mark.parametrize("height, width", [(1, 1), (30, 7), (7, 30), (23, 23)])
 def test_windows_cover_a_picture_once(height, width):
-    """`taken` and `kept` applied to arrays, with a network that enlarges by repeating: each SR pixel is written once
-    and is the one that belongs there."""
+    """The slices applied to arrays, with a network that enlarges by repeating: each SR pixel is written once and is the
+    one that belongs there."""
     lr = np.arange(height * width).reshape(height, width)
     for tile, reach in itertools.product((1, 4, 9, 50), (0, 3)):
         sr = np.full((SCALE * height, SCALE * width), -1)
         for window in tiles.windows(height, width, (tile, tile), reach):
-            part = lr[tiles.taken(*window)]
+            part = lr[tiles.lr_slices(*window)]
             assert part.size == tiles.pixels(*window)
-            in_picture, in_window = tiles.kept(*window)
+            in_picture, in_window = tiles.sr_slices(*window)
             assert (sr[in_picture] == -1).all()
             sr[in_picture] = part.repeat(SCALE, 0).repeat(SCALE, 1)[in_window]
         np.testing.assert_array_equal(sr, lr.repeat(SCALE, 0).repeat(SCALE, 1))
@@ -97,30 +97,31 @@ def test_windows_cover_a_picture_once(height, width):
 # ----------------------------------------------------------------------------------------------------------- pieces
 
 
-@pytest.mark.parametrize("height, width, tile", [(1, 1, 5), (40, 3, 9), (30, 47, 10), (64, 64, 64)])
-@pytest.mark.parametrize("side, reach", [(1, 0), (4, 1), (7, 2), (100, 2)])
-def test_pieces_cover_what_a_window_keeps_once_with_reach_to_spare(height, width, tile, side, reach):
+@pytest.mark.parametrize("height, width, tile", [(1, 1, 5), (40, 3, 9), (30, 47, 10), (90, 64, 64)])
+@pytest.mark.parametrize("pixels, reach", [(256, 0), (18 * 20, 1), (20 * 20, 2), (20 * 47, 2), (9999, 2)])
+def test_pieces_cover_what_a_window_keeps_once_with_reach_to_spare(height, width, tile, pixels, reach):
     kept_by = np.zeros((height, width), int)
     for window in tiles.windows(height, width, (tile, tile), 5):
-        found = tiles.pieces(*window, side, reach)
-        for piece in found:
+        pieces = tiles.pieces(*window, pixels, reach)
+        for piece in pieces:
+            assert tiles.pixels(*piece) <= pixels
             for whole, part, length in zip(window, piece, (height, width)):
-                assert whole.first <= part.first < part.last <= whole.last and part.last - part.first <= side
+                assert whole.first <= part.first < part.last <= whole.last
                 assert whole.start <= part.start and part.stop <= whole.stop
                 assert part.start <= max(0, part.first - reach) and min(length, part.last + reach) <= part.stop
             rows, columns = (slice(part.first, part.last) for part in piece)
             kept_by[rows, columns] += 1
         for axis in range(2):
-            assert len({piece[axis].stop - piece[axis].start for piece in found}) == 1, "one size for the engine"
+            assert len({piece[axis].stop - piece[axis].start for piece in pieces}) == 1, "one size for the engine"
     assert (kept_by == 1).all()
 
 
 def test_what_a_piece_takes_of_a_window():
     picture = np.arange(30 * 40).reshape(30, 40)
     for window in tiles.windows(30, 40, (10, 10), 3):
-        for piece in tiles.pieces(*window, 4, 2):
+        for piece in tiles.pieces(*window, 400, 2):
             np.testing.assert_array_equal(
-                picture[tiles.taken(*window)][tiles.inside(window, piece)], picture[tiles.taken(*piece)]
+                picture[tiles.lr_slices(*window)][tiles.inside(window, piece)], picture[tiles.lr_slices(*piece)]
             )
 
 

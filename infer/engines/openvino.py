@@ -9,6 +9,7 @@ Two changes, both exact up to rounding, make it cheaper than as trained:
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -56,10 +57,11 @@ def load(arrays: dict, precision: str, device: str, quantized: dict | None = Non
     features = ops.parameter([-1, FEATURES, -1, -1], between)
     trunk = ops.convert(graph.trunk(lr), between.to_string())
     sr = graph.upsampling(ops.convert(features, "f32"))
-    compute_lr, compute_features = (
-        core.compile_model(openvino.Model([output], [given]), "CPU", settings).create_infer_request()
-        for output, given in ((trunk, lr), (sr, features))
-    )
+    with ThreadPoolExecutor() as threads:  # for a small picture this takes longest
+        compute_lr, compute_features = threads.map(
+            lambda part: core.compile_model(part, "CPU", settings).create_infer_request(),
+            (openvino.Model([trunk], [lr]), openvino.Model([sr], [features])),
+        )
 
     # Neither copies its input nor the features, which take much memory.
     def compute_trunk(lr):
