@@ -22,7 +22,7 @@ from models.weight_files.shipped import weights_path
 from models.weight_files.weights import build_generator, generator_arrays, save
 
 
-def blended(weights, blend="", alpha: float = 0.5) -> dict:
+def mix(weights, blend="", alpha: float = 0.5) -> dict:
     """{name in `models.generator.Generator`: float32 array} of `weights`, a path; mixed, if `blend` is given.
 
     ESRGAN's network interpolation (arXiv 1809.00219, section 3.4): every array is (1 - alpha)·weights + alpha·blend,
@@ -38,7 +38,7 @@ def blended(weights, blend="", alpha: float = 0.5) -> dict:
     return {name: (1 - alpha) * array + alpha * second[name] for name, array in first.items()}
 
 
-def summed(path, added: list) -> dict:
+def weighted_sum(path, added: list) -> dict:
     """The arrays of `path` plus the sum of share × arrays over `added`, [(path, share)]; statistics are `path`'s."""
     arrays = dict(generator_arrays(path))
     for other, share in added:
@@ -64,7 +64,7 @@ def main(arguments) -> None:
     if not arguments.output.endswith(".pdparams"):
         raise InputError(f"--output {arguments.output}: weights are written; give a name ending in .pdparams")
     check_apart(read, files=[("--output", arguments.output)])
-    save(build_generator(summed(arguments.weights, arguments.add)), arguments.output)
+    save(build_generator(weighted_sum(arguments.weights, arguments.add)), arguments.output)
     print(arguments.output)
 
 

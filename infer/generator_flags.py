@@ -33,7 +33,7 @@ def add_generator_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def generator_settings(arguments: argparse.Namespace) -> dict:
-    """The values of the flags of `add_generator_flags`, as arguments for `infer.combine.blended` and `Upscaler`."""
+    """The values of the flags of `add_generator_flags`, as arguments for `infer.combine.mix` and `Upscaler`."""
     if arguments.alpha is not None and not arguments.blend:
         raise InputError("--alpha is the share of --blend: give --blend FILE|FOLDER too")
     alpha = 0.5 if arguments.alpha is None else arguments.alpha

@@ -11,7 +11,7 @@ from common.scale import SCALE
 from data.imresize import shrink
 from data.pictures.picture import GREY
 from infer import colour, engines, tiles
-from infer.combine import blended
+from infer.combine import mix
 from infer.engines.int8 import quantized_path, read_quantized
 from infer.network import Network, working_memory
 from models.weight_files.shipped import DEFAULT, weights_path
@@ -30,7 +30,7 @@ class Upscaler:
     device: `cpu`, `gpu` or `gpu:N`; None takes a GPU if there is one.
     tile: the side in LR pixels of the tiles that a picture is computed in; None: chosen to fit the memory. It changes
         the memory and the time, not the result.
-    blend, alpha: a second generator's weights and their share of the mixture, 0..1 (see `infer.combine.blended`).
+    blend, alpha: a second generator's weights and their share of the mixture, 0..1 (see `infer.combine.mix`).
     self_ensemble: the mean over the 8 flips and quarter turns of the picture; 8 times the time.
 
     Raises InputError, naming the file or the setting, for weights that cannot be used and for an engine, a device or a
@@ -67,7 +67,7 @@ class Upscaler:
         self._lock = threading.Lock()
 
     def _load(self, precision: str) -> Network:
-        arrays = blended(self.weights, *self._mixture)
+        arrays = mix(self.weights, *self._mixture)
         quantized = read_quantized(self.weights, arrays) if precision == "int8" else None
         module = engines.module(self.engine)
         return Network(module, arrays, precision, self.device, quantized, self._self_ensemble)

@@ -14,7 +14,7 @@ from tests.helpers import fluid_files, generators, golden, training
 from tests.helpers.file_server import Server
 from tests.helpers.skipped import pytest_addoption, pytest_sessionfinish  # noqa: F401  pytest's hooks
 
-SLOW_FIXTURES = {"browser", "classified", "executed", "exported", "passes", "upscaled"}
+SLOW_FIXTURES = {"browser", "classified", "executed", "passes", "upscaled"}
 
 
 def pytest_collection_modifyitems(items):

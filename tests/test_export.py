@@ -1,7 +1,6 @@
-"""The export command and what lies beside the program."""
+"""The export command, and the code in docs/upscaling.md that uses what it writes."""
 
 import re
-import shutil
 import subprocess
 import sys
 import types
@@ -12,181 +11,130 @@ import paddle
 import pytest
 from PIL import Image
 
-from common import command
 from common.errors import InputError
 from infer import Upscaler, export
-from tests.helpers import generators
+from tests.helpers import commands, generators
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def _why_not_onnx():
     try:
         import onnxruntime  # noqa: F401
-
-        export.paddle2onnx()
-    except (ImportError, InputError) as error:
+        import paddle2onnx
+    except ImportError as error:
         return str(error)
-    return ""
+    return "" if paddle.__version__.startswith("2.") == paddle2onnx.__version__.startswith("1.") else "another Paddle"
 
 
 needs_onnx = pytest.mark.skipif(bool(_why_not_onnx()), reason=_why_not_onnx() or "-")
-KINDS = ["paddle", pytest.param("onnx", marks=needs_onnx)]
 
 
 def run(*flags) -> int:
-    """The command's exit status, run in this process."""
-    try:
-        command.run(export.parser().parse_args(list(map(str, flags))), export.main)
-    except SystemExit as stopped:
-        return stopped.code
-    return 0
-
-
-def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
-
-
-@pytest.fixture(scope="module")
-def exported(weights_file, tmp_path_factory):
-    """Runs the command once for each kind: the folder."""
-    folders = {}
-
-    def get(kind):
-        if kind not in folders:
-            folders[kind] = tmp_path_factory.mktemp("export") / f"for {kind} é" / "new"
-            assert run("--weights", weights_file, "--to", folders[kind], "--format", kind) == 0
-        return folders[kind]
-
-    return get
-
-
-# ------------------------------------------------------------------------------------------------------ what it makes
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_readmes_code_gives_the_networks_result(exported, kind, weights_file, tmp_path, uncorrected):
-    """Copied out of it and run beside the program, by someone without this project; in twelve tiles."""
-    folder = shutil.copytree(exported(kind), tmp_path / "elsewhere")
-    names = set(files(folder)) - {"generator.pdiparams.info"}  # Paddle 2.6's, which nothing reads
-    if kind == "onnx":
-        assert names == {"README.md", "generator.onnx"}
-    else:
-        assert names in [{"README.md", "generator.pdiparams", f"generator.{ending}"} for ending in ("pdmodel", "json")]
-    text = (folder / "README.md").read_text(encoding="utf-8")
-    assert f"up to {generators.REACH} pixels away" in text
-    assert "{" not in re.sub(r"```.*?```", "", text, flags=re.DOTALL), "nothing is left to be filled in"
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert f"TILE, REACH = {export.TILE}, {generators.REACH}\n" in code
-    code = code.replace(f"TILE, REACH = {export.TILE}, ", "TILE, REACH = 8, ")
-    photo = np.random.RandomState(0).randint(0, 256, (19, 26, 3)).astype("uint8")
-    Image.fromarray(photo).save(folder / "photo.png")
-    subprocess.run([sys.executable, "-I", "-c", code], cwd=folder, check=True, timeout=120)
-    sr = np.asarray(Image.open(folder / "photo_x4.png")).astype(int)
-    expected = Upscaler(weights_file, engine="eager")(photo)
-    assert sr.shape == expected.shape
-    assert np.abs(sr - expected).max() <= 1
-    assert np.mean(sr != expected) < 0.02, "only what is rounded up here and down there differs"
+    return commands.run("infer/export.py", *flags)
 
 
 @needs_onnx
-def test_a_blend_is_exported_beside_what_is_there(weights_file, other_file, exported, tmp_path):
-    """--blend and --alpha, against onnxruntime and weights mixed here; any size and batch."""
-    out = shutil.copytree(exported("paddle"), tmp_path / "out")
-    line = ["--weights", weights_file, "--blend", other_file, "--alpha", "0.25"]
-    assert run(*line, "--to", out, "--format", "onnx") == 0
-    state = {name: 0.75 * array for name, array in generators.numbers(generators.recorded(0)).items()}
-    for name, array in generators.numbers(generators.recorded(1)).items():
-        state[name] += 0.25 * array
+def test_the_documents_code_gives_the_networks_result(weights_file, tmp_path, uncorrected):
+    """Copied out of the page and run by someone without this project; in twelve tiles."""
+    assert run("--weights", weights_file, "--to", tmp_path / "exported", "--format", "onnx") == 0
+    assert [path.name for path in (tmp_path / "exported").iterdir()] == ["generator.onnx"]
+    text = (ROOT / "docs/upscaling.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n([^`]*onnxruntime[^`]*)```", text)
+    assert f"TILE, REACH = 192, {generators.REACH} " in code
+    photo = np.random.RandomState(0).randint(0, 256, (19, 26, 3)).astype("uint8")
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    call = [sys.executable, "-I", "-c", code.replace("TILE, REACH = 192, ", "TILE, REACH = 8, ")]
+    subprocess.run(call, cwd=tmp_path, check=True, timeout=120)
+    sr = np.asarray(Image.open(tmp_path / "photo_x4.png")).astype(int)
+    expected = Upscaler(weights_file, engine="eager")(photo)
+    assert sr.shape == expected.shape and np.abs(sr - expected).max() <= 1
+    assert np.mean(sr != expected) < 0.02, "only what is rounded up here and down there differs"
+
+
+@pytest.mark.parametrize("kind", ["paddle", pytest.param("onnx", marks=needs_onnx)])
+def test_a_blend_is_exported_beside_what_is_there(kind, weights_file, other_file, tmp_path):
+    """--blend and --alpha, against weights mixed here; any size and batch."""
+    (tmp_path / "README.md").write_text("mine")
+    flags = ["--weights", weights_file, "--blend", other_file, "--alpha", "0.25"]
+    assert run(*flags, "--to", tmp_path, "--format", kind) == 0
+    first, second = (generators.numbers(generators.recorded(seed)) for seed in (0, 1))
     network = generators.recorded()
-    network.set_state_dict(state)
-    compute = export.onnx_runtime(out)
-    for shape in ((1, 3, 6, 9), (2, 3, 1, 1), (1, 3, 23, 3)):
+    network.set_state_dict({name: 0.75 * array + 0.25 * second[name] for name, array in first.items()})
+    compute = export.FORMATS[kind][1](tmp_path)
+    for shape in ((1, 3, 6, 9), (2, 3, 1, 1)):
         lr = np.random.RandomState(0).uniform(-1, 1, shape).astype("float32")
         with paddle.no_grad():
             np.testing.assert_allclose(compute(lr), network(paddle.to_tensor(lr)).numpy(), rtol=0, atol=1e-4)
-    assert (out / "generator.pdiparams").read_bytes() == (exported("paddle") / "generator.pdiparams").read_bytes()
-    text = (out / "README.md").read_text(encoding="utf-8")
-    assert len(re.findall("```python", text)) == 2, "both programs are there and both are explained"
-
-
-# ---------------------------------------------------------------------------------------------------- what goes wrong
+    assert (tmp_path / "README.md").read_text() == "mine"
 
 
 @pytest.fixture
 def fails(weights_file, tmp_path, capfd):
-    """Runs the command to an output folder and expects one line with these words, and nothing written."""
+    """Runs the command to an output folder and expects one line with these words, and nothing changed."""
 
     def check(*words, status=1, kind="paddle", weights=weights_file, to=tmp_path / "out"):
-        before = files(tmp_path)
+        before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
         assert run("--weights", weights, "--to", to, "--format", kind) == status
-        errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
-        assert len(errors) == 1
-        assert all(str(word) in errors[0] for word in words), errors
-        assert files(tmp_path) == before
+        (error,) = (line for line in capfd.readouterr().err.splitlines() if line.startswith("error: "))
+        assert all(str(word) in error for word in words), error
+        after = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+        after.pop(tmp_path / "out", None)
+        assert after == before
 
     return check
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\x80\x02cos\nsystem\n."])
-def test_weights_that_cannot_be_used(tmp_path, fails, content):
-    path = tmp_path / "bad.pdparams"
-    if content is not None:
-        path.write_bytes(content)
-    fails(path, status=2, weights=path)
+def test_weights_and_an_output_that_cannot_be_used(tmp_path, fails):
+    (tmp_path / "bad.pdparams").write_bytes(b"\x80\x02cos\nsystem\n.")
+    fails("bad.pdparams", status=2, weights=tmp_path / "bad.pdparams")
+    (tmp_path / "file").write_text("mine")
+    fails(tmp_path / "file", "expected a folder", status=2, to=tmp_path / "file")
 
 
-@pytest.mark.parametrize("package", ["paddle2onnx", pytest.param("onnxruntime", marks=needs_onnx)])
+@pytest.mark.parametrize("package", ["paddle2onnx", "onnxruntime"])
 def test_without_a_package_it_says_what_to_install(package, fails, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     fails(package, "pip install -r requirements/export.txt", kind="onnx")
 
 
+@needs_onnx
 def test_a_paddle2onnx_for_another_paddle_is_refused(monkeypatch):
     other = "2.1.0" if paddle.__version__.startswith("2.") else "1.3.1"
     monkeypatch.setitem(sys.modules, "paddle2onnx", types.SimpleNamespace(__version__=other))
     with pytest.raises(InputError, match=f"paddle2onnx {other} does not work with Paddle {paddle.__version__}"):
-        export.paddle2onnx()
+        export.write_onnx(None, None)
 
 
-def test_a_program_that_differs_is_not_kept(tmp_path, fails, monkeypatch):
+def test_a_program_that_differs_is_not_kept(tmp_path, weights_file, monkeypatch):
     """As an exporter with a defect would write it; what was there before stays as it was."""
     write, load = export.FORMATS["paddle"]
-    wrong = lambda _, folder: write(generators.recorded(seed=1), folder)
-    monkeypatch.setitem(export.FORMATS, "paddle", (wrong, load))
+    monkeypatch.setitem(export.FORMATS, "paddle", (lambda _, to: write(generators.recorded(seed=1), to), load))
     (tmp_path / "generator.pdiparams").write_bytes(b"an earlier one")
-    (tmp_path / "README.md").write_text(export.HEAD, encoding="utf-8")
-    fails("differs", "not kept", to=tmp_path)
-    assert (tmp_path / "generator.pdiparams").read_bytes() == b"an earlier one"
-    assert (tmp_path / "README.md").read_text(encoding="utf-8") == export.HEAD
+    with pytest.raises(InputError, match="differs by .*: not kept"):
+        export.write_program(generators.recorded(), "paddle", tmp_path)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"an earlier one"]
 
 
 @needs_onnx
-def test_an_onnx_program_that_onnxruntime_refuses_is_not_kept(fails, monkeypatch):
+def test_an_onnx_program_that_onnxruntime_refuses_is_not_kept(tmp_path, monkeypatch):
     broken = lambda _, folder: (Path(folder) / "generator.onnx").write_bytes(b"not ONNX")
-    monkeypatch.setitem(export.FORMATS, "onnx", (broken, export.onnx_runtime))
-    fails("onnxruntime", kind="onnx")
+    monkeypatch.setitem(export.FORMATS, "onnx", (broken, export.load_onnx))
+    with pytest.raises(InputError, match="onnxruntime .* cannot load"):
+        export.write_program(generators.recorded(), "onnx", tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("wrong", [np.nan, 0.1])
 @pytest.mark.parametrize("size", export.CHECKED_SIZES)
 def test_one_wrong_value_for_one_size_is_found(wrong, size):
-    def enlarged(lr):
+    def enlarge(lr):
         return lr.repeat(4, 2).repeat(4, 3)
 
     def compute(lr):
-        sr = enlarged(lr)
+        sr = enlarge(lr)
         if lr.shape == size:
             sr[-1, 1, 2, 3] += wrong
         return sr
 
-    def generator(lr):
-        return paddle.to_tensor(enlarged(lr.numpy()))
-
-    assert export.largest_difference(enlarged, generator) == 0
-    assert not export.largest_difference(compute, generator) <= export.TOLERANCE
-
-
-def test_an_output_that_is_a_file_and_another_readme_are_not_replaced(tmp_path, fails):
-    (tmp_path / "file").write_text("mine")
-    fails(tmp_path / "file", "expected a folder", status=2, to=tmp_path / "file")
-    (tmp_path / "README.md").write_text("mine")
-    fails(tmp_path / "README.md", "--to", status=2, to=tmp_path)
+    assert not export.largest_difference(compute, lambda lr: paddle.to_tensor(enlarge(lr.numpy()))) <= export.TOLERANCE
