@@ -23,7 +23,7 @@ REAL_ESRGAN = "Real-ESRGAN x4plus"
 ORIENTATION = 0x0112  # a tag of EXIF 2.3
 
 
-def opened(file) -> tuple:
+def read_lr(file) -> tuple:
     """What the methods take of a picture file, a path or a stream: RGB uint8 [h,w,3], and a JPEG's quantization."""
     with Image.open(file) as image:
         jpeg = quantization(image, image.getexif().get(ORIENTATION, 1))
@@ -51,7 +51,7 @@ def real_esrgan(folder):
 
 
 def methods(arguments) -> dict:
-    """{label: function from `opened`'s two values to SR, uint8 [4h,4w,3]}, by the flags of `add_method_flags`."""
+    """{label: function from `read_lr`'s two values to SR, uint8 [4h,4w,3]}, by the flags of `add_method_flags`."""
     found = {BICUBIC: lambda lr, jpeg: enlarge(lr)}
     found.update((name, generator(path)) for name, path in labels(arguments.weights).items())
     if arguments.real_esrgan:

@@ -27,7 +27,7 @@ from PIL.ImageFilter import UnsharpMask
 from scipy.ndimage import convolve, gaussian_filter
 from tqdm import tqdm
 
-from benchmarks.methods import add_method_flags, methods, opened
+from benchmarks.methods import add_method_flags, methods, read_lr
 from benchmarks.side_by_side import cpu_name, table, versions
 from common import command
 from common.device import cores
@@ -50,24 +50,24 @@ GRAIN = 0.6  # pixels: the standard deviation of the Gaussian that makes a scan'
 
 def web(hr, rng):
     """A web site's smaller copy: Lanczos, lightly sharpened, JPEG 80."""
-    return file(shrunk(hr, SCALE, Resampling.LANCZOS).filter(UnsharpMask(0.6, 50, 2)), 80)
+    return file(shrink(hr, SCALE, Resampling.LANCZOS).filter(UnsharpMask(0.6, 50, 2)), 80)
 
 
 def messenger(hr, rng):
     """Sent, and sent on smaller: JPEG 82 at twice the size, then the means of 2×2 pixels, JPEG 65."""
-    sent = Image.open(io.BytesIO(file(shrunk(hr, 2, Resampling.BICUBIC), 82)))
-    return file(shrunk(np.asarray(sent), 2, Resampling.BOX), 65)
+    sent = Image.open(io.BytesIO(file(shrink(hr, 2, Resampling.BICUBIC), 82)))
+    return file(shrink(np.asarray(sent), 2, Resampling.BOX), 65)
 
 
 def phone(hr, rng):
     """A phone's own pixels, indoors: a small lens, noise whose colours are mostly filtered, sharpened, JPEG 92."""
-    seen = exposed(shrunk(blurred(hr, 0.4), SCALE, Resampling.BOX), 0.0015, 0.3, rng)
+    seen = expose(shrink(blur(hr, 0.4), SCALE, Resampling.BOX), 0.0015, 0.3, rng)
     return file(seen.filter(UnsharpMask(1.2, 80, 1)), 92)
 
 
 def camera(hr, rng):
     """A compact camera of 2004: soft, noisy, sharpened with broad rims, JPEG 75."""
-    seen = exposed(shrunk(blurred(hr, 0.6), SCALE, Resampling.BOX), 0.005, 0.5, rng)
+    seen = expose(shrink(blur(hr, 0.6), SCALE, Resampling.BOX), 0.005, 0.5, rng)
     return file(seen.filter(UnsharpMask(1.5, 70, 0)), 75, "4:2:2")
 
 
@@ -75,12 +75,12 @@ def defocus(hr, rng):
     """Out of focus: each point is an even disk of 3.5 LR pixels across; little noise, JPEG 88."""
     disk = np.hypot(*np.mgrid[-7:8, -7:8]) <= 1.75 * SCALE
     spread = convolve(hr.astype(float), disk[..., None] / disk.sum(), mode="mirror")
-    return file(exposed(shrunk(levels(spread), SCALE, Resampling.BOX), 0.0006, 0.3, rng), 88)
+    return file(expose(shrink(levels(spread), SCALE, Resampling.BOX), 0.0006, 0.3, rng), 88)
 
 
 def scan(hr, rng):
     """A scanned print: soft, with grain of 6 levels in grey and 2 in each colour, PNG."""
-    soft = np.asarray(shrunk(blurred(hr, 0.7), SCALE, Resampling.BICUBIC), float)
+    soft = np.asarray(shrink(blur(hr, 0.7), SCALE, Resampling.BICUBIC), float)
     return file(Image.fromarray(levels(soft + 6 * grain(soft[..., :1].shape, rng) + 2 * grain(soft.shape, rng))))
 
 
@@ -92,7 +92,7 @@ def clean(hr, rng):
 KINDS = {way.__name__: way for way in (clean, web, messenger, phone, camera, defocus, scan)}
 
 
-def made(kind: str, hr: np.ndarray) -> bytes:
+def make_lr(kind: str, hr: np.ndarray) -> bytes:
     """The LR picture of a kind, a JPEG or PNG file, from HR, uint8 [h,w,3] with sides that are multiples of 4."""
     return KINDS[kind](hr, np.random.default_rng([zlib.crc32(kind.encode()), zlib.crc32(hr.tobytes())]))
 
@@ -108,16 +108,16 @@ def levels(values: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(values, 0, 255)).astype("uint8")
 
 
-def shrunk(rgb: np.ndarray, divisor: int, resampling) -> Image.Image:
+def shrink(rgb: np.ndarray, divisor: int, resampling) -> Image.Image:
     return Image.fromarray(rgb).resize((rgb.shape[1] // divisor, rgb.shape[0] // divisor), resampling)
 
 
-def blurred(hr: np.ndarray, sigma: float) -> np.ndarray:
+def blur(hr: np.ndarray, sigma: float) -> np.ndarray:
     """HR after a Gaussian blur with this standard deviation in LR pixels."""
     return levels(gaussian_filter(hr.astype(float), (SCALE * sigma, SCALE * sigma, 0)))
 
 
-def exposed(image: Image.Image, gain: float, colour: float, rng) -> Image.Image:
+def expose(image: Image.Image, gain: float, colour: float, rng) -> Image.Image:
     """The picture with the noise of a sensor behind a Bayer mosaic, which is correlated by interpolation.
 
     gain: the noise's variance for light of 1, in proportion to the light, 0..1, and a hundredth of it without light.
@@ -141,13 +141,13 @@ def grain(shape: tuple, rng) -> np.ndarray:
     return filtered / np.linalg.norm(gaussian_filter(point, GRAIN))
 
 
-def measured(paths: list, kinds: list, ways: dict, distance) -> dict:
+def measure(paths: list, kinds: list, ways: dict, distance) -> dict:
     """{kind: {label: {figure: mean over the HR pictures}}}, with a progress bar. ways: from `methods`."""
     rows = {kind: {label: [] for label in ways} for kind in kinds}
     for path in tqdm(paths, unit="picture"):
         hr, _ = read_pair(path, None)
         for kind, of_kind in rows.items():
-            given = opened(io.BytesIO(made(kind, hr)))
+            given = read_lr(io.BytesIO(make_lr(kind, hr)))
             for label, way in ways.items():
                 of_kind[label].append(figures_of(way(*given), hr, distance))
     return {kind: {label: mean(found) for label, found in of_kind.items()} for kind, of_kind in rows.items()}
@@ -157,7 +157,7 @@ def mean(rows: list) -> dict:
     return {key: fmean(row[key] for row in rows) for key in ("lpips", "psnr_y", "grid")}
 
 
-def shown(means: dict, ways: dict) -> str:
+def table_of(means: dict, ways: dict) -> str:
     """LPIPS and PSNR-Y for each kind, the best LPIPS bold; their mean without `clean`, and the grid's with it."""
     grids = (fmean(of_kind[way]["grid"] for of_kind in means.values()) for way in ways)
     kinds = [of_kind for kind, of_kind in means.items() if kind != CLEAN]
@@ -176,7 +176,7 @@ def write(paths: list, kinds: list, folder: Path) -> None:
     for path in tqdm(paths, unit="picture"):
         hr, _ = read_pair(path, None)
         for kind in kinds:
-            content = made(kind, hr)
+            content = make_lr(kind, hr)
             target = folder / kind / f"{path.stem}.{'png' if content.startswith(PNG_SIGNATURE) else 'jpg'}"
             if target.exists():
                 raise InputError(f"{target} exists already: give --write another folder")
@@ -199,8 +199,8 @@ def main(arguments) -> None:
     print(f"{cpu_name()}, {cores()} cores; {versions()}; {datetime.date.today()}")
     print(f"python benchmarks/photographs.py {shlex.join(sys.argv[1:])}")
     for folder, paths in folders.items():
-        found = measured(paths, arguments.kinds, ways, distance)
-        print(f"\n{folder}, mean of {len(paths)} pictures\n\n{shown(found, ways)}", flush=True)
+        means = measure(paths, arguments.kinds, ways, distance)
+        print(f"\n{folder}, mean of {len(paths)} pictures\n\n{table_of(means, ways)}", flush=True)
 
 
 def parser():

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from benchmarks.methods import add_method_flags, methods, opened
+from benchmarks.methods import add_method_flags, methods, read_lr
 from common import command
 from common.errors import InputError
 from common.files import check_apart, check_name
@@ -64,7 +64,7 @@ def span(length: int, side: int, centre) -> tuple:
 def cells(file, centre, crop: tuple, ways: dict) -> dict:
     """{label: SR of the crop, uint8 [h,w,3]}. ways: from `methods`. crop: at most its LR width and height."""
     try:
-        lr, jpeg = opened(file)
+        lr, jpeg = read_lr(file)
     except OSError as error:
         raise InputError(f"{file}: cannot be read as a picture ({error})") from error
     x, y = centre or (None, None)

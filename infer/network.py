@@ -71,17 +71,17 @@ def _self_ensemble(trunk, upsampling) -> tuple:
     """
     ways = [(turns, flipped) for turns in range(4) for flipped in (False, True)]
 
-    def turned(array, turns, flipped):
+    def turn(array, turns, flipped):
         array = np.rot90(array, turns, (2, 3))
         return np.ascontiguousarray(array[..., ::-1] if flipped else array)
 
-    def turned_back(array, turns, flipped):
+    def turn_back(array, turns, flipped):
         return np.rot90(array[..., ::-1] if flipped else array, -turns, (2, 3))
 
     def all_features(lr):
         result = None
         for i, way in enumerate(ways):
-            features = turned_back(np.asarray(trunk(turned(lr, *way))), *way)
+            features = turn_back(np.asarray(trunk(turn(lr, *way))), *way)
             if result is None:
                 count, channels, *sides = features.shape
                 result = np.empty((count, len(ways), channels, *sides), features.dtype)
@@ -90,6 +90,6 @@ def _self_ensemble(trunk, upsampling) -> tuple:
 
     def mean(features):
         each = np.split(features, len(ways), axis=1)
-        return sum(turned_back(upsampling(turned(one, *way)), *way) for one, way in zip(each, ways)) / len(ways)
+        return sum(turn_back(upsampling(turn(one, *way)), *way) for one, way in zip(each, ways)) / len(ways)
 
     return all_features, mean

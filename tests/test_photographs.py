@@ -20,20 +20,20 @@ HR = np.ascontiguousarray(photographs.chelsea()[:160, :240])
 
 
 def lr_of(kind, hr=HR):
-    return methods.opened(io.BytesIO(kinds.made(kind, hr)))[0].astype(float)
+    return methods.read_lr(io.BytesIO(kinds.make_lr(kind, hr)))[0].astype(float)
 
 
 @pytest.mark.parametrize("kind", kinds.KINDS)
 def test_a_kind_depends_on_the_picture_alone(kind):
-    first = kinds.made(kind, HR)
-    assert kinds.made(kind, HR[::-1]) != first == kinds.made(kind, HR.copy())
+    first = kinds.make_lr(kind, HR)
+    assert kinds.make_lr(kind, HR[::-1]) != first == kinds.make_lr(kind, HR.copy())
     difference = np.abs(lr_of(kind) - bicubic(HR)).mean()
     assert difference == 0 if kind == "clean" else 2 < difference < 15
 
 
 @pytest.mark.parametrize("kind, quality, columns, rows", [("web", 80, 2, 2), ("phone", 92, 2, 2), ("camera", 75, 2, 1)])
 def test_jpegs_have_libjpegs_steps_of_their_quality_and_their_share_of_colours(kind, quality, columns, rows):
-    with Image.open(io.BytesIO(kinds.made(kind, HR))) as image:
+    with Image.open(io.BytesIO(kinds.make_lr(kind, HR))) as image:
         row = [16, 11, 10, 16, 24, 40, 51, 61]  # T.81, table K.1; below, libjpeg's scaling for 50 and more
         assert list(image.quantization[0][:8]) == [(step * (200 - 2 * quality) + 50) // 100 for step in row]
         assert image.layer[0][1:3] == (columns, rows) and image.layer[1][1:3] == (1, 1)
@@ -43,7 +43,7 @@ def test_a_sensors_noise_grows_with_light_and_is_interpolated_and_grain_is_of_it
     for level in (64, 160):
         light = (level / 255) ** 2.2
         flat = Image.new("RGB", (300, 300), (level,) * 3)
-        seen = np.asarray(kinds.exposed(flat, 0.01, 1, np.random.default_rng(0)), float)
+        seen = np.asarray(kinds.expose(flat, 0.01, 1, np.random.default_rng(0)), float)
         red = (seen[..., 0] / 255) ** 2.2 - light
         expected = np.sqrt(0.01 * (light + 0.01))
         assert red[::2, ::2].std() == pytest.approx(expected, rel=0.03)
@@ -80,7 +80,7 @@ def test_it_prints_a_row_for_each_kind_and_writes_the_kinds(tmp_path, monkeypatc
     written = [*line, "--write", str(tmp_path / "kinds")]
     kinds.main(kinds.parser().parse_args(written))
     assert sorted(path.name for path in (tmp_path / "kinds/web").iterdir()) == ["0.jpg", "2.jpg"]
-    assert (tmp_path / "kinds/phone/2.jpg").read_bytes() == kinds.made("phone", read_rgb(folder / "2.png"))
+    assert (tmp_path / "kinds/phone/2.jpg").read_bytes() == kinds.make_lr("phone", read_rgb(folder / "2.png"))
     with pytest.raises(InputError, match="0.png exists already"):
         kinds.main(kinds.parser().parse_args(written))
 

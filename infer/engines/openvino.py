@@ -125,26 +125,26 @@ class Graph:
     def trunk(self, lr):
         """LR [N,3,h,w] in [-1,1] to features [N,f,h,w]."""
         ops = self._ops
-        head = body = self._rounded(ops.relu(self._conv(lr, "head_conv")), "blocks.0.conv1")
+        head = body = self._round(ops.relu(self._conv(lr, "head_conv")), "blocks.0.conv1")
         for i in range(RESIDUAL_BLOCKS):
-            inner = self._rounded(ops.relu(self._conv(body, f"blocks.{i}.conv1")), f"blocks.{i}.conv2")
+            inner = self._round(ops.relu(self._conv(body, f"blocks.{i}.conv1")), f"blocks.{i}.conv2")
             following = "tail_conv" if i + 1 == RESIDUAL_BLOCKS else f"blocks.{i + 1}.conv1"
-            body = self._rounded(ops.add(body, self._conv(inner, f"blocks.{i}.conv2")), following)
+            body = self._round(ops.add(body, self._conv(inner, f"blocks.{i}.conv2")), following)
         return ops.add(head, self._conv(body, "tail_conv"))
 
     def upsampling(self, features):
         """Features [N,f,h,w] to SR [N,3,4h,4w] in [-1,1]."""
         ops = self._ops
         # Rounded before it is shuffled, so that a quarter of the bytes are moved.
-        x = ops.relu(self._conv(self._rounded(features, "upsample.0.conv"), "upsample.0.conv"))
-        x = self._shuffled(self._rounded(x, "upsample.1.conv"))
-        x = self._rounded(ops.relu(self._conv(x, "upsample.1.conv")), "out_conv")
-        return ops.tanh(self._shuffled(self._conv(x, "out_conv")))
+        x = ops.relu(self._conv(self._round(features, "upsample.0.conv"), "upsample.0.conv"))
+        x = self._shuffle(self._round(x, "upsample.1.conv"))
+        x = self._round(ops.relu(self._conv(x, "upsample.1.conv")), "out_conv")
+        return ops.tanh(self._shuffle(self._conv(x, "out_conv")))
 
-    def _shuffled(self, x):
+    def _shuffle(self, x):
         return self._ops.depth_to_space(x, "depth_first", 2)  # Paddle's order of channels
 
-    def _rounded(self, x, name: str):
+    def _round(self, x, name: str):
         """x as the convolution of that name takes it."""
         if f"{name}.input" not in self._quantized:
             return x
