@@ -24,7 +24,6 @@ import os
 import shutil
 import socket
 import threading
-import time
 
 import numpy as np
 import psutil
@@ -40,9 +39,10 @@ from infer.engines import ENGINES
 from infer.picture import Options, Size
 from models.weight_files.shipped import DEFAULT, FOLDER, NAMES, PHOTO, SHIPPED, weights_path
 
-PYTHON, GRADIO = (3, 10), 6  # the minimum, which is Gradio's; 6 introduced the slider and server settings used here
+GRADIO = 6  # the least: it introduced the slider and server settings used here
+REQUIREMENTS = "requirements/app.txt"
 WAITING = 16  # requests; further visitors are told to try later
-KEPT_SECONDS, LOOK_SECONDS = 3600, 600
+LOOK_SECONDS, KEEP_SECONDS = 600, 3600
 AUTOMATIC = "auto"  # a choice among the weights: according to the photo
 OUTSCALES = (4, 2)  # choices; the first is the default
 EXAMPLE_SIDE = 256  # pixels: upscaled in a second or two
@@ -66,17 +66,10 @@ def main(arguments: argparse.Namespace) -> None:
             page = build(gradio, arguments, weights, write_examples(folder), folder)
             try:
                 serve(gradio, page, arguments, folder / "files")
-                while True:
-                    time.sleep(LOOK_SECONDS)
-                    remove_unfinished(folder / "files", KEPT_SECONDS)
+                threading.Event().wait()
             finally:
-                # This ends the queue at once and then waits up to 5 seconds for the visitors to leave.
-                closing = threading.Thread(target=page.close, args=(False,), daemon=True)
-                closing.start()
-                closing.join(0.5)
                 for process in multiprocessing.active_children():
                     process.kill()
-                    process.join()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -90,39 +83,25 @@ def find_weights(given: list) -> dict:
         if not os.path.exists(path):
             raise InputError(f"--weights {path}: no such file or folder; expected {generator_flags.WEIGHTS}")
     if not given:
+        names = [f"{folder}{name}.pdparams" for folder in ("", "*/") for name in ("*_g", "*_g_best")]
+        trained = [path for name in names for path in Path("output").glob(name)]
         shipped = [path for path in SHIPPED.values() if path.exists()]
-        output = Path("output")
-        trained = [
-            path
-            for name in ("*_g", "*_g_best")
-            for path in (*output.glob(f"{name}.pdparams"), *output.glob(f"*/{name}.pdparams"))
-        ]
         given = shipped + sorted(trained, key=os.path.getmtime, reverse=True) + list(Path("models").glob("g_models/"))
     if not given:
-        raise InputError(
-            f"there are no weights in {FOLDER}, in output/ and its folders (*_g.pdparams) or in models/g_models: get "
-            "those of the repository with git checkout -- weights, or give --weights FILE"
-        )
+        raise InputError(f"{FOLDER} holds no weights: get them with git checkout -- weights, or give --weights FILE")
     return generator_flags.labels([os.path.abspath(path) for path in given])
 
 
 def load_gradio(files: Path):
     """The module gradio, which keeps its files in `files` for a while. Raises InputError naming what to install."""
-    if sys.version_info < PYTHON:
-        raise InputError(
-            f"the page needs Python {'.'.join(map(str, PYTHON))} or later, as Gradio {GRADIO} does; this is "
-            f"{sys.version.split()[0]} (infer/upscale.py does the same without a page)"
-        )
     # Gradio sends usage data unless told not to, and checks its own server through the system's proxy if there is one.
     os.environ.update(GRADIO_TEMP_DIR=str(files), GRADIO_ANALYTICS_ENABLED="False", no_proxy="*")
     try:
         import gradio
     except ImportError as error:
-        raise InputError(f"the page needs Gradio ({error}): pip install -r requirements/app.txt") from error
+        raise InputError(f"the page needs Gradio and Python 3.10: pip install -r {REQUIREMENTS} ({error})") from error
     if int(gradio.__version__.partition(".")[0]) < GRADIO:
-        raise InputError(
-            f"the page needs Gradio {GRADIO}, this is {gradio.__version__}: pip install -r requirements/app.txt"
-        )
+        raise InputError(f"the page needs Gradio {GRADIO}, not {gradio.__version__}: pip install -r {REQUIREMENTS}")
     return gradio
 
 
@@ -130,7 +109,7 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, fold
     """The page. weights: from `find_weights`. examples: paths of pictures. folder: for the results."""
     choices = [AUTOMATIC, *weights] if {DEFAULT, PHOTO} <= set(weights) else list(weights)
     on_upscale, on_leave = actions(gr, arguments, weights, folder)
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEPT_SECONDS)) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEEP_SECONDS)) as page:
         gr.Markdown(WORDS.format(megapixels=arguments.max_megapixels))
         with gr.Row():
             with gr.Column(scale=1):
@@ -240,14 +219,6 @@ def write_examples(folder: Path) -> list:
     return paths
 
 
-def remove_unfinished(files: Path, seconds: float) -> None:
-    """Remove uploads that were broken off so long ago; Gradio does so with whole ones alone."""
-    for path in files.glob("tmp*"):
-        with contextlib.suppress(OSError):  # it has just been completed
-            if path.is_file() and time.time() - path.stat().st_mtime >= seconds:
-                path.unlink()
-
-
 def serve(gradio, page, arguments: argparse.Namespace, files: Path) -> None:
     """Start serving the page, which keeps its files in `files`.
 
@@ -258,7 +229,9 @@ def serve(gradio, page, arguments: argparse.Namespace, files: Path) -> None:
     from starlette.responses import PlainTextResponse
 
     def no_room(request, error):
-        remove_unfinished(files, 0)
+        for path in files.glob("tmp*"):  # broken off: Gradio removes only whole uploads
+            with contextlib.suppress(OSError):
+                path.unlink()
         return PlainTextResponse(f"网页没有空间了。 · The page has no room: {error.strerror}", 507)
 
     # Not open: direct POST requests would bypass the queue and be computed all at once.

@@ -64,7 +64,7 @@ def upscale_in_process(source, folder, settings: dict, options: Options, progres
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(sender, job, settings, options), name="upscale", daemon=True)
         with receiver:
-            with sender, _without_interrupts():
+            with sender:
                 process.start()
             try:
                 return _follow(process, receiver, progress, source.name)
@@ -74,19 +74,6 @@ def upscale_in_process(source, folder, settings: dict, options: Options, progres
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-@contextlib.contextmanager
-def _without_interrupts():
-    """Processes started in the block ignore Ctrl-C, which a terminal sends to all processes: the parent ends them."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _follow(process, receiver, progress, name: str) -> Shown:
@@ -115,6 +102,7 @@ def _follow(process, receiver, progress, name: str) -> Shown:
 
 def _work(connection, job: Job, settings: dict, options: Options) -> None:
     """The process's main function: sends shares of the work as floats, then a Shown or the error as text."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes: the parent ends this one
     _limit_memory()
     done = 0.0
 

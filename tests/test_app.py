@@ -2,13 +2,14 @@
 
 import contextlib
 import http.client
+import io
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ from PIL import Image
 from common.errors import InputError
 from infer import app, upscale
 from models.weight_files.shipped import SHIPPED
+from tests.helpers import commands
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = shutil.which("chromium")
@@ -32,44 +34,35 @@ in_browser = pytest.mark.skipif(
 SECONDS = 120_000  # milliseconds that a slow machine may take
 
 
-class TestWeights:
-    def test_the_shipped_ones_then_those_of_the_usual_places_newest_first(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        names = ("pretrain_g.pdparams", "srgan_g_best.pdparams", "srgan_d.pdparams", "demo/srgan_g.pdparams")
-        for age, name in enumerate(names):
-            path = tmp_path / "output" / name
-            path.parent.mkdir(exist_ok=True, parents=True)
-            path.touch()
-            os.utime(path, (10**9 - age, 10**9 - age))
-        (tmp_path / "models" / "g_models").mkdir(parents=True)
-        assert list(app.find_weights([]).items()) == [
-            *((name, str(path)) for name, path in SHIPPED.items()),
-            ("pretrain_g", str(tmp_path / "output" / "pretrain_g.pdparams")),
-            ("srgan_g_best", str(tmp_path / "output" / "srgan_g_best.pdparams")),
-            ("srgan_g", str(tmp_path / "output" / "demo" / "srgan_g.pdparams")),
-            ("g_models", str(tmp_path / "models" / "g_models")),
-        ]
-
-    def test_none(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(app, "SHIPPED", {"srgan": tmp_path / "srgan.pdparams"})
-        with pytest.raises(InputError, match="there are no weights in .*output/.*git checkout -- weights"):
-            app.find_weights([])
-        with pytest.raises(InputError, match=r"--weights nowhere.pdparams: no such file or folder"):
-            app.find_weights(["nowhere.pdparams"])
+def test_the_shipped_weights_then_those_of_the_usual_places_newest_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ("pretrain_g.pdparams", "srgan_g_best.pdparams", "srgan_d.pdparams", "demo/srgan_g.pdparams")
+    for age, name in enumerate(names):
+        path = tmp_path / "output" / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.touch()
+        os.utime(path, (10**9 - age, 10**9 - age))
+    (tmp_path / "models" / "g_models").mkdir(parents=True)
+    trained = {"pretrain_g": names[0], "srgan_g_best": names[1], "srgan_g": names[3]}
+    assert list(app.find_weights([]).items()) == [
+        *((name, str(path)) for name, path in SHIPPED.items()),
+        *((name, str(tmp_path / "output" / path)) for name, path in trained.items()),
+        ("g_models", str(tmp_path / "models" / "g_models")),
+    ]
+    with pytest.raises(InputError, match=r"--weights nowhere.pdparams: no such file or folder"):
+        app.find_weights(["nowhere.pdparams"])
 
 
-@pytest.mark.skipif(sys.version_info < app.PYTHON, reason="Gradio's Python")
-@pytest.mark.parametrize(("version", "reason"), [(None, "no gradio here"), ("5.49.1", "this is 5.49.1")])
-def test_gradio_missing_or_too_old(version, reason, tmp_path, monkeypatch):
-    code = "raise ImportError('no gradio here')" if version is None else f"__version__ = '{version}'"
+@pytest.mark.parametrize(("code", "reason"), [("raise ImportError('none')", "none"), ("__version__ = '5.4'", "5.4")])
+def test_gradio_missing_or_too_old(code, reason, tmp_path, monkeypatch):
     (tmp_path / "gradio.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "gradio", raising=False)
     for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "no_proxy"):
         monkeypatch.setenv(name, "")
-    with pytest.raises(InputError, match=f"{reason}.*pip install -r requirements/app.txt"):
+    with pytest.raises(InputError, match="pip install -r requirements/app.txt") as error:
         app.load_gradio(tmp_path / "files")
+    assert reason in str(error.value)
     sys.modules.pop("gradio", None)
 
 
@@ -78,14 +71,6 @@ def test_unless_told_otherwise_it_listens_to_this_machine_alone(monkeypatch):
     monkeypatch.delenv("GRADIO_SERVER_PORT", raising=False)
     arguments = app.parser().parse_args([])
     assert (arguments.host, arguments.port, arguments.names) == ("127.0.0.1", 7860, [])
-
-
-def test_an_upload_that_was_broken_off_is_removed_in_time(tmp_path):
-    for name, age in {"tmpold": app.KEPT_SECONDS + 60, "tmpnew": 60, "photo.png": app.KEPT_SECONDS + 60}.items():
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (time.time() - age,) * 2)
-    app.remove_unfinished(tmp_path, app.KEPT_SECONDS)
-    assert {path.name for path in tmp_path.iterdir()} == {"tmpnew", "photo.png"}
 
 
 class Server:
@@ -249,9 +234,8 @@ class TestVisit:
         assert "primary" in tab.locator("#download").get_attribute("class")
 
         before, after = tab.locator("#compare img").all()
-        assert [image.evaluate("image => [image.naturalWidth, image.naturalHeight]") for image in (before, after)] == [
-            [80, 64]
-        ] * 2
+        for image in (before, after):
+            assert image.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [80, 64]
         # The result lies over the other from the handle to the right: as it is drawn, not as it is written down.
         half = tab.locator("#compare").screenshot()
         handle, frame = tab.get_by_test_id("slider").locator(".inner").bounding_box(), after.bounding_box()
@@ -259,8 +243,6 @@ class TestVisit:
         tab.mouse.down()
         tab.mouse.move(frame["x"] + frame["width"] / 5, handle["y"] + 40, steps=5)
         tab.mouse.up()
-        share = re.search(r"clip-path: inset\(0px 0px 0px ([\d.]+)%", after.get_attribute("style")).group(1)
-        assert float(share) == pytest.approx(20, abs=2)
         assert tab.locator("#compare").screenshot() != half
         # The wheel enlarges both.
         tab.mouse.move(frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2)
@@ -285,26 +267,14 @@ class TestVisit:
         assert name == "照片 1_x2.png"
         assert content == upscaled(photo, tmp_path / "expected", *settings, "--outscale", "2")
 
-    def test_an_example_is_taken(self, visit, tmp_path):
-        tab = visit()
-        tab.locator("#examples button").nth(2).click()
-        tab.locator("#photo .filename").wait_for()
-        tab.locator("#go").click()
-        name, content = result(tab)
-        assert name == "chelsea_x4.png"
-        (tmp_path / name).write_bytes(content)
-        with Image.open(tmp_path / name) as image:
-            assert image.size == (1024, 680)
-
-    def test_visitors_wait_for_each_other_and_what_is_computed_for_one_who_left_is_ended(
-        self, visit, server, photo, tmp_path
-    ):
+    def test_visitors_wait_and_what_is_computed_for_one_who_left_is_ended(self, visit, server, tmp_path):
         first, second = visit(), visit()
         Image.new("RGB", (900, 900), "teal").save(tmp_path / "teal.png")
         upload(first, tmp_path / "teal.png")
         first.locator("#more button").first.click()
         choose(first, "engine", "eager")  # which takes a minute or more for it
-        upload(second, photo)
+        second.locator("#examples button").nth(2).click()
+        second.locator("#photo .filename").wait_for()
         first.locator("#go").click()
         until(server.computing, 60, first)
         second.locator("#go").click()
@@ -312,25 +282,21 @@ class TestVisit:
         (process,) = server.computing()
         first.context.close()
         until(lambda: not process.is_running(), 30)
-        assert result(second)[0] == "照片 1_x4.png"
-        assert not [path for path in server.folder.rglob("teal_x4.png")]
+        name, content = result(second)
+        assert name == "chelsea_x4.png" and Image.open(io.BytesIO(content)).size == (1024, 680)
+        assert not list(server.folder.rglob("teal_x4.png"))
 
     def test_what_cannot_be_upscaled_is_told_in_a_sentence(self, visit, server, photo, tmp_path):
         tab = visit()
         tab.locator("#go").click()
         assert "请先选择照片。 · Choose a photo first." in message(tab)
         (tmp_path / "words.jpg").write_text("this is no picture")
-        Image.new("L", (1001, 1000)).save(tmp_path / "large.png")
-        for path, reason in (
-            (tmp_path / "words.jpg", "words.jpg cannot be read as a picture"),
-            (tmp_path / "large.png", "large.png has 1001x1000 pixels (1.001 megapixels), the limit is 1 megapixels"),
-        ):
-            tab = visit()
-            upload(tab, path)
-            tab.locator("#go").click()
-            text = message(tab)
-            assert reason in text
-            assert str(server.folder) not in text and "Traceback" not in text
+        tab = visit()
+        upload(tab, tmp_path / "words.jpg")
+        tab.locator("#go").click()
+        text = message(tab)
+        assert "words.jpg cannot be read as a picture" in text
+        assert str(server.folder) not in text and "Traceback" not in text
 
         tab = visit()
         upload(tab, photo)
@@ -357,14 +323,15 @@ class TestServer:
             assert server.request("/config", host)[0] == 400, host
         for path in (ROOT / "README.md", weights_file, Path("/etc/hosts"), "%2e%2e/%2e%2e/%2e%2e/etc/hosts"):
             assert server.request(f"/gradio_api/file={path}")[0] in (403, 404)
-        assert server.request("/openapi.json")[0] == 404
 
-    def test_a_port_that_is_taken(self, server, weights_file):
-        flags = ["--weights", weights_file, "--port", server.url.rpartition(":")[2]]
-        line = [sys.executable, ROOT / "infer" / "app.py", *flags]
-        second = subprocess.run(line, capture_output=True, encoding="utf-8", check=False, timeout=120)
-        assert second.returncode == 2
-        assert "nothing can listen there" in second.stderr and "Traceback" not in second.stderr
+    def test_a_port_that_is_taken(self, server, weights_file, tmp_path, monkeypatch, capsys):
+        for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "no_proxy"):
+            monkeypatch.setenv(name, "")
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        flags = ("--weights", weights_file, "--port", server.url.rpartition(":")[2])
+        assert commands.run("infer/app.py", *flags) == 2
+        assert "nothing can listen there" in capsys.readouterr().err
+        assert not list(tmp_path.glob("srgan-page-*"))
 
     def test_ctrl_c_ends_it_cleanly_and_leaves_nothing(self, server, visit, tmp_path):
         """The last test of this server."""

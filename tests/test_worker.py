@@ -14,16 +14,13 @@ from data.pictures.picture import Picture
 from infer import upscale, worker
 from infer.picture import Options, Size
 
-LIMIT = 10**6  # pixels
+X4 = Size()
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def settings(weights) -> dict:
-    return {"engine": "auto", "weights": str(weights), "blend": "", "device": "cpu"}
-
-
-def upscaled(source, folder, settings, progress=lambda share: None, **options):
-    return worker.upscale_in_process(source, folder, settings, Options(max_pixels=LIMIT, **options), progress)
+def upscaled(source, folder, weights, progress=lambda share: None, size=X4, **settings):
+    settings = {"engine": "auto", "weights": str(weights), "blend": "", "device": "cpu", **settings}
+    return worker.upscale_in_process(source, folder, settings, Options(size, max_pixels=10**6), progress)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +34,7 @@ def photo(tmp_path_factory):
 
 @pytest.mark.slow
 def test_it_is_the_file_that_the_command_writes_with_the_generator_that_fits(photo, tmp_path):
-    made = upscaled(photo, tmp_path / "results", settings(worker.FITTING))
+    made = upscaled(photo, tmp_path / "results", worker.FITTING)
     flags = [str(photo), "-o", str(tmp_path / "o"), "--format", "png", "--weights", "srgan_photo", "--device", "cpu"]
     upscale.main(upscale.parser().parse_args(flags))
     assert made.target.name == "照片_x4.png"
@@ -50,9 +47,7 @@ def test_a_smaller_one_and_what_the_report_says(weights_file, tmp_path):
     pages = [Image.new("RGB", (6, 4), colour) for colour in ("red", "blue")]
     pages[0].save(tmp_path / "pages.tiff", save_all=True, append_images=pages[1:])
     shares = []
-    made = upscaled(
-        tmp_path / "pages.tiff", tmp_path / "results", settings(weights_file), shares.append, size=Size("outscale", 2)
-    )
+    made = upscaled(tmp_path / "pages.tiff", tmp_path / "o", weights_file, shares.append, Size("outscale", 2))
     assert made.target.name == "pages_x2.png" and "generator: 6×4 → 12×8" in made.report
     assert "the result lacks all but the first of 2 pages or frames" in made.report
     assert str(tmp_path) not in made.report
@@ -62,16 +57,15 @@ def test_a_smaller_one_and_what_the_report_says(weights_file, tmp_path):
             assert image.size == (12, 8)
 
 
-def views(picture, sr, folder):
-    """The two files as float arrays."""
-    return [np.asarray(Image.open(path), "float64") for path in worker.write_views(picture, sr, folder)]
-
-
 class TestViews:
+    def views(self, lr, sr, folder):
+        """The two files as float arrays."""
+        return [np.asarray(Image.open(path), "float64") for path in worker.write_views(lr, sr, folder)]
+
     def test_they_are_the_enlargement_and_the_result_in_its_colours(self, tmp_path):
         ramp = np.repeat(np.arange(0, 240, 20, "uint8")[None, :, None], 8, axis=0)
         sr = np.full((32, 48, 3), 77, "uint8")
-        before, after = views(Picture(ramp), Picture(sr, icc_profile=SRGB), tmp_path)
+        before, after = self.views(Picture(ramp), Picture(sr, icc_profile=SRGB), tmp_path)
         # Between the pixels' centres a ramp stays a ramp: pixel x of the large one lies at (x + 1/2) / 4 - 1/2.
         middle = (np.arange(8, 40) + 0.5) / 4 - 0.5
         assert np.abs(before[16, 8:40] - 20 * middle).max() < 3
@@ -79,29 +73,24 @@ class TestViews:
         with Image.open(tmp_path / "after.jpg") as image:
             assert image.info["icc_profile"] == SRGB
 
-    def test_what_is_transparent_is_white_as_paper(self, tmp_path):
-        lr = Picture(np.zeros((4, 4, 3), "uint16"), alpha=np.zeros((4, 4), "uint16"))
-        sr = Picture(np.zeros((16, 16, 3), "uint16"), alpha=np.full((16, 16), 257 * 128, "uint16"))
-        before, after = views(lr, sr, tmp_path)
-        assert before.min() == 255 and np.abs(after - 127).max() <= 1
-
-    def test_large_ones_are_shrunk_to_what_a_browser_bears(self, tmp_path, monkeypatch):
+    def test_what_is_transparent_is_white_and_large_ones_are_shrunk(self, tmp_path, monkeypatch):
         monkeypatch.setattr(worker, "LONGEST_VIEW", 40)
-        for view in views(
-            Picture(np.full((20, 30, 1), 90, "uint8")), Picture(np.full((80, 120, 1), 90, "uint8")), tmp_path
-        ):
-            assert view.shape == (27, 40) and np.abs(view - 90).max() < 2
+        lr = Picture(np.zeros((20, 30, 3), "uint16"), alpha=np.zeros((20, 30), "uint16"))
+        sr = Picture(np.zeros((80, 120, 3), "uint16"), alpha=np.full((80, 120), 257 * 128, "uint16"))
+        before, after = self.views(lr, sr, tmp_path)
+        assert before.shape == after.shape == (27, 40, 3)
+        assert before.min() == 255 and np.abs(after - 127).max() <= 1
 
 
 @pytest.mark.slow
 class TestFailure:
     @pytest.fixture
     def message(self, weights_file, tmp_path):
-        """What the InputError says; after it nothing is left."""
+        """What the error says; after it nothing is left."""
 
-        def call(source, progress=lambda share: None, **more):
-            with pytest.raises(InputError) as raised:
-                upscaled(source, tmp_path / "results", {**settings(weights_file), **more}, progress)
+        def call(source, progress=lambda share: None, error=InputError, **more):
+            with pytest.raises(error) as raised:
+                upscaled(source, tmp_path / "results", **{"weights": weights_file, **more}, progress=progress)
             assert not (tmp_path / "results").exists()
             assert not multiprocessing.active_children()
             assert str(tmp_path) not in str(raised.value)
@@ -113,30 +102,25 @@ class TestFailure:
         Image.new("L", (1001, 1000)).save(tmp_path / "large.png")
         assert message(tmp_path / "large.png").startswith("large.png has 1001x1000 pixels")
         (tmp_path / "broken.pdparams").write_bytes(b"\x80\x02nonsense")
-        assert "broken.pdparams" in message(photo, weights=str(tmp_path / "broken.pdparams"))
+        assert "broken.pdparams" in message(photo, weights=tmp_path / "broken.pdparams")
 
     def test_what_is_no_fault_of_the_picture_is_told_to_the_terminal_alone(self, message, photo, capfd):
         text = message(photo, tile="many")
         assert text == "照片.jpg: failed for a reason unrelated to the picture; see the server's terminal"
         assert "TypeError" in capfd.readouterr().err
 
-    def test_a_process_that_is_killed_or_takes_too_long(self, message, photo, monkeypatch):
+    def test_a_process_that_is_killed_or_takes_too_long_or_whose_visitor_has_left(self, message, photo, monkeypatch):
         def kill(share):
             for process in multiprocessing.active_children():
                 process.kill()
 
-        assert message(photo, kill).startswith("照片.jpg: its process was killed (exit status -9)")
-        monkeypatch.setattr(worker, "LONGEST", 0)
-        assert message(photo).startswith("照片.jpg: it took over 0 minutes")
-
-    def test_progress_that_raises_ends_the_process(self, weights_file, photo, tmp_path):
         def leave(share):
             raise ConnectionAbortedError("gone")
 
-        with pytest.raises(ConnectionAbortedError, match="gone"):
-            upscaled(photo, tmp_path / "results", settings(weights_file), leave)
-        assert not multiprocessing.active_children()
-        assert not (tmp_path / "results").exists()
+        assert message(photo, kill).startswith("照片.jpg: its process was killed (exit status -9)")
+        assert message(photo, leave, ConnectionAbortedError) == "gone"
+        monkeypatch.setattr(worker, "LONGEST", 0)
+        assert message(photo).startswith("照片.jpg: it took over 0 minutes")
 
 
 def allocate(connection):
