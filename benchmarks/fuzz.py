@@ -102,7 +102,7 @@ def read_checkpoint(path: Path) -> None:
 def read_archive(path: Path) -> None:
     before = set(path.parent.iterdir())
     try:
-        archives.unpack(path, path.parent / "unpacked", one_folder=False)
+        archives.unpack(path, path.parent / "unpacked")
     finally:
         shutil.rmtree(path.parent / "unpacked", ignore_errors=True)
         assert set(path.parent.iterdir()) == before, "files outside the folder"

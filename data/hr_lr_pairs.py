@@ -38,7 +38,7 @@ def pairs(hr_folder, lr_folder=None) -> list:
     partners, agreements = lr_files(hr_paths, lr_folder), {}
 
     def check(hr_path):
-        agreements[hr_path] = agreement(*read_pair(hr_path, _raised(partners[hr_path])))
+        agreements[hr_path] = agreement(*read_pair(hr_path, _raise_if_error(partners[hr_path])))
 
     all_of(hr_paths, check)
     for hr_path, problem in mismatches(agreements).items():
@@ -51,21 +51,20 @@ def lr_files(hr_paths: list, lr_folder) -> dict:
 
     Names are those that `pairs` takes. LR pictures that belong to no HR picture are named on standard error.
     """
-    return _partners(hr_paths, lr_folder, "LR", SCALE)
+    return _partners(hr_paths, lr_folder, "LR")
 
 
 def sr_files(hr_paths: list, sr_folder) -> dict:
     """{HR file: its SR file in `sr_folder`}: pictures that any program has made, named as `pairs` takes them for LR.
 
-    Raises InputError that names what is missing or cannot be used.
+    Raises InputError that names all that are missing.
     """
-    partners = _partners(hr_paths, sr_folder, "SR", 1)
-    if any(isinstance(partner, InputError) for partner in partners.values()):
-        all_of(hr_paths, lambda path: read_sr(_raised(partners[path]), _cut(read_rgb(path))))
+    partners = _partners(hr_paths, sr_folder, "SR")
+    all_of(partners.values(), _raise_if_error)
     return partners
 
 
-def _raised(partner):
+def _raise_if_error(partner):
     if isinstance(partner, InputError):
         raise partner
     return partner
@@ -97,33 +96,30 @@ def _print_error(line: str) -> None:
         print(line, file=sys.stderr)
 
 
-def _partners(hr_paths: list, folder, kind: str, shrunk: int) -> dict:
+def _partners(hr_paths: list, folder, kind: str) -> dict:
     """{HR file: the LR or SR file (`kind`) in `folder` that belongs to it, or an InputError}.
 
-    shrunk: how often HR's sides have its own. Files that belong to none are named.
+    Files that belong to none are named.
     """
     paths = list_pictures(folder)
     stems = {path.stem for path in hr_paths}
     named = {}  # {stem, or stem without suffix: the files of that name}
     for path in paths:
         for name in {path.stem, _without_suffix(path.stem)}:
-            named.setdefault(name, []).append(path)
+            named.setdefault(name, set()).add(path)
     partners = {}
     for hr_path in hr_paths:
-        names = {hr_path.stem, _without_suffix(hr_path.stem)}
+        candidates = named.get(hr_path.stem, set()) | named.get(_without_suffix(hr_path.stem), set())
         # A picture that has another HR's very name belongs to that one.
-        candidates = sorted(
-            {
-                path
-                for name in names
-                for path in named.get(name, ())
-                if path.stem == hr_path.stem or path.stem not in stems
-            }
-        )
+        candidates = [path for path in sorted(candidates) if path.stem == hr_path.stem or path.stem not in stems]
         if len(candidates) == 1:
             partners[hr_path] = candidates[0]
+        elif candidates:
+            names = " and ".join(path.name for path in candidates)
+            partners[hr_path] = InputError(f"{folder} has two {kind} pictures of {hr_path}: {names}; remove one")
         else:
-            partners[hr_path] = _no_partner(hr_path, candidates, Path(folder), kind, shrunk)
+            expected = f"{hr_path.name} or {hr_path.stem}x{SCALE}{hr_path.suffix}"
+            partners[hr_path] = InputError(f"{folder} lacks the {kind} picture of {hr_path}: expected {expected}")
     _print_error(skipped(folder))
     used = set(partners.values())
     without = [path.name for path in paths if path not in used]
@@ -133,18 +129,6 @@ def _partners(hr_paths: list, folder, kind: str, shrunk: int) -> dict:
 
 def _without_suffix(stem: str) -> str:
     return _SUFFIX.sub("", stem) or stem
-
-
-def _no_partner(hr_path: Path, candidates: list, folder: Path, kind: str, shrunk: int) -> InputError:
-    if candidates:
-        names = " and ".join(path.name for path in candidates)
-        return InputError(f"{folder} has two {kind} pictures of {hr_path}: {names}; remove one")
-    try:
-        height, width = (side // shrunk for side in _cut(read_rgb(hr_path)).shape[:2])
-    except InputError as error:
-        return error
-    expected = f"{hr_path.name} or {hr_path.stem}x{SCALE}{hr_path.suffix}, {width}x{height} pixels"
-    return InputError(f"{folder} lacks the {kind} picture of {hr_path}: expected {expected}")
 
 
 def read_pair(hr_path: Path, lr_path) -> tuple:

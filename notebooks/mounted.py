@@ -1,16 +1,13 @@
 """Finds data that AI Studio mounts beside a project or that the user names, in folders and archives, unpacked once.
 
 AI Studio shows a project's data sets as `/home/aistudio/data/DATA_SET/`, each file as it was uploaded: a folder of
-pictures, or a zip or tar archive with any content. That folder may be slow and read-only. An archive is unpacked to one
-of the project's folders, and only if the wanted data are in it. Unreadable files are reported and skipped, except an
-archive that the user names.
+pictures, or a zip or tar archive with any content. That folder may be slow and read-only. Archives are unpacked to one
+of the project's folders. Unreadable ones are reported and skipped, unless the user names them.
 """
 
-import contextlib
 import os
 import re
-import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from common.errors import InputError
 from data import archives
@@ -102,58 +99,47 @@ def _pictures(files) -> dict:
     return folders
 
 
-def _benchmarks(path: PurePosixPath) -> list:
+def _benchmarks(path: Path) -> list:
     """The positions in BENCHMARKS of those parts of a path that are in it."""
     return [BENCHMARKS.index(part.lower()) for part in path.parts if part.lower() in BENCHMARKS]
 
 
 def _find(what: str, rank, named, mount, to):
-    """The best place in `named` or `mount`, a Path, or None.
+    """The best place in `named` or `mount`, a Path, or None; archives are unpacked to `to`.
 
-    rank: called with the files of a folder or an archive, as paths that begin with its name in the data set (of an
-    archive: without its ending); yields (rank, path) for each suitable place. The highest rank is the best.
+    rank: called with the files of a folder, as paths that begin with its name, or with the place of its archive; yields
+    (rank, path) for each suitable place. The highest rank is the best.
     """
-    root = Path(named or mount)
+    root, to = Path(named or mount), Path(to)
     if not root.exists():
         if named:
             raise InputError(f"{root} does not exist; expected a folder or an archive with {what}")
         return None
+    kinds = f"a zip or tar archive ({' '.join(ARCHIVES)})"
     if root.is_file() and not _ending(root):
-        raise InputError(
-            f"{root} is another kind of file; expected a folder or a zip or tar archive ({' '.join(ARCHIVES)}) with "
-            f"{what}. Name one, or the folder that contains the file or its unpacked contents"
-        )
-    archives_in = [root] if root.is_file() else [root / name for name in _files(root) if _ending(name)]
-    titles = {} if root.is_file() else {root: PurePosixPath(root.name)}
-    for path in archives_in:
-        titles[path] = PurePosixPath(path.relative_to(root.parent).as_posix()[: -len(_ending(path))])
-    ranked = []
-    for holder, title in titles.items():
-        with _skipping_faulty(root):
-            names = _files(root) if holder.is_dir() else _members(holder, root, Path(to))
-            ranked += [(value, holder, path.relative_to(title)) for value, path in rank(title / name for name in names)]
-    ranked.sort(key=lambda entry: (entry[0], entry[1] == root), reverse=True)
-    for _, holder, path in ranked:
-        with _skipping_faulty(root):
-            best = (holder if holder.is_dir() else _unpacked(holder, root, Path(to))) / path
-            others = sorted({str(holder / path) for _, holder, path in ranked} - {str(holder / path)})
-            if others:
-                print(f"{what}: using {best}; also there: {', '.join(others[:5])}")
-            return best
-    if named:
-        raise InputError(f"{root}: no {what} in it, nor in an archive ({' '.join(ARCHIVES)}) in it")
-    return None
-
-
-@contextlib.contextmanager
-def _skipping_faulty(root: Path):
-    """Report what cannot be read while searching `root` and continue: another archive may have the wanted data."""
-    try:
-        yield
-    except (InputError, OSError) as error:
-        if root.is_file():
-            raise
-        print(f"skipped: {' '.join(str(error).split())}")  # tarfile's messages have several lines
+        raise InputError(f"{root} is another kind of file; expected a folder or {kinds} with {what}")
+    folders = [(root, root.parent)] if root.is_dir() else []
+    for archive in filter(_ending, [root] if root.is_file() else _files(root)):
+        if archive != root and _LR.search(archive.name):
+            continue  # a data set's LR pictures, of several GB
+        try:
+            folders.append((_unpack(archive, root, to), to))
+        except (InputError, OSError) as error:  # another may have what is wanted
+            if named:
+                raise
+            print(f"skipped: {error}")
+    places = []
+    for folder, base in folders:
+        places += [(value, base / path) for value, path in rank([file.relative_to(base) for file in _files(folder)])]
+    if not places:
+        if named:
+            raise InputError(f"{root}: no {what} in it, nor in {kinds} in it")
+        return None
+    best, *others = [str(path) for _, path in sorted(places, key=lambda place: place[0], reverse=True)]
+    others = sorted({*others} - {best})
+    if others:
+        print(f"{what}: using {best}; also there: {', '.join(others[:5])}")
+    return Path(best)
 
 
 def _ending(name) -> str:
@@ -162,45 +148,27 @@ def _ending(name) -> str:
 
 
 def _files(root: Path) -> list:
-    """The files below a folder, as relative paths with slashes, sorted; links are followed, hidden files skipped."""
+    """The files below a folder, sorted; links are followed, hidden files skipped."""
     files, seen = [], set()
     for folder, folders, names in os.walk(root, followlinks=True, onerror=lambda error: print(f"skipped: {error}")):
         real = os.path.realpath(folder)
         folders[:] = [] if real in seen else [name for name in folders if not name.startswith((".", "__MACOSX"))]
         if real not in seen:
-            files += [Path(folder, name).relative_to(root).as_posix() for name in names if not name.startswith(".")]
+            files += [Path(folder, name) for name in names if not name.startswith(".")]
         seen.add(real)
     return sorted(files)
 
 
-def _members(archive: Path, root: Path, to: Path) -> list:
-    """The files in an archive, from its unpacked folder if there is one: all of a packed tar is read to list it."""
-    folder = _folder_of(archive, root, to)
-    names = _files(folder) if folder.is_dir() else archives.members(archive, REMEDY)
-    return [name for name in names if not re.search(r"(^|/)(\.[^/]|__MACOSX/)", name)]
+def _unpack(archive: Path, root: Path, to: Path) -> Path:
+    """Unpack an archive, unless it has been, to a folder of its name without the ending; return the folder.
 
-
-def _folder_of(archive: Path, root: Path, to: Path) -> Path:
-    """The folder that an archive is unpacked to, another one if its content has changed.
-
-    Not told by the time of its modification, which is another one whenever AI Studio mounts the archive. The last MiB
-    of a zip has the checksums of its files.
+    That is in a folder for its size: another one if the archive was changed. The time of its modification would not do,
+    which is another one whenever AI Studio mounts the archive.
     """
-    if not archive.is_file():
-        raise InputError(f"{archive} is not a file; expected a zip or tar archive")
-    size = archive.stat().st_size
-    with open(archive, "rb") as file:
-        file.seek(max(0, size - 2**20))
-        checksum = zlib.crc32(file.read())
-    parent = to / (archive.parent.relative_to(root) if root.is_dir() else "")
-    return parent / f"{archive.name}-{size:x}-{checksum:08x}"
-
-
-def _unpacked(archive: Path, root: Path, to: Path) -> Path:
-    """The folder that `archive` is unpacked to; it is unpacked now if it has not been."""
-    folder = _folder_of(archive, root, to)
+    parent = to / (archive.parent.relative_to(root) if root.is_dir() else "") / str(archive.stat().st_size)
+    folder = parent / archive.name[: -len(_ending(archive))]
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        parent.mkdir(parents=True, exist_ok=True)
         print(f"unpacking {archive} to {folder}")
-        archives.unpack(archive, folder, one_folder=False, remedy=REMEDY)
+        archives.unpack(archive, folder, remedy=REMEDY)
     return folder
