@@ -119,9 +119,7 @@ def test_what_is_named_and_of_no_use_is_an_error(tmp_path, to):
             find(named=tmp_path / "nothing", to=to)
         with pytest.raises(InputError, match="texts: no "):
             find(named=tmp_path / "texts", to=to)
-        with pytest.raises(
-            InputError, match=r"a\.rar is another kind of file; expected a folder or a zip"
-        ):
+        with pytest.raises(InputError, match=r"a\.rar is another kind of file; expected a folder or a zip"):
             find(named=tmp_path / "a.rar", to=to)
 
 
