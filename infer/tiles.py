@@ -11,7 +11,6 @@ large windows, and the upsampling computes the kept part of a window in small pi
 import math
 from dataclasses import dataclass
 
-from common.scale import SCALE
 from models.settings import RESIDUAL_BLOCKS
 
 SMALLEST_TILE = 16
@@ -30,6 +29,10 @@ class Span:
     first: int
     last: int
 
+    def inside(self, whole: "Span") -> slice:
+        """The place of this window within one that holds it."""
+        return slice(self.start - whole.start, self.stop - whole.start)
+
 
 def spans(length: int, tile: int, reach: int) -> list:
     """The windows for tiles of `tile` along an axis of `length` LR pixels; their kept parts add up to the axis."""
@@ -47,7 +50,8 @@ def tile_for(height: int, width: int, reach: int, pixels: int) -> tuple:
     """
     best = None
     for down in range(1, max(1, (height - 2 * reach) // SMALLEST_TILE) + 1):  # the number of windows
-        rows = _window(height, down, reach)
+        # The shortest windows of which `down` cover the height: neighbours share 2·reach.
+        rows = math.ceil((height + 2 * reach * (down - 1)) / down)
         longest = pixels // rows
         if longest >= width:
             across = 1
@@ -55,7 +59,7 @@ def tile_for(height: int, width: int, reach: int, pixels: int) -> tuple:
             across = math.ceil((width - 2 * reach) / (longest - 2 * reach))
         else:
             continue
-        columns = _window(width, across, reach)
+        columns = math.ceil((width + 2 * reach * (across - 1)) / across)
         candidate = (down * rows * across * columns, down * across, rows, columns)
         best = min(best or candidate, candidate)
     if best is None:
@@ -66,14 +70,19 @@ def tile_for(height: int, width: int, reach: int, pixels: int) -> tuple:
     )
 
 
-def _window(length: int, count: int, reach: int) -> int:
-    """The length of the shortest windows of which `count` cover an axis of `length`: neighbours share 2·reach."""
-    return math.ceil((length + 2 * reach * (count - 1)) / count)
+def windows(height: int, width: int, tile: tuple, reach: int, margin: int = 0) -> list:
+    """All windows of a picture for tiles of (height, width): pairs of Spans (rows, columns), row by row.
 
-
-def windows(height: int, width: int, tile: tuple, reach: int) -> list:
-    """All windows of a picture for tiles of (height, width): pairs of Spans (rows, columns), row by row."""
-    return [(rows, columns) for rows in spans(height, tile[0], reach) for columns in spans(width, tile[1], reach)]
+    margin: less than `reach`; the pixels along the borders that are computed from, but not kept.
+    """
+    rows, columns = (
+        [
+            Span(span.start, span.stop, max(span.first, margin), min(span.last, length - margin))
+            for span in spans(length, side, reach)
+        ]
+        for length, side in zip((height, width), tile)
+    )
+    return [(down, across) for down in rows for across in columns]
 
 
 def pieces(rows: Span, columns: Span, pixels: int, reach: int) -> list:
@@ -96,27 +105,3 @@ def pieces(rows: Span, columns: Span, pixels: int, reach: int) -> list:
         )
         for piece in windows(*sides, tile_for(*sides, reach, pixels), reach)
     ]
-
-
-def inside(window: tuple, piece: tuple) -> tuple:
-    """The slices of a window for a piece of it, in LR pixels."""
-    return tuple(slice(part.start - whole.start, part.stop - whole.start) for whole, part in zip(window, piece))
-
-
-def lr_slices(rows: Span, columns: Span) -> tuple:
-    """The slices of the LR picture for a window."""
-    return slice(rows.start, rows.stop), slice(columns.start, columns.stop)
-
-
-def pixels(rows: Span, columns: Span) -> int:
-    """The number of LR pixels in a window."""
-    return (rows.stop - rows.start) * (columns.stop - columns.start)
-
-
-def sr_slices(rows: Span, columns: Span) -> tuple:
-    """The destination and source of a window's result: (slices of the SR picture, slices of the window's SR)."""
-    picture = tuple(slice(span.first * SCALE, span.last * SCALE) for span in (rows, columns))
-    window = tuple(
-        slice((span.first - span.start) * SCALE, (span.last - span.start) * SCALE) for span in (rows, columns)
-    )
-    return picture, window

@@ -5,18 +5,20 @@ import threading
 import cv2
 import numpy as np
 
-from common.device import choose_device
+from common.device import available_memory, choose_device
 from common.errors import InputError
 from common.scale import SCALE
 from data.imresize import shrink
 from data.pictures.picture import GREY
-from infer import colour, engines, tiles
+from infer import colour, engines, self_ensemble, tiles
 from infer.combine import mix
 from infer.engines.int8 import quantized_path, read_quantized
-from infer.network import Network, working_memory
 from models.weight_files.shipped import DEFAULT, weights_path
 
 BATCH_ON_CPU = 64 * 64  # LR pixels: on a CPU, computing more windows at once takes memory and saves nothing
+MOST_ON_CPU = 2_200_000_000  # bytes, with the result: so upscaling 4000×3000 stays under 3 GB, with the libraries
+LEAST_ON_CPU = 300_000_000  # for a window with a tile of a useful size
+PIECE_SHARE = 10  # a tenth of the memory is for the upsampling: getting more from the system is slow at first
 
 
 class Upscaler:
@@ -66,19 +68,17 @@ class Upscaler:
         self._networks = {self.precision: self._load(self.precision)}
         self._lock = threading.Lock()
 
-    def _load(self, precision: str) -> Network:
+    def _load(self, precision: str) -> tuple:
+        """The engine's (trunk, upsampling), and the bytes that each takes for an LR pixel."""
         arrays = mix(self.weights, *self._mixture)
         quantized = read_quantized(self.weights, arrays) if precision == "int8" else None
         module = engines.module(self.engine)
-        return Network(module, arrays, precision, self.device, quantized, self._self_ensemble)
-
-    def _network(self, dtype) -> Network:
-        """The network for pictures of this type; the second one is loaded when it is needed."""
-        precision = self.precision if dtype == np.uint8 else self._precision_of_16_bits
-        with self._lock:
-            if precision not in self._networks:
-                self._networks[precision] = self._load(precision)
-            return self._networks[precision]
+        parts = module.load(arrays, precision, self.device, quantized)
+        trunk_bytes, upsampling_bytes = module.BYTES_PER_PIXEL[precision]
+        if self._self_ensemble:
+            parts = self_ensemble.wrap(*parts)
+            trunk_bytes += self_ensemble.BYTES_PER_PIXEL
+        return (*parts, trunk_bytes, upsampling_bytes)
 
     def __call__(self, rgb_uint8: np.ndarray, outscale: float = SCALE) -> np.ndarray:
         """RGB uint8 [h,w,3] to [4h,4w,3], 0..255; or to `outscale` times its sides, above 0 and up to 4, rounded.
@@ -113,46 +113,74 @@ class Upscaler:
         if is_reduced:
             beside += size[0] * size[1] * planes * lr.itemsize  # both exist for a moment
         memory = working_memory(self.device, SCALE**2 * lr.nbytes + beside)
-        network = self._network(lr.dtype)
-        pixels, piece_pixels = network.sizes(memory)
+        precision = self.precision if lr.dtype == np.uint8 else self._precision_of_16_bits
+        with self._lock:
+            if precision not in self._networks:  # that for 16 bits is loaded when it is needed
+                self._networks[precision] = self._load(precision)
+            trunk, upsampling, trunk_bytes, upsampling_bytes = self._networks[precision]
+        for_piece = memory // PIECE_SHARE
+        window_pixels, piece_pixels = (memory - for_piece) // trunk_bytes, for_piece // upsampling_bytes
         sr = np.empty((SCALE * height, SCALE * width, planes), lr.dtype)
         mirrored = colour.mirror(lr)
         height, width = mirrored.shape[:2]
-        tile = (self.tile, self.tile) if self.tile else tiles.tile_for(height, width, tiles.REACH, pixels)
-        windows = tiles.windows(height, width, tile, tiles.REACH)
-        batch_pixels = min(pixels, BATCH_ON_CPU) if self.device == "cpu" else pixels
-        at_once = max(1, batch_pixels // tiles.pixels(*windows[0]))
+        tile = (self.tile, self.tile) if self.tile else tiles.tile_for(height, width, tiles.REACH, window_pixels)
+        windows = tiles.windows(height, width, tile, tiles.REACH, colour.MARGIN)
+        batch_pixels = min(window_pixels, BATCH_ON_CPU) if self.device == "cpu" else window_pixels
+        rows, columns = windows[0]
+        at_once = max(1, batch_pixels // ((rows.stop - rows.start) * (columns.stop - columns.start)))
         for start in range(0, len(windows), at_once):
             batch = windows[start : start + at_once]
-            lrs = np.stack([_to_network(mirrored[tiles.lr_slices(*window)]) for window in batch])
+            lrs = np.stack([_to_network(mirrored, *window) for window in batch])
             with self._lock:
-                for _, (rows, columns), result in network.compute(lrs, batch, piece_pixels):
-                    _place(sr, result, rows.start - SCALE * colour.MARGIN, columns.start - SCALE * colour.MARGIN)
+                features = trunk(lrs)
+                for i, (rows, columns) in enumerate(batch):
+                    for down, across in tiles.pieces(rows, columns, piece_pixels, tiles.UPSAMPLING_REACH):
+                        piece = features[i : i + 1, :, down.inside(rows), across.inside(columns)]
+                        _from_network(upsampling(piece)[0], sr, down, across)
             progress(len(batch) / len(windows))
         colour.match(sr, lr)
         return shrink(sr, *size).copy() if is_reduced else sr  # a copy: the view would keep all of the memory
 
 
-def _to_network(lr: np.ndarray) -> np.ndarray:
-    """Convert integers [h,w,1 or 3], full range, to float32 [3,h,w] in [-1,1]."""
-    scaled = lr.astype("float32") / (np.iinfo(lr.dtype).max / 2) - 1
-    return np.broadcast_to(scaled, (*lr.shape[:2], 3)).transpose(2, 0, 1)
+def working_memory(device: str, result: int) -> int:
+    """The bytes available for computing tiles, beside a result of `result` bytes that stays until it is written.
+
+    Raises InputError if the result and the minimum for the tiles exceed the free memory.
+    """
+    free = available_memory()
+    if result + LEAST_ON_CPU > free:
+        raise InputError(
+            f"its result takes {result / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; use a smaller picture"
+        )
+    if device == "cpu":
+        return max(LEAST_ON_CPU, min(MOST_ON_CPU, free * 4 // 5) - result)
+    import paddle
+
+    # The result is in the host's memory. Memory that Paddle has reserved but does not use counts as free.
+    total = paddle.device.cuda.get_device_properties(device).total_memory
+    return (total - paddle.device.cuda.memory_allocated(device)) // 2
 
 
-def _place(sr: np.ndarray, piece: np.ndarray, top: int, left: int) -> None:
-    """Write a network's piece, [3,h,w] in [-1,1], to its place in SR, which may begin or end before it."""
-    height, width = sr.shape[:2]
-    piece = piece[:, max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
-    rows, columns = (slice(max(0, start), max(0, start) + side) for start, side in zip((top, left), piece.shape[1:]))
-    sr[rows, columns] = _from_network(piece, sr)
+def _to_network(lr: np.ndarray, rows: tiles.Span, columns: tiles.Span) -> np.ndarray:
+    """Convert a window of integers [h,w,1 or 3], full range, to float32 [3,h,w] in [-1,1]."""
+    window = lr[rows.start : rows.stop, columns.start : columns.stop]
+    scaled = window.astype("float32") / (np.iinfo(lr.dtype).max / 2) - 1
+    return np.broadcast_to(scaled, (*window.shape[:2], 3)).transpose(2, 0, 1)
 
 
-def _from_network(sr: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Convert float32 [3,h,w] in [-1,1] to integers [h,w,planes] with the type and planes of `like`, rounded."""
-    if like.shape[2] == 1:
-        sr = np.tensordot(GREY, sr, 1)[None]
-    levels = (sr + 1) * np.float32(np.iinfo(like.dtype).max / 2)
-    depth = cv2.CV_8U if like.dtype == np.uint8 else cv2.CV_16U
+def _from_network(piece: np.ndarray, sr: np.ndarray, rows: tiles.Span, columns: tiles.Span) -> None:
+    """Write what is kept of a piece, float32 [3,h,w] in [-1,1], to SR, in integers of SR's type and planes, rounded.
+
+    rows, columns: the piece's, in the mirrored picture.
+    """
+    tops, lefts = ((SCALE * (span.first - span.start), SCALE * (span.last - span.start)) for span in (rows, columns))
+    piece = piece[:, slice(*tops), slice(*lefts)]
+    if sr.shape[2] == 1:
+        piece = np.tensordot(GREY, piece, 1)[None]
+    levels = (piece + 1) * np.float32(np.iinfo(sr.dtype).max / 2)
+    depth = cv2.CV_8U if sr.dtype == np.uint8 else cv2.CV_16U
     # OpenCV rounds and clips in one pass, in a fifth of NumPy's time.
     planes = cv2.merge([cv2.add(plane, 0, dtype=depth) for plane in levels])
-    return planes.reshape(*sr.shape[1:], like.shape[2])
+    top, left = (SCALE * (span.first - colour.MARGIN) for span in (rows, columns))
+    height, width = levels.shape[1:]
+    sr[top : top + height, left : left + width] = planes.reshape(height, width, -1)

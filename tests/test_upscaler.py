@@ -16,7 +16,6 @@ import pytest
 from common.device import cpu_bf16
 from common.errors import InputError
 from infer import Upscaler, engines, tiles, upscaler
-from infer.network import LEAST_ON_CPU, working_memory
 from models.weight_files import weights
 from tests.helpers import generators, golden, matlab
 from tests.helpers.generators import REACH, levels
@@ -259,16 +258,16 @@ def free(monkeypatch):
 def test_with_the_result_it_stays_under_3_gb_and_under_what_is_free(free, available, result):
     """576 MB is what 16000×12000 pixels of RGB take: the limit of 3 GB is for that, the libraries included."""
     free(available)
-    memory = working_memory("cpu", result)
-    assert LEAST_ON_CPU <= memory <= min(2.5 * GB, available) - result
-    assert available == GB or working_memory("cpu", 0) - memory == result
+    memory = upscaler.working_memory("cpu", result)
+    assert upscaler.LEAST_ON_CPU <= memory <= min(2.5 * GB, available) - result
+    assert available == GB or upscaler.working_memory("cpu", 0) - memory == result
 
 
 @pytest.mark.parametrize("device", ["cpu", "gpu:1"])
 def test_a_result_that_does_not_fit_is_refused_with_both_figures(free, device):
     free(4 * GB)
     with pytest.raises(InputError, match="takes 10.0 GB of memory, 4.0 GB are free"):
-        working_memory(device, 10 * GB)
+        upscaler.working_memory(device, 10 * GB)
 
 
 def test_on_a_gpu_it_is_a_part_of_what_paddle_has_not_taken(free, monkeypatch):
@@ -276,7 +275,7 @@ def test_on_a_gpu_it_is_a_part_of_what_paddle_has_not_taken(free, monkeypatch):
     monkeypatch.setattr(paddle.device.cuda, "get_device_properties", {"gpu:1": properties}.__getitem__)
     monkeypatch.setattr(paddle.device.cuda, "memory_allocated", {"gpu:1": 2 * GB}.__getitem__)
     free(64 * GB)
-    assert 2 * GB <= working_memory("gpu:1", 50 * GB) <= 6 * GB
+    assert 2 * GB <= upscaler.working_memory("gpu:1", 50 * GB) <= 6 * GB
 
 
 @pytest.mark.parametrize("engine", HERE)
