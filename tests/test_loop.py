@@ -7,10 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-import models.discriminator
-import models.generator
 from common.errors import InputError
 from data import lpips
+from models.discriminator import Discriminator
 from models.vgg19 import VGG19
 from models.weight_files import weights
 from tests.helpers import training
@@ -18,18 +17,15 @@ from tests.helpers.lpips_weights import random_weights
 from train import loop, pretrain_g, train_gan
 from train.report import gan_health, validation
 from train.report.reporter import Reporter
-from train.run import cpu
 
 RUN = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "100"]
 STAGE1 = "pretrain_g"
 
 
 @pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    """Networks of the same kinds that take milliseconds, and leave the tests' process as it is: tests/test_cpu.py."""
-    monkeypatch.setattr(cpu, "speed_up", lambda *networks, dtype: None)
-    monkeypatch.setattr(models.discriminator.Discriminator.__init__, "__defaults__", (384, (4,) * 8))
-    monkeypatch.setattr(models.generator.Generator.__init__, "__defaults__", (64, 1))
+def tiny():
+    with training.tiny_networks():
+        yield
 
 
 @pytest.fixture
@@ -268,7 +264,7 @@ def test_other_networks_are_refused_even_so(train, tmp_path, monkeypatch):
     with pytest.raises(
         InputError, match=r"srgan_g/epoch_000001_step_000000.npz: discriminator/convs.7.weight is float32"
     ):
-        monkeypatch.setattr(models.discriminator.Discriminator.__init__, "__defaults__", (384, (4,) * 7 + (5,)))
+        monkeypatch.setattr(Discriminator.__init__, "__defaults__", (384, (4,) * 7 + (5,)))
         train(train_gan, "--epochs", 1, "--no-vgg", "--resume")
 
 

@@ -9,24 +9,6 @@ import pytest
 from train.recipe import GAN_RECIPES, RECIPES, Recipe
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-# What the documents' tables call the recipes' values.
-WORDS = {
-    "long-runs.md": {
-        "bicubic": "bicubic",
-        "bilinear": "bilinear",
-        "photo": "photo",
-        "constant": "constant",
-        "step": "a tenth",
-    },
-    "long-runs_cn.md": {
-        "bicubic": "双三次",
-        "bilinear": "双线性",
-        "photo": "photo",
-        "constant": "恒定",
-        "step": "十分之一",
-    },
-}
-LAYERS = {"pool5": "VGG19", "conv5_4": "VGG54", "conv3_4": "conv3_4"}
 
 
 def test_the_articles_numbers():
@@ -92,57 +74,20 @@ def test_stage_2_has_the_same_article_and_paper():
     }
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"batch_size": 0},
-        {"hr_size": 98},
-        {"hr_size": 0},
-        {"learning_rate": 0.0},
-        {"learning_rate": float("nan")},
-        {"learning_rate": float("inf")},
-        {"beta1": 1.0},
-        {"pretrain_epochs": -1},
-        {"crops_per_image": 0},
-        {"sample_every": 0},
-        {"seed": -1},
-        {"vgg_weight": -1.0},
-        {"adv_weight": float("inf")},
-        {"grid_weight": -1.0},
-        {"hr_size": 4, "grid_weight": 0.1},
-        {"vgg_texture": -0.1},
-        {"vgg_texture": float("inf")},
-        {"degradation": "nearest"},
-        {"photo_strength": -0.1},
-        {"photo_strength": float("nan")},
-        {"photo_clean": 1.1},
-        {"vgg_layer": "fc6"},
-        {"pretrain_schedule": "linear"},
-        {"gan_schedule": ""},
-        {"grad_accumulate": 0},
-        {"grad_accumulate": 3},
-        {"ema": 1.0},
-        {"d_warmup": -1},
-        {"adv_ramp": -1},
-        {"d_rate": 0.0},
-        {"label_smoothing": 1.0},
-    ],
-)
-def test_what_cannot_be_trained_with_is_refused_by_its_flag(change):
+@pytest.mark.parametrize("change", [{"hr_size": 98}, {"hr_size": 4, "grid_weight": 0.1}, {"grad_accumulate": 3}])
+def test_values_that_do_not_go_together_are_refused_by_their_flag(change):
     name = next(iter(change)).replace("_", "-")
     with pytest.raises(ValueError, match=rf"^{name} is .*must be"):
         Recipe(**change)
 
 
-@pytest.mark.parametrize("document", WORDS)
+@pytest.mark.parametrize("document", ["long-runs.md", "long-runs_cn.md"])
 @pytest.mark.parametrize("column, name", list(enumerate(("article", "paper", "short", "photo"), 1)))
 def test_the_documents_tables_show_the_recipes(document, column, name):
     rows = [line.split("|")[1:-1] for line in (DOCS / document).read_text("utf-8").splitlines() if line[:1] == "|"]
     assert f"`{name}`" in rows[0][column]
-    cells = [re.sub(r"stage [12]|第[一二]阶段", "", row[column]) for row in rows[3:8]]
-    shown = [
-        [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?:e-\d+)?", cell)] for cell in cells[:4]
-    ]
+    cells = [re.sub(r"stage [12]|第[一二]阶段", "", row[column]) for row in rows[3:7]]
+    shown = [[float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?:e-\d+)?", cell)] for cell in cells]
     stage1, stage2 = RECIPES[name], GAN_RECIPES[name]
 
     def of_both(field):
@@ -156,8 +101,3 @@ def test_the_documents_tables_show_the_recipes(document, column, name):
         of_both("learning_rate"),
         epochs + (crops if crops != [1, 1] else []),
     ]
-    words = WORDS[document]
-    assert all(words[degradation] in cells[0] for degradation in of_both("degradation"))
-    schedules = {stage1.pretrain_schedule, stage2.gan_schedule} - ({"constant"} if name == "paper" else set())
-    assert all(words.get(schedule, schedule) in cells[2] for schedule in schedules)
-    assert LAYERS[stage2.vgg_layer] in cells[4] and ("ReLU" in cells[4]) == stage2.vgg_before_relu

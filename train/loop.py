@@ -5,6 +5,7 @@ import math
 import signal
 import sys
 import time
+from argparse import Namespace
 from pathlib import Path
 from typing import Callable
 
@@ -15,7 +16,6 @@ from models.weight_files import weights
 from train.ema import Ema
 from train.report.reporter import Reporter
 from train.run import checkpoint, parallel, run_json
-from train.run.options import Options
 from train.run.resume import Saver
 from train.run.stop import Stop, Stopped
 from train.schedule import learning_rate
@@ -24,10 +24,10 @@ from train.stages import GAN, Stage
 START = -1  # the "epoch" of the generator that a run starts from, in its progress
 
 
-def train(stage: Stage, step, crops: Crops, options: Options) -> None:
+def train(stage: Stage, step, crops: Crops, options: Namespace) -> None:
     """Run a stage to its end: from the beginning or, with `--resume`, from its newest checkpoint.
 
-    step: a `train.steps.PretrainStep` or `GanStep`.
+    step: a `train.steps.PretrainStep` or `GanStep`. options: the command's flags, from `train.training_flags.parser`.
     Writes to `--output`: every epoch the weights, a row of log.csv and usually a checkpoint; samples; at the end a
     figure and curves. Raises InputError if a loss or a weight is not finite; earlier results are kept. SIGINT, SIGTERM
     and SIGHUP end the process after the current step, with a checkpoint and exit status 130, 143 or 129.
@@ -67,7 +67,7 @@ class NotFinite(InputError):
 class _Run:
     """A run in progress: its networks, its data and its progress."""
 
-    def __init__(self, stage: Stage, step, crops: Crops, options: Options):
+    def __init__(self, stage: Stage, step, crops: Crops, options: Namespace):
         self.stage, self.step, self.crops, self.options = stage, step, crops, options
         self.recipe = recipe = step.recipe
         self.saved = options.output / f"{stage.result}.pdparams"
@@ -86,9 +86,7 @@ class _Run:
         return f"in epoch {self.progress.epoch}, after {self.progress.step} of {self.steps} steps"
 
     def to_the_end(self, stop: Stop) -> None:
-        is_trained = self.stage is GAN or (
-            self.options.flags["init"] and self.report.valid and not self.progress.history
-        )
+        is_trained = self.stage is GAN or (self.options.init and self.report.valid and not self.progress.history)
         if is_trained and not self.progress.start and parallel.is_main():
             self._measure_start(stop)
         while self.progress.epoch <= self.epochs:

@@ -41,7 +41,7 @@ def main(arguments) -> None:
     precision = Precision(recipe.amp)
     cpu.speed_up(generator, dtype=precision.dtype)
     step = PretrainStep(generator, recipe, precision)
-    train(PRETRAIN, step, crops, training_flags.options_of(arguments))
+    train(PRETRAIN, step, crops, arguments)
 
 
 PARSER = training_flags.parser(__doc__, PRETRAIN)

@@ -1,146 +1,133 @@
 """Every hyper-parameter of a run in one place, and the named recipes."""
 
 import dataclasses
-import math
 
+from common.command import Number
 from data.degrade import NAMES
 from data.photo import Photo
 from models.vgg19 import LAYERS
 from train.schedule import SCHEDULES
 
+COUNT, POSITIVE = Number(0, whole=True), Number(1, whole=True)
+WEIGHT, RATE = Number(0), Number(0, above=True)
+BELOW_1 = Number(0, 0.999999)
 
-def _field(default, help: str, stage=None, flag=None, degradation=None, is_shown_only=False):
+
+def _field(default, help: str, kind=None, stage=None, **others):
     """A hyper-parameter with its help text.
 
-    stage: `pretrain` or `gan` if only that stage reads it. flag: the flag's name if only that stage's command has it;
-    None for `--` and the field's name. degradation: set if only that degradation reads it. is_shown_only: whether it
-    changes only what a run shows, not what it computes.
+    kind: the values that its flag takes, a `Number` or a tuple of texts; None: on and off. stage: `pretrain` or `gan`
+    if only that stage reads it. others: `flag` if it isn't `--` and the field's name; `degradation` if only that one
+    reads it; `is_shown_only` if it changes only what a run shows, not what it computes.
     """
-    metadata = {
-        "help": help,
-        "stage": stage,
-        "flag": flag,
-        "degradation": degradation,
-        "is_shown_only": is_shown_only,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata={"help": help, "kind": kind, "stage": stage, **others})
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """The settings of one training run. The defaults are the article's published numbers.
 
-    Raises ValueError for a value out of range.
+    Raises ValueError for values that do not go together; the flags' types refuse those out of range.
     """
 
-    pretrain_epochs: int = _field(50, "stage 1 runs epochs 0 to N, numbered as in the article", "pretrain", "--epochs")
-    gan_epochs: int = _field(2000, "stage 2 runs epochs 0 to N, numbered as in the article", "gan", "--epochs")
-    batch_size: int = _field(32, "crops per step, over all devices")
-    grad_accumulate: int = _field(1, "micro-batches per step, computed one after the other to save memory")
-    learning_rate: float = _field(1e-3, "Adam's step size")
+    pretrain_epochs: int = _field(
+        50, "stage 1 runs epochs 0 to N, numbered as in the article", COUNT, "pretrain", flag="--epochs"
+    )
+    gan_epochs: int = _field(
+        2000, "stage 2 runs epochs 0 to N, numbered as in the article", COUNT, "gan", flag="--epochs"
+    )
+    batch_size: int = _field(32, "crops per step, over all devices", POSITIVE)
+    grad_accumulate: int = _field(1, "micro-batches per step, computed one after the other to save memory", POSITIVE)
+    learning_rate: float = _field(1e-3, "Adam's step size", RATE)
     pretrain_schedule: str = _field(
-        "constant", "stage 1's learning rate over the run: constant, step or cosine", "pretrain", "--schedule"
+        "constant",
+        "stage 1's learning rate over the run: constant, step or cosine",
+        SCHEDULES,
+        "pretrain",
+        flag="--schedule",
     )
     gan_schedule: str = _field(
-        "constant", "stage 2's learning rate over the run: constant, step or cosine", "gan", "--schedule"
+        "constant",
+        "stage 2's learning rate over the run: constant, step or cosine",
+        SCHEDULES,
+        "gan",
+        flag="--schedule",
     )
-    beta1: float = _field(0.9, "Adam's decay of the first moment, 0 to 1")
-    hr_size: int = _field(384, "side of the HR crop in pixels, a multiple of 4; the LR crop is a quarter of it")
+    beta1: float = _field(0.9, "Adam's decay of the first moment", BELOW_1)
+    hr_size: int = _field(
+        384, "side of the HR crop in pixels, a multiple of 4; the LR crop is a quarter of it", Number(4, whole=True)
+    )
     degradation: str = _field(
         "bilinear",
         "how LR is made: bilinear (cv2.resize), bicubic (MATLAB's imresize) or photo (blur, noise and JPEG too)",
+        NAMES,
     )
     photo_strength: float = _field(
         Photo().strength,
         "degradation photo: factor of blur, noise and compression; 1: what people have, 0: none",
+        Number(0, 2),
         degradation="photo",
     )
     photo_clean: float = _field(
-        Photo().clean, "degradation photo: share of the crops with bicubic reduction only, 0 to 1", degradation="photo"
+        Photo().clean,
+        "degradation photo: share of the crops with bicubic reduction only",
+        Number(0, 1),
+        degradation="photo",
     )
-    crops_per_image: int = _field(1, "random crops per picture and epoch")
+    crops_per_image: int = _field(1, "random crops per picture and epoch", POSITIVE)
     augment: bool = _field(False, "random flips and quarter turns of the crops")
     icnr: bool = _field(
-        False, "stage 1 starts with equal sub-pixels (ICNR), so there is no checkerboard to unlearn", "pretrain"
+        False, "stage 1 starts with equal sub-pixels (ICNR), so there is no checkerboard to unlearn", stage="pretrain"
     )
     small_init: bool = _field(
-        False, "stage 1 starts with smaller weights and with residual blocks that are the identity", "pretrain"
+        False, "stage 1 starts with smaller weights and with residual blocks that are the identity", stage="pretrain"
     )
-    ema: float = _field(0.0, "decay of the generator's moving average per step, for example 0.999; 0: no average")
+    ema: float = _field(
+        0.0, "decay of the generator's moving average per step, for example 0.999; 0: no average", BELOW_1
+    )
     amp: bool = _field(False, "mixed precision: fp16 on a GPU; on a CPU that multiplies bf16, bf16 with Paddle 3.3")
-    sample_every: int = _field(10, "epochs between sample pictures", is_shown_only=True)
-    seed: int = _field(0, "seed of the initial weights and of every crop")
-    mse_weight: float = _field(1.0, "stage 2: weight of the mean squared error in the generator's loss", "gan")
-    vgg_weight: float = _field(2e-6, "stage 2: weight of the VGG loss", "gan")
-    adv_weight: float = _field(1e-3, "stage 2: weight of the adversarial loss", "gan")
-    grid_weight: float = _field(0.0, "stage 2: weight of the grid loss, which suppresses sub-pixel patterns", "gan")
-    vgg_layer: str = _field(
-        "pool5", "stage 2: VGG19's layer: pool5, conv5_4 (VGG54), conv2_2 (VGG22) or another", "gan"
-    )
-    vgg_normalize: bool = _field(False, "stage 2: ImageNet normalization of VGG19's input, instead of [-1,1]", "gan")
-    vgg_resize: bool = _field(True, "stage 2: resize the crops to 224 pixels for VGG19, as in the article", "gan")
-    vgg_before_relu: bool = _field(False, "stage 2: use the feature maps before the layer's ReLU", "gan")
+    sample_every: int = _field(10, "epochs between sample pictures", POSITIVE, is_shown_only=True)
+    seed: int = _field(0, "seed of the initial weights and of every crop", Number(0, 2**32 - 1, whole=True))
+    mse_weight: float = _field(1.0, "weight of the mean squared error in the generator's loss", WEIGHT, "gan")
+    vgg_weight: float = _field(2e-6, "weight of the VGG loss", WEIGHT, "gan")
+    adv_weight: float = _field(1e-3, "weight of the adversarial loss", WEIGHT, "gan")
+    grid_weight: float = _field(0.0, "weight of the grid loss, which suppresses sub-pixel patterns", WEIGHT, "gan")
+    vgg_layer: str = _field("pool5", "VGG19's layer: pool5, conv5_4 (VGG54), conv2_2 (VGG22) or another", LAYERS, "gan")
+    vgg_normalize: bool = _field(False, "ImageNet normalization of VGG19's input, instead of [-1,1]", stage="gan")
+    vgg_resize: bool = _field(True, "resize the crops to 224 pixels for VGG19, as in the article", stage="gan")
+    vgg_before_relu: bool = _field(False, "use the feature maps before the layer's ReLU", stage="gan")
     vgg_shift: bool = _field(
-        False, "stage 2: shift VGG19's SR and HR by one of the 16 sub-pixel offsets, at random", "gan"
+        False, "shift VGG19's SR and HR by one of the 16 sub-pixel offsets, at random", stage="gan"
     )
     vgg_texture: float = _field(
         0.0,
-        "stage 2: weight, within the VGG loss, of how strong VGG19's maps are in each place, which stands for texture",
+        "weight, within the VGG loss, of how strong VGG19's maps are in each place, which stands for texture",
+        WEIGHT,
         "gan",
     )
-    l1: bool = _field(False, "stage 2: absolute instead of squared differences of pixels and feature maps", "gan")
-    adv_ramp: int = _field(0, "stage 2: steps over which the adversarial loss grows to its weight", "gan")
+    l1: bool = _field(False, "absolute instead of squared differences of pixels and feature maps", stage="gan")
+    adv_ramp: int = _field(0, "steps over which the adversarial loss grows to its weight", COUNT, "gan")
     freeze_bn: bool = _field(
-        False, "stage 2: freeze batch norm: G keeps stage 1's statistics, D those estimated at the start", "gan"
+        False, "freeze batch norm: G keeps stage 1's statistics, D those estimated at the start", stage="gan"
     )
-    d_rate: float = _field(1.0, "stage 2: the discriminator's learning rate, as a multiple of the generator's", "gan")
-    d_warmup: int = _field(0, "stage 2: steps at the start in which only the discriminator learns", "gan")
-    label_smoothing: float = _field(0.0, "stage 2: D's target for HR is 1 - X instead of 1; X for example 0.1", "gan")
+    d_rate: float = _field(1.0, "the discriminator's learning rate, as a multiple of the generator's", RATE, "gan")
+    d_warmup: int = _field(0, "steps at the start in which only the discriminator learns", COUNT, "gan")
+    label_smoothing: float = _field(0.0, "D's target for HR is 1 - X instead of 1; X for example 0.1", BELOW_1, "gan")
 
     def __post_init__(self):
-        for name in (
-            "pretrain_epochs",
-            "gan_epochs",
-            "seed",
-            "mse_weight",
-            "vgg_weight",
-            "adv_weight",
-            "grid_weight",
-            "vgg_texture",
-            "d_warmup",
-            "adv_ramp",
-        ):
-            self._demand(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("batch_size", "grad_accumulate", "crops_per_image", "sample_every"):
-            self._demand(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("learning_rate", "mse_weight", "vgg_weight", "adv_weight", "grid_weight", "vgg_texture", "d_rate"):
-            self._demand(name, math.isfinite(getattr(self, name)), "a finite number")
-        self._demand("seed", self.seed < 2**32, "less than 2^32")
-        for name in ("learning_rate", "d_rate"):
-            self._demand(name, getattr(self, name) > 0, "more than 0")
-        for name in ("beta1", "ema", "label_smoothing"):
-            self._demand(name, 0 <= getattr(self, name) < 1, "at least 0 and less than 1")
-        for name in ("pretrain_schedule", "gan_schedule"):
-            self._demand(name, getattr(self, name) in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
-        self._demand(
-            "grad_accumulate", self.batch_size % self.grad_accumulate == 0, f"a divisor of batch-size {self.batch_size}"
-        )
-        self._demand("hr_size", self.hr_size >= 4 and self.hr_size % 4 == 0, "a multiple of 4 and at least 4")
-        if self.grid_weight:
-            self._demand("hr_size", self.hr_size >= 8, "8 or more for the grid loss")
-        self._demand("degradation", self.degradation in NAMES, f"one of {', '.join(NAMES)}")
-        self._demand("photo_strength", 0 <= self.photo_strength <= 2, "0 to 2")
-        self._demand("photo_clean", 0 <= self.photo_clean <= 1, "0 to 1")
-        self._demand("vgg_layer", self.vgg_layer in LAYERS, f"one of {', '.join(LAYERS)}")
+        if self.hr_size % 4:
+            raise ValueError(f"hr-size is {self.hr_size}; it must be a multiple of 4")
+        if self.grid_weight and self.hr_size < 8:
+            raise ValueError(f"hr-size is {self.hr_size}; it must be 8 or more for the grid loss")
+        if self.batch_size % self.grad_accumulate:
+            raise ValueError(
+                f"grad-accumulate is {self.grad_accumulate}; it must be a divisor of batch-size {self.batch_size}"
+            )
 
     @property
     def photo(self) -> Photo:
         """The strengths of the degradation `photo`."""
         return Photo(self.photo_strength, self.photo_clean)
-
-    def _demand(self, name: str, holds: bool, wanted: str) -> None:
-        if not holds:
-            raise ValueError(f"{name.replace('_', '-')} is {getattr(self, name)}; it must be {wanted}")
 
 
 RECIPES = {

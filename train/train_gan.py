@@ -38,7 +38,7 @@ def first_generator(arguments) -> Generator:
     """
     if training_flags.resumes(arguments):
         return Generator()
-    path = Path(arguments.init or Path(arguments.output) / f"{PRETRAIN.result}.pdparams")
+    path = Path(arguments.init or arguments.output / f"{PRETRAIN.result}.pdparams")
     if not path.exists():
         raise InputError(
             f"{path}: no such file. Stage 2 starts from a trained generator: to fine-tune the included one on pictures "
@@ -91,7 +91,7 @@ def main(arguments) -> None:
             estimate_discriminators(discriminator, generator, crops, recipe.batch_size)
         freeze_statistics(discriminator)
     step = GanStep(generator, discriminator, vgg19, recipe, precision)
-    train(GAN, step, crops, training_flags.options_of(arguments))
+    train(GAN, step, crops, arguments)
 
 
 PARSER = training_flags.parser(__doc__, GAN)

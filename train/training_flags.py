@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -19,13 +18,12 @@ from data.store import open_pairs, open_store
 from models.weight_files.shipped import NAMES, weights_path
 from train.recipe import RECIPES, Recipe
 from train.run import checkpoint, parallel
-from train.run.options import Options
 from train.run.resume import SHARE
 from train.stages import GAN, PRETRAIN, STAGES, Stage
 
 DATA_FOLDERS = ("data/DIV2K/DIV2K_train_HR", "/home/aistudio/srdata/DIV2K_train_HR")  # the second is the article's
 VGG19_PATHS = ("VGG19_pretrained", "weights/VGG19_pretrained.pdparams")  # the first is the article's
-OUTPUT = "output"
+OUTPUT = Path("output")
 SAVE_EVERY_MINUTES = 10
 SAMPLE_STEPS = 100  # between two samples, at least
 TRAINED_RATE = 1e-4  # at a constant 1e-3, stage 1 first spoils the weights that it is given
@@ -66,7 +64,9 @@ def _add_input_flags(group, stage: Stage) -> None:
         "made as --degradation says)",
     )
     group.add_argument("--skip-bad", action="store_true", help="skip pictures that cannot be used")
-    group.add_argument("--output", metavar="DIR", default=OUTPUT, help=f"folder for the results (default: {OUTPUT})")
+    group.add_argument(
+        "--output", metavar="DIR", type=Path, default=OUTPUT, help=f"folder for the results (default: {OUTPUT})"
+    )
     group.add_argument(
         "--init",
         metavar="NAME|FILE|FOLDER",
@@ -142,17 +142,17 @@ def _add_long_run_flags(group) -> None:
 
 def _add_recipe_flag(group, field, recipes: dict) -> None:
     """Add a flag for a field of the recipe; its help text gives the field's value in each recipe."""
-    kind = on_off if field.type is bool else field.type
     defaults = {name: getattr(recipe, field.name) for name, recipe in recipes.items()}
     shown = ", ".join(f"{_spell(value)} in {name}" for name, value in defaults.items())
     if len(set(defaults.values())) == 1:
         shown = _spell(defaults["article"])
     metavar = {bool: "on|off", str: "NAME", int: "N", float: "X"}[field.type]
-    text = re.sub("^stage 2: ", "", field.metadata["help"])
-    help_text = f"{text} (default: {shown})".replace("%", "%%")
+    help_text = f"{field.metadata['help']} (default: {shown})".replace("%", "%%")
     switch = {"nargs": "?", "const": True} if field.type is bool else {}
-    flag = field.metadata["flag"] or "--" + field.name.replace("_", "-")
-    group.add_argument(flag, dest=field.name, type=kind, metavar=metavar, help=help_text, **switch)
+    flag = field.metadata.get("flag") or "--" + field.name.replace("_", "-")
+    kind = field.metadata["kind"]
+    values = {"choices": kind} if isinstance(kind, tuple) else {"type": kind or on_off}
+    group.add_argument(flag, dest=field.name, metavar=metavar, help=help_text, **values, **switch)
 
 
 def _spell(value) -> str:
@@ -175,11 +175,11 @@ def recipe_of(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
             **{name: value for name, value in given.items() if value is not None},
         )
     except ValueError as error:
-        parser.error("--" + re.sub(f"^{stage.key}-", "", str(error)))
+        parser.error(f"--{error}")
     if stage is PRETRAIN and arguments.init and given["learning_rate"] is None and stage.schedule(recipe) == "constant":
         recipe = dataclasses.replace(recipe, learning_rate=min(recipe.learning_rate, TRAINED_RATE))
     for field in fields:
-        only = field.metadata["degradation"]
+        only = field.metadata.get("degradation")
         if given[field.name] is not None and only not in (None, recipe.degradation):
             parser.error(f"--{field.name.replace('_', '-')} requires --degradation {only}: give both, or neither")
     return recipe
@@ -194,25 +194,6 @@ def with_rarer_samples(arguments: argparse.Namespace, recipe: Recipe, crops: Cro
         return recipe
     apart = -(-SAMPLE_STEPS // crops.steps(recipe.batch_size))
     return dataclasses.replace(recipe, sample_every=max(recipe.sample_every, apart))
-
-
-def options_of(arguments: argparse.Namespace) -> Options:
-    """The options of the run: all flags that do not belong to the recipe."""
-    recipe = {field.name for field in dataclasses.fields(Recipe)}
-    return Options(
-        output=Path(arguments.output),
-        workers=arguments.workers,
-        resume=arguments.resume,
-        new_recipe=arguments.new_recipe,
-        save_every_minutes=arguments.save_every_minutes,
-        valid=arguments.valid,
-        valid_lr=arguments.valid_lr,
-        valid_every=arguments.valid_every,
-        best_by=arguments.best_by,
-        visualdl=arguments.visualdl,
-        recipe_name=arguments.recipe,
-        flags={name: value for name, value in vars(arguments).items() if name not in recipe},
-    )
 
 
 def resumes(arguments: argparse.Namespace) -> bool:
@@ -257,7 +238,7 @@ def _check_apart(arguments: argparse.Namespace, stage: Stage) -> None:
     vgg19 = []
     if stage is GAN and not arguments.no_vgg:
         vgg19 = [("--vgg19", arguments.vgg19 or _existing(VGG19_PATHS))]
-    written = Path(arguments.output)
+    written = arguments.output
     check_apart(vgg19, folders=[("--output", written)], flat=pictures)
     if not resumes(arguments):
         names = [f"{stage.result}.pdparams", *stage.also_saved.values()]
@@ -270,7 +251,7 @@ def _check_apart(arguments: argparse.Namespace, stage: Stage) -> None:
 def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
     """Find, decode and check the training pictures. Raises InputError if any are missing or cannot be used."""
     folder = arguments.data or first_existing(DATA_FOLDERS, "the training pictures", "python data/download.py div2k")
-    settings = (recipe.hr_size, Path(arguments.output) / "decoded", arguments.skip_bad)
+    settings = (recipe.hr_size, arguments.output / "decoded", arguments.skip_bad)
     with parallel.main_first():  # process 0 decodes the pictures that are not decoded yet, the others use the result
         if arguments.lr_data:
             pictures, lr_pictures = open_pairs(folder, arguments.lr_data, *settings)

@@ -1,5 +1,6 @@
 """The training commands, run as a user runs them, on small crops of small pictures, and what they leave."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -7,17 +8,23 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
+
+from models.discriminator import Discriminator
+from models.generator import Generator
+from train.run import cpu
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "1"]
+TINY_D, TINY_G = (384, (4,) * 8), (64, 1)  # the arguments of networks of the same kinds, a hundred times smaller
 
-# The commands with networks of the same kinds that are a hundred times smaller, for tests that need many steps.
+# The commands with tiny networks, for tests that need processes of their own.
 TINY = """
 import runpy, sys
 sys.path.insert(0, {root!r})
 import models.discriminator, models.generator
-models.discriminator.Discriminator.__init__.__defaults__ = (384, (4,) * 8)
-models.generator.Generator.__init__.__defaults__ = (64, 1)
+models.discriminator.Discriminator.__init__.__defaults__ = {d!r}
+models.generator.Generator.__init__.__defaults__ = {g!r}
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -32,8 +39,19 @@ def write_photographs(folder: Path) -> None:
         (folder / name).write_bytes(cv2.imencode(name[-4:], bgr)[1].tobytes())
 
 
+@contextlib.contextmanager
+def tiny_networks():
+    """For commands in this process, which they leave as it was: `train/run/cpu.py` is test_cpu.py's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for function in ("speed_up", "speed_up_frozen"):
+            patch.setattr(cpu, function, lambda *networks, dtype="": None)
+        patch.setattr(Discriminator.__init__, "__defaults__", TINY_D)
+        patch.setattr(Generator.__init__, "__defaults__", TINY_G)
+        yield
+
+
 def command_line(script: str, *arguments, tiny: bool = False) -> list:
-    start = ["-c", TINY.format(root=str(ROOT))] if tiny else []
+    start = ["-c", TINY.format(root=str(ROOT), d=TINY_D, g=TINY_G)] if tiny else []
     return [sys.executable, *start, str(ROOT / "train" / script), *map(str, arguments)]
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+from argparse import Namespace
 from typing import Callable
 
 from tqdm import tqdm
@@ -16,7 +17,6 @@ from train.recipe import Recipe
 from train.report import gan_health, log_csv, samples, validation
 from train.run import cpu, parallel
 from train.run.checkpoint import Progress
-from train.run.options import Options
 from train.stages import GAN, Stage
 
 LOG = "log.csv"
@@ -33,7 +33,7 @@ class Reporter:
     the main process of a run calls methods other than `begin`, `bar`, `advance` and `losses`.
     """
 
-    def __init__(self, stage: Stage, crops: Crops, recipe: Recipe, options: Options):
+    def __init__(self, stage: Stage, crops: Crops, recipe: Recipe, options: Namespace):
         self.stage, self.crops, self.recipe, self.options = stage, crops, recipe, options
         self.steps, self.epochs = crops.steps(recipe.batch_size), stage.epochs(recipe)
         self.best_by, self.distance = _measures(stage, options)
@@ -181,7 +181,7 @@ class Reporter:
         self.log_took = self.logged_at - start
 
 
-def _measures(stage: Stage, options: Options) -> tuple:
+def _measures(stage: Stage, options: Namespace) -> tuple:
     """The measure that selects the best epoch, `psnr` or `lpips`, and the `Lpips` to measure with, or None."""
     if not options.valid or not (stage is GAN or options.best_by == "lpips"):
         return "psnr", None

@@ -3,13 +3,13 @@
 import dataclasses
 import time
 import zlib
+from argparse import Namespace
 
 from common.errors import InputError
 from common.files import remove_leftovers
 from train.recipe import Recipe
 from train.run import checkpoint, parallel, run_json
 from train.run.checkpoint import Progress
-from train.run.options import Options
 from train.stages import Stage
 
 SHARE = 0.1  # of the time, at most, for checkpoints at the ends of epochs
@@ -24,7 +24,7 @@ class Saver:
     ema: a `train.ema.Ema` or None. crops: the run's; valid: the validation pictures' files.
     """
 
-    def __init__(self, stage: Stage, step, ema, crops, valid: list, options: Options):
+    def __init__(self, stage: Stage, step, ema, crops, valid: list, options: Namespace):
         self.stage, self.step, self.ema = stage, step, ema
         self.recipe, self.options = step.recipe, options
         self.folder = checkpoint.folder_of(options.output, stage.result)
@@ -113,9 +113,9 @@ class Saver:
             return self.stage.schedule(self.recipe) == "constant"
         (field,) = (field for field in dataclasses.fields(Recipe) if field.name == name)
         return (
-            field.metadata["is_shown_only"]
+            field.metadata.get("is_shown_only")
             or field.metadata["stage"] not in (None, self.stage.key)
-            or field.metadata["degradation"] not in (None, self.recipe.degradation)
+            or field.metadata.get("degradation") not in (None, self.recipe.degradation)
         )
 
     def _restore(self, path, arrays: dict, note: dict) -> None:
