@@ -48,23 +48,13 @@ def test_a_stage_replaces_its_own_rows_and_keeps_the_others(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["log.csv"]
 
 
-def test_infinities_are_numbers(tmp_path):
+def test_infinities_are_numbers_and_what_is_no_column_is_refused(tmp_path):
     path = tmp_path / "log.csv"
+    log_csv.check(path)  # there is none yet
     log_csv.write(path, "pretrain_g", [{"epoch": 0, "valid_psnr": float("inf")}])
-    log_csv.write(path, "srgan_g", [])
-    assert float(read(path)[0]["valid_psnr"]) == float("inf")
-
-
-def test_what_is_no_column_is_refused_and_the_file_stays(tmp_path):
-    path = tmp_path / "log.csv"
-    log_csv.write(path, "pretrain_g", [{"epoch": 0}])
     with pytest.raises(ValueError, match="loss"):
-        log_csv.write(path, "pretrain_g", [{"epoch": 0}, {"loss": 1}])
-    assert len(read(path)) == 1
-
-
-def test_no_file_is_no_error(tmp_path):
-    log_csv.check(tmp_path / "log.csv")
+        log_csv.write(path, "srgan_g", [{"epoch": 0}, {"loss": 1}])
+    assert [float(row["valid_psnr"]) for row in read(path)] == [float("inf")]
 
 
 @pytest.mark.parametrize(
@@ -75,10 +65,9 @@ def test_no_file_is_no_error(tmp_path):
         (HEADER.replace("mse,vgg", "vgg,mse").encode(), "first line"),
         (HEADER.encode() + b"\npretrain_g,0" + 16 * b"," + b"\nsrgan_g,0,1", "line 3"),
         (HEADER.encode() + b"\nstage_3,0" + 16 * b",", "line 2"),
-        (HEADER.encode() + b"\npretrain_g,0,soon" + 15 * b",", "line 2"),
         (HEADER.encode() + b"\npretrain_g,0" + 17 * b",", "line 2"),
-        (b"\x89PNG\r\n\x1a\n\x00\xff", "not a CSV"),
-        (b'"' + b"x" * 200_000, "not a CSV"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "decode"),
+        (b'"' + b"x" * 200_000, "field"),
     ],
 )
 def test_a_file_that_is_no_log_is_named_and_stays(tmp_path, content, word):
@@ -89,8 +78,3 @@ def test_a_file_that_is_no_log_is_named_and_stays(tmp_path, content, word):
     with pytest.raises(InputError, match=r"log\.csv"):
         log_csv.write(path, "pretrain_g", [{"epoch": 0}])
     assert path.read_bytes() == content
-
-
-def test_a_folder_in_its_place_is_named(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
-        log_csv.check(tmp_path)

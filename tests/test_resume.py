@@ -124,8 +124,8 @@ def kill_and_resume(script, output, flags):
             drains = [threading.Thread(target=pipe.read) for pipe in (process.stdout, process.stderr)]
             for drain in drains:
                 drain.start()
-            before = checkpoint.listed(folder)
-            while process.poll() is None and checkpoint.listed(folder) == before:
+            before = checkpoint.list_checkpoints(folder)
+            while process.poll() is None and checkpoint.list_checkpoints(folder) == before:
                 time.sleep(0.01)
             while process.poll() is None and not is_saving(folder):
                 pass

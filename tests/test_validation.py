@@ -45,10 +45,10 @@ def test_figures_are_the_measures_of_the_whole_pictures(folder, monkeypatch):
     means = np.mean(rows, axis=0)
     names = ("valid_psnr", "valid_ssim", "valid_lpips", "valid_grid")
     # A value that lies between two grey levels may round to the other one.
-    found = validation.measure(generator, validation.pictures(folder), distance=distance)
+    found = validation.measure(generator, validation.find_pictures(folder), distance=distance)
     assert found == pytest.approx(dict(zip(names, means)), abs=1e-3) and found["valid_lpips"] > 0.001
     del found["valid_lpips"]
-    assert validation.measure(generator, validation.pictures(folder)) == pytest.approx(found, abs=1e-9)
+    assert validation.measure(generator, validation.find_pictures(folder)) == pytest.approx(found, abs=1e-9)
 
 
 def test_means_are_over_the_pictures(folder):
@@ -63,7 +63,9 @@ def test_means_are_over_the_pictures(folder):
         luma = np.floor(16 + hr.astype(float) @ np.array([65.481, 128.553, 24.966]) / 255 + 0.5)
         grey = np.floor(16 + 128 * 219 / 255 + 0.5)
         expected.append(10 * np.log10(255**2 / np.mean((luma - grey) ** 2)))
-    assert validation.measure(network, validation.pictures(folder))["valid_psnr"] == pytest.approx(np.mean(expected))
+    assert validation.measure(network, validation.find_pictures(folder))["valid_psnr"] == pytest.approx(
+        np.mean(expected)
+    )
 
 
 class Enlarge(paddle.nn.Layer):
@@ -73,20 +75,20 @@ class Enlarge(paddle.nn.Layer):
 
 def test_lr_is_the_runs_own_or_the_given_one(folder, tmp_path):
     generator = Enlarge()
-    bicubic = validation.measure(generator, validation.pictures(folder))
+    bicubic = validation.measure(generator, validation.find_pictures(folder))
     seen = []
 
     def grey(hr, name):
         seen.append(name)
         return np.full((hr.shape[0] // 4, hr.shape[1] // 4, 3), 128, "uint8")
 
-    own = validation.measure(generator, validation.pictures(folder), grey)
+    own = validation.measure(generator, validation.find_pictures(folder), grey)
     assert seen == ["a.png", "b.bmp"] and own != bicubic
     (tmp_path / "lr").mkdir()
     for name in seen:
         hr = cv2.imread(str(folder / name))
         write(tmp_path / "lr" / name, np.full((hr.shape[0] // 4, hr.shape[1] // 4, 3), 128, "uint8"))
-    assert validation.measure(generator, validation.pictures(folder, tmp_path / "lr")) == own
+    assert validation.measure(generator, validation.find_pictures(folder, tmp_path / "lr")) == own
 
 
 @pytest.mark.parametrize("degradation", ["bilinear", "photo"])
@@ -115,26 +117,26 @@ def test_a_picture_in_tiles_is_as_in_one_piece(monkeypatch):
 def test_what_lpips_has_no_memory_for_is_refused_before_the_first_step(folder, monkeypatch):
     monkeypatch.setattr(validation, "LPIPS_BYTES", 10**9)
     with pytest.raises(InputError, match=r"a\.png is too large for LPIPS"):
-        validation.pictures(folder, with_lpips=True)
-    assert len(validation.pictures(folder)) == 2
+        validation.find_pictures(folder, with_lpips=True)
+    assert len(validation.find_pictures(folder)) == 2
 
 
 def test_bad_pictures_are_named_before_anything_is_measured(folder):
     write(folder / "c.png", matlab.noise(40, 19))
     with pytest.raises(InputError, match=r"c\.png is too small .*20 or more"):
-        validation.pictures(folder)
+        validation.find_pictures(folder)
     (folder / "c.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"c\.png"):
-        validation.pictures(folder)
+        validation.find_pictures(folder)
     with pytest.raises(InputError, match="none does not exist"):
-        validation.pictures(folder / "none")
+        validation.find_pictures(folder / "none")
 
 
 def test_a_picture_too_small_for_lpips_is_named_only_where_that_is_measured(folder):
     write(folder / "c.png", matlab.noise(40, 28))
-    assert len(validation.pictures(folder)) == 3
+    assert len(validation.find_pictures(folder)) == 3
     with pytest.raises(InputError, match=r"c\.png is too small for LPIPS: 28x40 .*31 or more.*--valid"):
-        validation.pictures(folder, with_lpips=True)
+        validation.find_pictures(folder, with_lpips=True)
 
 
 def test_it_can_be_stopped_between_two_pictures(folder):
@@ -149,16 +151,16 @@ def test_it_can_be_stopped_between_two_pictures(folder):
 
     generator = generators.shifting(((0, 0),) * 3)
     with pytest.raises(Stop):
-        validation.measure(generator, validation.pictures(folder), check_stop=stop)
+        validation.measure(generator, validation.find_pictures(folder), check_stop=stop)
     assert len(calls) == 1
-    validation.measure(generator, validation.pictures(folder), check_stop=lambda: calls.append(1))
+    validation.measure(generator, validation.find_pictures(folder), check_stop=lambda: calls.append(1))
     assert len(calls) == 3
 
 
 def test_nothing_of_the_generator_changes(folder, capsys):
     generator = generators.shifting(((0, 1), (1, 0), (-1, 0)))
     before = generators.numbers(generator)
-    validation.measure(generator, validation.pictures(folder))
+    validation.measure(generator, validation.find_pictures(folder))
     for name, value in generators.numbers(generator).items():
         np.testing.assert_array_equal(value, before[name])
     assert capsys.readouterr().out == ""

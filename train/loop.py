@@ -33,7 +33,7 @@ def train(stage: Stage, step, crops: Crops, options: Namespace) -> None:
     and SIGHUP end the process after the current step, with a checkpoint and exit status 130, 143 or 129.
     """
     folder = checkpoint.folder_of(options.output, stage.result)
-    with checkpoint.locked(folder) if parallel.is_main() else contextlib.nullcontext():
+    with checkpoint.lock(folder) if parallel.is_main() else contextlib.nullcontext():
         run = _Run(stage, step, crops, options)
         if run.progress.epoch > run.epochs:
             print(f"this run is complete: {run.saved}. A larger --epochs continues it")
@@ -42,7 +42,7 @@ def train(stage: Stage, step, crops: Crops, options: Namespace) -> None:
             run_json.write(stage, options, step.recipe)
         with Stop(alone=parallel.count() == 1) as stop:
             try:
-                run.to_the_end(stop)
+                run.run_to_end(stop)
             except Stopped as stopped:
                 run.saver.save(run.progress)
                 parallel.barrier()  # the launcher kills all processes when one has ended
@@ -85,7 +85,7 @@ class _Run:
     def where(self) -> str:
         return f"in epoch {self.progress.epoch}, after {self.progress.step} of {self.steps} steps"
 
-    def to_the_end(self, stop: Stop) -> None:
+    def run_to_end(self, stop: Stop) -> None:
         is_trained = self.stage is GAN or (self.options.init and self.report.valid and not self.progress.history)
         if is_trained and not self.progress.start and parallel.is_main():
             self._measure_start(stop)
@@ -96,7 +96,7 @@ class _Run:
 
     def _measure_start(self, stop: Stop) -> None:
         """Measure the generator that the run starts from; it counts as a candidate for the best weights."""
-        start = self.report.start(self.generator, _check_stop(stop))
+        start = self.report.measure_start(self.generator, _check_stop(stop))
         self.progress.start = start
         if not self.progress.history and self.report.is_best(start):
             self.progress.best = {"epoch": START, **start}
@@ -158,25 +158,24 @@ class _Run:
         progress = self.progress
         for network in self.step.networks.values():
             parallel.average_statistics(network)
-        parallel.check_identical(self.step.networks)
         rate = self._learning_rate((progress.epoch + 1) * self.steps - 1)
         row = {"epoch": progress.epoch, "seconds": progress.seconds, "learning_rate": rate}
         row.update({name: total / self.steps for name, total in progress.totals.items()})
-        self.report.losses(row)
+        self.report.print_losses(row)
         is_last = progress.epoch == self.epochs
         is_best = parallel.is_main() and self._save_generator(row, is_last, stop)
         progress.history.append(row)
         progress.epoch, progress.step, progress.seconds, progress.totals = progress.epoch + 1, 0, 0.0, {}
         if parallel.is_main():
-            self.report.history(is_last)
+            self.report.write_history(is_last)
         if is_best or is_last or self.saver.is_due_after_epoch():
             self._save()
 
     def _save_generator(self, row: dict, is_last: bool, stop: Stop) -> bool:
         """Save the generator's weights, and samples if they are due; return whether the weights are the best yet."""
-        generator = self.report.measured(row, is_last, _check_stop(stop))
+        generator = self.report.generator_to_save(row, is_last, _check_stop(stop))
         weights.save(generator, self.saved)
-        self.report.pictures(is_last)
+        self.report.write_pictures(is_last)
         if not self.report.is_best(row):
             return False
         self.progress.best = row

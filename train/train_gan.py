@@ -36,7 +36,7 @@ def first_generator(arguments) -> Generator:
 
     Raises InputError naming stage 1's command if the file does not exist.
     """
-    if training_flags.resumes(arguments):
+    if training_flags.is_resuming(arguments):
         return Generator()
     path = Path(arguments.init or arguments.output / f"{PRETRAIN.result}.pdparams")
     if not path.exists():
@@ -50,7 +50,7 @@ def first_generator(arguments) -> Generator:
 
 def first_discriminator(arguments, hr_size: int) -> Discriminator:
     """The discriminator of `--init-d`, else a new one. Raises InputError if the file cannot be used."""
-    if arguments.init_d is None or training_flags.resumes(arguments):
+    if arguments.init_d is None or training_flags.is_resuming(arguments):
         return Discriminator(hr_size)
     return load_discriminator(arguments.init_d, hr_size)
 
@@ -87,7 +87,7 @@ def main(arguments) -> None:
     cpu.speed_up(generator, discriminator, *([vgg19] if vgg19 else []), dtype=precision.dtype)
     if recipe.freeze_bn:
         freeze_statistics(generator)
-        if not training_flags.resumes(arguments) and arguments.init_d is None:
+        if not training_flags.is_resuming(arguments) and arguments.init_d is None:
             estimate_discriminators(discriminator, generator, crops, recipe.batch_size)
         freeze_statistics(discriminator)
     step = GanStep(generator, discriminator, vgg19, recipe, precision)

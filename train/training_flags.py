@@ -196,10 +196,10 @@ def with_rarer_samples(arguments: argparse.Namespace, recipe: Recipe, crops: Cro
     return dataclasses.replace(recipe, sample_every=max(recipe.sample_every, apart))
 
 
-def resumes(arguments: argparse.Namespace) -> bool:
+def is_resuming(arguments: argparse.Namespace) -> bool:
     """Whether the run resumes from a checkpoint, which contains all weights and statistics."""
     folder = checkpoint.folder_of(arguments.output, STAGES[arguments.stage].result)
-    return bool(arguments.resume and checkpoint.listed(folder))
+    return bool(arguments.resume and checkpoint.list_checkpoints(folder))
 
 
 def start(arguments: argparse.Namespace, recipe: Recipe, stage: Stage) -> None:
@@ -240,7 +240,7 @@ def _check_apart(arguments: argparse.Namespace, stage: Stage) -> None:
         vgg19 = [("--vgg19", arguments.vgg19 or _existing(VGG19_PATHS))]
     written = arguments.output
     check_apart(vgg19, folders=[("--output", written)], flat=pictures)
-    if not resumes(arguments):
+    if not is_resuming(arguments):
         names = [f"{stage.result}.pdparams", *stage.also_saved.values()]
         names += [f"{stage.result}_best.pdparams"] if arguments.valid else []
         files = [("the result", written / name) for name in names]

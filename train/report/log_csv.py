@@ -45,34 +45,19 @@ def write(path, stage: str, rows: list) -> None:
 def _read(path: Path) -> dict:
     """{stage: its rows as text}; no rows if there is no file."""
     rows = {stage: [] for stage in STAGE_NAMES}
+    if not path.exists():
+        return rows
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            lines = list(csv.reader(file))
-    except FileNotFoundError:
-        return rows
-    except OSError as error:
-        raise _refused(path, f"it cannot be read ({error.strerror})") from None
-    except (csv.Error, UnicodeDecodeError):
-        raise _refused(path, "it is not a CSV text") from None
-    header = tuple(lines[0]) if lines else ()
-    if header != COLUMNS:
-        raise _refused(path, f"its first line is not {','.join(COLUMNS)}")
-    for number, line in enumerate(lines[1:], 2):
-        if len(line) != len(header) or line[0] not in STAGE_NAMES or not all(map(_is_number, line[1:])):
-            raise _refused(
-                path, f"line {number} is not a stage ({' or '.join(STAGE_NAMES)}) and {len(header) - 1} numbers"
-            )
-        rows[line[0]].append(dict(zip(header, line)))
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ValueError(f"its first line is not {','.join(COLUMNS)}")
+            for row in reader:
+                if row["stage"] not in rows or None in (*row, *row.values()):  # None: cells too many, or too few
+                    raise ValueError(f"line {reader.line_num} is not a row of it")
+                rows[row["stage"]].append(row)
+    except (csv.Error, ValueError) as error:
+        raise InputError(
+            f"{path} is not this project's log, or damaged ({error}). It is left unchanged; move it away"
+        ) from None
     return rows
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell or 0)
-    except ValueError:
-        return False
-    return True
-
-
-def _refused(path: Path, found: str) -> InputError:
-    return InputError(f"{path} is not this project's log, or damaged: {found}. It is left unchanged; move it away")

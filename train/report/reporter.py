@@ -30,7 +30,7 @@ class Reporter:
 
     Raises InputError for unusable validation pictures, and for a log.csv that is not this project's.
     The attribute `valid` holds the (HR, LR) files of the validation pictures. Call `begin` before anything else; only
-    the main process of a run calls methods other than `begin`, `bar`, `advance` and `losses`.
+    the main process of a run calls methods other than `begin`, `bar`, `advance` and `print_losses`.
     """
 
     def __init__(self, stage: Stage, crops: Crops, recipe: Recipe, options: Namespace):
@@ -39,7 +39,7 @@ class Reporter:
         self.best_by, self.distance = _measures(stage, options)
         self.valid = []
         if options.valid:
-            self.valid = validation.pictures(options.valid, options.valid_lr, bool(self.distance))
+            self.valid = validation.find_pictures(options.valid, options.valid_lr, bool(self.distance))
         # What --valid measures on without --valid-lr: LR made as the run's is, else bicubic.
         self.lr_of = None if crops.lr_pictures else crops.lr_of
         if self.valid and crops.lr_pictures and not options.valid_lr and parallel.is_main():
@@ -81,7 +81,7 @@ class Reporter:
         bar.set_postfix({name: means[name] for name in means if "gradient" not in name}, refresh=False)
         bar.update()
 
-    def losses(self, row: dict) -> None:
+    def print_losses(self, row: dict) -> None:
         """Print the article's line for an epoch, in stage 2 also a line about D. row: as in log.csv."""
         print(self.stage.log_line.format(epochs=self.epochs, time=row["seconds"], **row), flush=True)
         if "d_hr" in row:
@@ -91,7 +91,7 @@ class Reporter:
                 flush=True,
             )
 
-    def start(self, generator: Generator, check_stop: Callable) -> dict:
+    def measure_start(self, generator: Generator, check_stop: Callable) -> dict:
         """The figures of the generator that the run starts from, with its own batch norm statistics.
 
         check_stop: called regularly; an exception that it raises ends the measurement.
@@ -99,10 +99,10 @@ class Reporter:
         self._copy(generator)
         return self._measure(bool(self.valid), "the start", check_stop)
 
-    def measured(self, row: dict, is_last: bool, check_stop: Callable) -> Generator:
+    def generator_to_save(self, row: dict, is_last: bool, check_stop: Callable) -> Generator:
         """The generator to save after an epoch; if a measurement is due, its figures are added to `row`.
 
-        It is then a copy in eval mode with re-estimated batch norm statistics. check_stop: as in `start`.
+        It is then a copy in eval mode with re-estimated batch norm statistics. check_stop: as in `measure_start`.
         """
         epoch = row["epoch"]
         is_valid = self.valid and (epoch % (self.options.valid_every or self.recipe.sample_every) == 0 or is_last)
@@ -143,7 +143,7 @@ class Reporter:
             return False
         return name not in self.progress.best or sign * row[name] > sign * self.progress.best[name]
 
-    def pictures(self, is_last: bool) -> None:
+    def write_pictures(self, is_last: bool) -> None:
         """Write the sample pictures of the current epoch if they are due, and the figure after the last epoch."""
         epoch = self.progress.epoch
         if not (self._has_samples(epoch) or is_last):
@@ -156,7 +156,7 @@ class Reporter:
         if is_last:
             samples.write_figure(self.options.output / f"{self.stage.result}_figure.png", *pictures)
 
-    def history(self, is_last: bool) -> None:
+    def write_history(self, is_last: bool) -> None:
         """Report on the finished epochs: log.csv, warnings, VisualDL, curves."""
         history = self.progress.history
         self._write_log(is_last)

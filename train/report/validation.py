@@ -19,7 +19,7 @@ LPIPS_BYTES = 500  # of memory an HR pixel
 TILE, REACH = 128, 36  # LR pixels: a tile's side, and how far an SR pixel sees (`infer.tiles.reach`)
 
 
-def pictures(folder, lr_folder=None, with_lpips: bool = False) -> list:
+def find_pictures(folder, lr_folder=None, with_lpips: bool = False) -> list:
     """[(HR file, LR file or None)] of `folder`, for `measure`. Raises InputError naming all unusable ones.
 
     with_lpips: whether LPIPS is measured too, which needs larger pictures and more memory.
@@ -42,7 +42,7 @@ def pictures(folder, lr_folder=None, with_lpips: bool = False) -> list:
 def measure(generator, pictures: list, lr_of=None, check_stop=lambda: None, distance=None) -> dict:
     """The mean PSNR in dB and SSIM on Y, grid and LPIPS of the pictures, named as in `train.report.log_csv`.
 
-    generator: a `models.generator.Generator` in eval mode. pictures: from the function `pictures`; each is cropped to
+    generator: a `models.generator.Generator` in eval mode. pictures: from `find_pictures`; each is cropped to
     multiples of 4 and upscaled in tiles; PSNR and SSIM ignore 4 pixels along each border. lr_of: called with HR and its
     file's name, makes the LR of a picture without an LR file; None: bicubic. check_stop: called after each picture; an
     exception that it raises ends the measurement. distance: a `data.lpips.Lpips`, or None to leave LPIPS out.

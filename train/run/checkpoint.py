@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
-from common.files import is_no_file, replacing
+from common.files import replacing
 
 try:
     import fcntl
@@ -59,11 +59,12 @@ def path_of(folder, epoch: int, step: int) -> Path:
     return Path(folder) / f"epoch_{epoch:06d}_step_{step:06d}.npz"
 
 
-def listed(folder) -> list:
+def list_checkpoints(folder) -> list:
     """The checkpoints in `folder`, as Paths, the newest first."""
     folder = Path(folder)
-    found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
-    return sorted(found, key=lambda path: [int(number) for number in _NAME.fullmatch(path.name).groups()], reverse=True)
+    names = [_NAME.fullmatch(path.name) for path in folder.glob("*.npz") if path.is_file()]
+    names = sorted(filter(None, names), key=lambda name: (int(name[1]), int(name[2])), reverse=True)
+    return [folder / name[0] for name in names]
 
 
 class Damaged(InputError):
@@ -71,7 +72,7 @@ class Damaged(InputError):
 
 
 @contextlib.contextmanager
-def locked(folder):
+def lock(folder):
     """A context in which no other run writes checkpoints to `folder`, which is created if needed.
 
     Raises InputError if another run is writing there.
@@ -98,13 +99,14 @@ def locked(folder):
 def save(path, variables: dict, note: dict) -> None:
     """Write {name: array or tensor} and `note` (JSON-serializable) to `path`, atomically.
 
-    No more than one array is copied at a time. Raises OSError naming the file if it cannot be written, InputError if an
-    array is not finite; any previous file is kept.
+    Raises OSError naming the file if it cannot be written, InputError if an array is not finite; any previous file is
+    kept.
     """
     text = json.dumps({"format": FORMAT, **note, "arrays": len(variables)}).encode("utf-8")
+    # np.savez would do the same, but on a full disk Python adds a traceback of its own.
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, variable in [*variables.items(), ("note", np.frombuffer(text, "uint8"))]:
-            array = np.asarray(variable, order="C")
+            array = np.asarray(variable)
             if not np.isfinite(array).all():
                 raise InputError(
                     f"{path}: not written, earlier checkpoints are kept: {name} is not finite. Resume from the "
@@ -120,8 +122,6 @@ def load(path) -> tuple:
     The file is untrusted: only arrays of numbers and a JSON text are read from it. Raises Damaged naming the file
     unless it is complete and unchanged, InputError if it has another format or cannot be read now.
     """
-    if is_no_file(path):
-        raise Damaged(f"{path}: not a file; expected a checkpoint")
     try:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()  # np.load checks only what it reads: not what a damaged header leaves out
@@ -130,7 +130,7 @@ def load(path) -> tuple:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         note = json.loads(arrays.pop("note").tobytes())
-        written, found = note.pop("arrays", len(arrays)), note["format"]  # older checkpoints do not have the number
+        written, format_ = note.pop("arrays", len(arrays)), note["format"]  # older checkpoints do not have the number
         note.pop("digest", None)  # theirs
     except MemoryError:
         raise InputError(f"{path}: not enough memory to read it") from None
@@ -139,21 +139,21 @@ def load(path) -> tuple:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
         raise Damaged(f"{path}: damaged, or not a checkpoint ({type(error).__name__}: {error})") from None
-    if found != FORMAT:
-        raise InputError(f"{path}: a checkpoint of format {found}; this version of the project reads format {FORMAT}")
+    if format_ != FORMAT:
+        raise InputError(f"{path}: a checkpoint of format {format_}; this version of the project reads format {FORMAT}")
     if written != len(arrays):
         raise Damaged(f"{path}: damaged: it has {len(arrays)} of {written} arrays")
     return arrays, note
 
 
-def newest(folder):
+def load_newest(folder):
     """(path, arrays, note) of the newest valid checkpoint in `folder`, None if there are no checkpoints.
 
     Damaged ones are reported and renamed to NAME.damaged, so that they do not count among the newest to keep.
     Raises InputError if all checkpoints are damaged (then none is renamed), and as `load` does.
     """
     damaged = []
-    for path in listed(folder):
+    for path in list_checkpoints(folder):
         try:
             arrays, note = load(path)
         except Damaged as error:
@@ -170,7 +170,7 @@ def newest(folder):
 
 def prune(folder, best) -> None:
     """Remove all but the newest KEPT checkpoints and `best`, a path or None."""
-    for path in listed(folder)[KEPT:]:
+    for path in list_checkpoints(folder)[KEPT:]:
         if path != best:
             path.unlink()
 
@@ -183,7 +183,7 @@ def network_variables(name: str, network) -> dict:
 def restore_network(name: str, network, arrays: dict, source) -> None:
     """Restore `network` from the arrays of `network_variables`. Raises InputError if one is missing or misshapen."""
     state = network.state_dict()
-    network.set_state_dict({key: _checked(f"{name}/{key}", arrays, state[key].shape, source) for key in state})
+    network.set_state_dict({key: _array(f"{name}/{key}", arrays, state[key].shape, source) for key in state})
 
 
 def optimizer_variables(name: str, optimizer, network) -> dict:
@@ -210,11 +210,11 @@ def restore_optimizer(name: str, optimizer, network, arrays: dict, source) -> No
     for key, parameter in trained:
         for kind in kinds:
             shape = [1] if "_pow_" in kind else parameter.shape
-            state[f"{parameter.name}_{kind}"] = _checked(f"{prefix}{key}/{kind}", arrays, shape, source)
+            state[f"{parameter.name}_{kind}"] = _array(f"{prefix}{key}/{kind}", arrays, shape, source)
     optimizer.set_state_dict(state)
 
 
-def _checked(name: str, arrays: dict, shape, source) -> np.ndarray:
+def _array(name: str, arrays: dict, shape, source) -> np.ndarray:
     array = arrays.get(name)
     if array is None:
         raise InputError(f"{source}: it lacks {name}, of shape {list(shape)}")

@@ -11,7 +11,6 @@ import contextlib
 import os
 import signal
 import time
-import zlib
 
 import paddle
 import paddle.distributed as dist
@@ -43,14 +42,9 @@ def start(device=None) -> str:
     device: `--device`'s value. Returns the device to compute on, `cpu` or `gpu:N`: with several processes each uses
     the GPU that the launcher assigned to it. Raises InputError for a device that does not exist.
     """
-    if count() == 1:
-        return choose_device(device)
-    if device not in (None, "cpu", "gpu"):
-        raise InputError(
-            f"--device {device}: with several processes each has its own GPU; leave it out and name the GPUs to "
-            "the launcher, before the script: --devices 0,1"
-        )
     device = choose_device(device)
+    if count() == 1:
+        return device
     if device != "cpu":
         device = choose_device(f"gpu:{dist.ParallelEnv().device_id}")
     # By default Paddle would use NCCL wherever its GPU build is installed.
@@ -64,15 +58,15 @@ def start(device=None) -> str:
 
 
 @contextlib.contextmanager
-def _lost_process_as_error():
+def _explain():
     """Turn Paddle's error about another process that has ended into InputError."""
     try:
         yield
     except RuntimeError as error:
-        # The launcher shows the log of the process that it sees fail first: wait, so that it is the right one.
-        time.sleep(5)
-        logs = os.path.join(os.environ.get("PADDLE_LOG_DIR", "log"), "workerlog.*")
-        raise InputError(f"another process of this run has ended; the reason is in {logs}") from error
+        time.sleep(5)  # the launcher shows the log of the process that it sees fail first, which has the reason
+        raise InputError(
+            "another process of this run has ended; the launcher's folder of logs has the reason"
+        ) from error
 
 
 def barrier() -> None:
@@ -84,7 +78,7 @@ def barrier() -> None:
     if count() > 1:
         _barriers += 1
         store = paddle.base.core.create_or_get_global_tcp_store()  # by which the processes found each other
-        with _lost_process_as_error():
+        with _explain():
             store.add("barrier", 1)
             while store.add("barrier", 0) < _barriers * count():
                 time.sleep(0.01)
@@ -108,18 +102,6 @@ def mean(values: dict) -> dict:
     return dict(zip(values, _average([tensor])[0].tolist()))
 
 
-def check_identical(networks: dict) -> None:
-    """Raise InputError in every process unless {name: network} have bit-identical variables in all of them."""
-    for name, network in networks.items() if count() > 1 else ():
-        checksum = 0
-        for tensor in network.state_dict().values():
-            checksum = zlib.crc32(tensor.numpy().tobytes(), checksum)
-        if mean({name: checksum})[name] != checksum:
-            raise InputError(
-                f"the {name} is not the same in all processes of this run; resume from the last checkpoint"
-            )
-
-
 def average_gradients(parameters) -> None:
     """Replace each gradient by its mean over the processes; call it after backward.
 
@@ -130,17 +112,14 @@ def average_gradients(parameters) -> None:
 
 
 def average_statistics(network) -> None:
-    """Replace batch norm's moving means and variances by their means over the processes.
-
-    The variance is then that within one process's batch, not across the batches of all processes.
-    """
+    """Replace batch norm's moving means and variances by their means over the processes."""
     _average([tensor for name, tensor in network.state_dict().items() if is_statistic(name)])
 
 
 @paddle.no_grad()
 def _average(tensors: list) -> list:
     if count() > 1:
-        with _lost_process_as_error():
+        with _explain():
             for tensor in tensors:
                 dist.all_reduce(tensor)
                 tensor.scale_(1 / count())

@@ -13,8 +13,7 @@ from train.run.checkpoint import Progress
 from train.stages import Stage
 
 SHARE = 0.1  # of the time, at most, for checkpoints at the ends of epochs
-SHOWN = 4  # how many added, removed or changed pictures a message names
-MADE = "made of HR there, given by --lr-data here", "given by --lr-data there, made of HR here"
+SHOWN = 4  # how many differing pictures of each list a message names
 
 
 class Saver:
@@ -46,7 +45,7 @@ class Saver:
 
     def begin(self) -> Progress:
         """The progress of a new run. Raises InputError if the folder has the checkpoints of an earlier one."""
-        there = checkpoint.listed(self.folder)
+        there = checkpoint.list_checkpoints(self.folder)
         if there:
             raise InputError(
                 f"{there[0]} belongs to an earlier run. Continue it with --resume, name another folder with "
@@ -60,7 +59,7 @@ class Saver:
         Raises InputError if it has another recipe or other pictures (unless `--new-recipe`), or other networks.
         """
         with parallel.main_first():  # process 0 sets damaged ones aside, so that the others find the same
-            newest = checkpoint.newest(self.folder)
+            newest = checkpoint.load_newest(self.folder)
         if not newest:
             print(f"no checkpoint in {self.folder} yet: starting from the beginning")
             return Progress()
@@ -80,24 +79,16 @@ class Saver:
     def _compare(self, path, note: dict) -> None:
         if note["stage"] != self.stage.result:
             raise InputError(f"{path} belongs to {note['stage']}, not to {self.stage.result}")
-        theirs, ours = note["recipe"], dataclasses.asdict(self.recipe)
+        theirs, ours = {**note["recipe"], **note["data"]}, {**dataclasses.asdict(self.recipe), **self.data}
         changes = [
             f"{name.replace('_', '-')} {theirs.get(name)} there, {value} here"
             for name, value in ours.items()
             if theirs.get(name) != value and not self._may_change(name)
         ]
-        changes += [
-            f"{name} {note['data'].get(name)} there, {value} here"
-            for name, value in self.data.items()
-            if note["data"].get(name) != value
-        ]
-        if note["pictures"] != self.pictures:
-            changes.append(f"the pictures: {_differences(note['pictures'], self.pictures)}")
-        pairs = note.get("pairs", [])
-        if bool(pairs) != bool(self.pairs):
-            changes.append(f"LR pictures {MADE[bool(pairs)]}")
-        elif pairs != self.pairs:
-            changes.append(f"the pairs: {_differences(pairs, self.pairs)}")
+        for what, here in (("pictures", self.pictures), ("pairs", self.pairs)):
+            there = note.get(what, [])
+            if there != here:
+                changes.append(f"the {what}: {_differences(there, here)}")
         if not changes:
             return
         if not self.options.new_recipe:
@@ -111,11 +102,11 @@ class Saver:
         """Whether the recipe's `name` may change without changing what this stage computes from here on."""
         if name == f"{self.stage.key}_epochs":
             return self.stage.schedule(self.recipe) == "constant"
-        (field,) = (field for field in dataclasses.fields(Recipe) if field.name == name)
+        metadata = {field.name: field.metadata for field in dataclasses.fields(Recipe)}.get(name, {})
         return (
-            field.metadata.get("is_shown_only")
-            or field.metadata["stage"] not in (None, self.stage.key)
-            or field.metadata.get("degradation") not in (None, self.recipe.degradation)
+            metadata.get("is_shown_only")
+            or metadata.get("stage") not in (None, self.stage.key)
+            or metadata.get("degradation") not in (None, self.recipe.degradation)
         )
 
     def _restore(self, path, arrays: dict, note: dict) -> None:
@@ -200,23 +191,10 @@ def _pairs(crops) -> list:
     return [f"{hr.name} and {lr.name} {hr.stat().st_size}+{zlib.crc32(rgb):08x}" for hr, lr, rgb in files]
 
 
-def _differences(theirs, ours) -> str:
-    """What was added, removed and changed between two lists of "NAME SIZE"."""
-    theirs, ours = (
-        {name: size for name, _, size in (text.rpartition(" ") for text in texts)} for texts in (theirs, ours)
-    )
-    kinds = {
-        "added": [name for name in ours if name not in theirs],
-        "removed": [name for name in theirs if name not in ours],
-        "changed": [
-            f"{name} ({theirs[name]} there, {size} here)"
-            for name, size in ours.items()
-            if theirs.get(name, size) != size
-        ],
-    }
-    said = [
-        f"{kind}: {', '.join(names[:SHOWN])}{f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''}"
-        for kind, names in kinds.items()
-        if names
-    ]
-    return "; ".join(said) or "another order"
+def _differences(there: list, here: list) -> str:
+    """What only one of two lists of "NAME SIZE" has."""
+    parts = []
+    for where, texts in (("there", set(there) - set(here)), ("here", set(here) - set(there))):
+        if texts:
+            parts.append(f"only {where}: {', '.join(sorted(texts)[:SHOWN])}{', …' * (len(texts) > SHOWN)}")
+    return "; ".join(parts) or "another order"
