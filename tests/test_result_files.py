@@ -70,14 +70,6 @@ def test_recursively_they_lie_in_the_output_as_in_the_folder(folder):
     assert problems == [] and others == ["pictures/noending", "pictures/notes.txt", "pictures/sub/more.txt"]
 
 
-@pytest.mark.parametrize(
-    "suffix, ending, target", [("_big", "", "b_big.JPG"), ("", ".png", "b.png"), ("é ", ".webp", "bé .webp")]
-)
-def test_suffix_and_ending(folder, suffix, ending, target):
-    good, _, _ = found(["pictures/b.JPG"], suffix=suffix, ending=ending)
-    assert good == {"pictures/b.JPG": f"out/{target}"}
-
-
 def test_a_folder_without_pictures_is_a_problem_and_the_others_go_on(folder):
     good, problems, others = found(["nothing", "one.png"])
     assert good == {"one.png": "out/one_x4.png"}
@@ -159,11 +151,3 @@ def test_a_result_never_replaces_a_picture_that_was_given(folder):
     good, problems, _ = found(["pictures/b.JPG", "one.png"], output=".", suffix="")
     assert good == {"pictures/b.JPG": "b.JPG"}
     assert len(problems) == 1 and "replace one.png" in problems[0] and "--suffix" in problems[0]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="links")
-@pytest.mark.parametrize("output", ["out", "pictures", "pictures/results"])
-def test_a_link_to_itself_does_not_stop_the_others(folder, output):
-    (folder / "pictures" / "loop.png").symlink_to(folder / "pictures" / "loop.png")
-    jobs_found, _ = find_jobs([folder / "pictures"], folder / output, recursive=True, suffix="_x4")
-    assert "loop.png" in [job.source.name for job in jobs_found] and len(jobs_found) > 2

@@ -1,6 +1,7 @@
 """Generators whose results are known without running them, and the recordings' one with its random statistics."""
 
 import numpy as np
+import paddle
 
 from models.generator import Generator
 from models.settings import BN_EPSILON, RESIDUAL_BLOCKS
@@ -82,3 +83,23 @@ def moved(lr: np.ndarray, steps: tuple, gain: float = 1.0) -> np.ndarray:
 def levels(values: np.ndarray, largest: int = 255) -> np.ndarray:
     """Values in [-1,1] as grey levels 0..largest, float64 and not rounded."""
     return (values.astype("float64") + 1) * largest / 2
+
+
+def noise(height, width, planes=3, dtype="uint8", seed=0):
+    return np.random.RandomState(seed).randint(0, np.iinfo(dtype).max + 1, (height, width, planes)).astype(dtype)
+
+
+def directly(network, lr, largest=255):
+    """Grey levels, not rounded, [4h,4w,3], of the network run as a whole by Paddle."""
+    x = golden.nchw((lr.astype("float64")[None] * 2 / largest - 1).astype("float32"))
+    with paddle.no_grad():
+        return levels(network(paddle.to_tensor(x)).numpy()[0].transpose(1, 2, 0), largest)
+
+
+def assert_levels(found, expected, within):
+    """found: integers; expected: integers or numbers that are not rounded."""
+    assert found.shape == expected.shape
+    assert np.abs(found.astype("float64") - expected).max() <= within
+
+
+ROUNDED = 0.5 + 0.01  # a level: of fp32 about 1e-6 of the range is rounding error
