@@ -12,7 +12,6 @@ from infer import colour
 from models.weight_files import weights
 from tests.helpers import fluid_files, generators, golden, training
 from tests.helpers.file_server import Server
-from tests.helpers.skipped import pytest_addoption, pytest_sessionfinish  # noqa: F401  pytest's hooks
 
 SLOW_FIXTURES = {"browser", "classified", "executed", "passes", "upscaled"}
 
