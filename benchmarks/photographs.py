@@ -37,7 +37,7 @@ from common.scale import SCALE
 from data.degrade import bicubic
 from data.hr_lr_pairs import pairs, read_pair
 from data.lpips import COMMAND, WEIGHTS, Lpips, available
-from data.pictures.damage import PNG_SIGNATURE
+from data.pictures.writing import PNG_SIGNATURE
 from infer.measuring.measure import figures_of
 
 CLEAN = "clean"

@@ -21,20 +21,12 @@ def test_read_rgb_has_8_bits_and_three_planes_without_alpha(tmp_path, planes):
     np.testing.assert_array_equal(read, np.broadcast_to(colour, (9, 13, 3)))
 
 
-def test_a_limit_is_the_callers(tmp_path):
-    write_rgb(tmp_path / "a.png", picture())
-    assert read_rgb(tmp_path / "a.png").shape == read_rgb(tmp_path / "a.png", max_pixels=26 * 37).shape
-    assert "has 37x26 pixels" in refusal(read_rgb, tmp_path / "a.png", max_pixels=26 * 37 - 1)
-
-
 def test_write_rgb(tmp_path):
     for name, levels in (("ü.PNG", 0), ("a.jpg", 8)):
         write_rgb(tmp_path / name, 255 - picture())
         write_rgb(tmp_path / name, picture())
         assert np.abs(read_with_opencv(tmp_path / name).astype(int) - picture()).max() <= levels
     assert sorted(os.listdir(tmp_path)) == ["a.jpg", "ü.PNG"]
-    with pytest.raises(ValueError, match="expected colour in uint8"):
-        write_rgb(tmp_path / "b.png", picture() / 255)
 
 
 class TestListPictures:
@@ -60,17 +52,12 @@ class TestListPictures:
         with pytest.raises(InputError, match="none does not exist"):
             list_pictures(tmp_path / "none")
 
-    @pytest.mark.parametrize("place", ["", "train", "train/HR"])
-    def test_no_picture_says_what_counts_and_where_some_are(self, tmp_path, place):
-        for folder in (".thumbnails", "empty", place):
-            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-        (tmp_path / ".thumbnails" / "a.png").touch()
-        if place:
-            (tmp_path / place / "a.png").touch()
+    def test_no_picture_says_what_counts(self, tmp_path):
+        (tmp_path / "train").mkdir()
+        (tmp_path / "train" / "a.png").touch()
         with pytest.raises(InputError) as caught:
             list_pictures(tmp_path)
-        assert all(ending in str(caught.value) for ending in (str(tmp_path), *EXTENSIONS))
-        assert (f"its sub-folder {tmp_path / place} does" in str(caught.value)) == bool(place)
+        assert all(words in str(caught.value) for words in (str(tmp_path), "sub-folders are not", *EXTENSIONS))
 
 
 def test_all_errors_are_raised_together_each_once():

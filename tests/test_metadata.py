@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
-from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms
 from PIL.TiffImagePlugin import IFDRational
 
 from data.pictures.picture import Picture
@@ -120,7 +120,7 @@ def test_a_makers_notes_stay_where_they_are_or_are_omitted(tmp_path):
 
 def test_damaged_exif_is_carried_or_named_and_harms_no_picture(tmp_path):
     rng, exif = np.random.default_rng(1), np.frombuffer(camera().tobytes()[6:], np.uint8)
-    for _ in range(40):
+    for _ in range(20):
         damaged = exif.copy()
         damaged[rng.integers(8, len(exif), 3)] = rng.integers(0, 256, 3)
         (tmp_path / "a.png").write_bytes(png_of(RGB, chunk(b"eXIf", damaged.tobytes())))
@@ -241,47 +241,6 @@ class TestProfile:
         assert (picture.colour == (1, 2, 3)).all()
 
 
-@pytest.mark.parametrize("name, content", [(b"gAMA", b"\0\1\x86\xa0"), (b"cICP", b"\x0c\x0d\0\1")])
-def test_a_pngs_colour_space_is_carried_or_named(tmp_path, name, content):
-    (tmp_path / "a.png").write_bytes(png_of(RGB, chunk(name, content)))
-    picture = read_picture(tmp_path / "a.png")
-    assert omissions("b.png", picture) == [] and omissions("b.jpg", picture) == ["colour space that PNG's chunks give"]
-    write_picture(tmp_path / "b.png", picture)
-    assert chunk(name, content) in (tmp_path / "b.png").read_bytes()
-    for srgb in (chunk(b"gAMA", (45455).to_bytes(4, "big")), chunk(b"sRGB", b"\0")):
-        (tmp_path / "a.png").write_bytes(png_of(RGB, srgb))
-        assert omissions("b.jpg", read_picture(tmp_path / "a.png")) == []
-
-
-def test_texts_comments_and_iptc_data_are_named(tmp_path):
-    for name, said in (("Title", ["text (PNG's chunks)"]), ("Software", []), ("date:create", [])):
-        texts = PngImagePlugin.PngInfo()
-        texts.add_itxt(name, "a text", zip=True)
-        Image.fromarray(RGB).save(tmp_path / "a.png", pnginfo=texts)
-        assert omissions("b.png", read_picture(tmp_path / "a.png")) == said
-    Image.fromarray(RGB).save(tmp_path / "a.jpg", comment=b"a comment")
-    assert omissions("b.jpg", read_picture(tmp_path / "a.jpg")) == ["comment"]
-    Image.fromarray(RGB).save(tmp_path / "a.jpg")
-    content, iptc = (tmp_path / "a.jpg").read_bytes(), b"\x1c\2\5\0\5title"
-    for resource, said in ((0x0404, ["IPTC data"]), (0x03F3, [])):
-        block = b"Photoshop 3.0\0" + b"8BIM" + struct.pack(">HHI", resource, 0, len(iptc)) + iptc
-        segment = b"\xff\xed" + struct.pack(">H", len(block) + 2) + block
-        (tmp_path / "a.jpg").write_bytes(content[:2] + segment + content[2:])
-        assert omissions("b.jpg", read_picture(tmp_path / "a.jpg")) == said
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_band_that_may_be_anything_is_named(tmp_path, dtype):
-    bands = np.dstack([RGB, RGB[:, :, 0]]).astype(dtype)
-    for kind, said in ((0, ["a band that is not said to be alpha"]), (2, [])):
-        tifffile.imwrite(tmp_path / "a.tif", bands, photometric="rgb", extrasamples=[kind])
-        picture = read_picture(tmp_path / "a.tif")
-        assert omissions("b.tif", picture) == said and (picture.alpha is None) == bool(said)
-        np.testing.assert_array_equal(picture.colour, RGB)
-    tifffile.imwrite(tmp_path / "a.tif", bands, photometric="separated")
-    assert omissions("b.tif", read_picture(tmp_path / "a.tif")) == ["16-bit depth (of CMYK)"] * (dtype == np.uint16)
-
-
-def test_a_damaged_profile_of_a_png_is_no_picture_without_one(tmp_path):
+def test_a_large_profile_of_a_png(tmp_path):
     (tmp_path / "a.png").write_bytes(png_of(RGB, chunk(b"iCCP", b"a\0\0" + zlib.compress(SRGB + bytes(5_000_000)))))
     assert len(read_picture(tmp_path / "a.png").icc_profile) > 5_000_000

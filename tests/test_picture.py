@@ -1,5 +1,6 @@
 """Pixels, depth and transparency from file to memory and back, against other libraries."""
 
+import io
 import os
 import struct
 from pathlib import Path
@@ -16,7 +17,6 @@ from data.pictures.reading import read_picture
 from data.pictures.writing import check_writable, omissions, write_picture
 from tests.helpers.errors import refusal
 from tests.helpers.pictures import STORED, chunk, exif_of, picture, png_bytes, png_of, samples_of_16_bits
-from tests.helpers.programs import run_python
 
 # pytest sets aside the filter that data.pictures.picture installs.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -91,36 +91,22 @@ class TestRead:
         tiff_of(tmp_path / "a.tif", samples(dtype, 1), photometric="miniswhite")
         assert_read(tmp_path / "a.tif", np.iinfo(dtype).max - samples(dtype, 1))
 
-    def test_tiff_plane_by_plane(self, tmp_path):
-        for dtype in (np.uint8, np.uint16):
-            planes = samples(dtype, 3).transpose(2, 0, 1)
-            tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
-            if dtype == np.uint8:
-                assert_read(tmp_path / "a.tif", samples(dtype, 3))
+    def test_tiff_plane_by_plane_or_multiplied_by_alpha(self, tmp_path):
+        """Of 16 bits these are refused."""
+        planes = samples(np.uint8, 3)
+        tifffile.imwrite(tmp_path / "a.tif", planes.transpose(2, 0, 1), photometric="rgb", planarconfig="separate")
+        assert_read(tmp_path / "a.tif", planes)
+        planes = samples(np.uint16, 4)
+        tiff_of(tmp_path / "a.tif", planes, extrasamples=["assocalpha"])
+        assert "multiplied by alpha" in refusal(read_picture, tmp_path / "a.tif")
+        planes = planes[..., :3].transpose(2, 0, 1)
+        tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
         assert "plane by plane" in refusal(read_picture, tmp_path / "a.tif")
-
-    @pytest.mark.parametrize("dtype, steps", [(np.uint8, 1), (np.uint16, 0.5)])
-    def test_tiff_multiplied_by_its_alpha(self, tmp_path, dtype, steps):
-        straight, full = samples(dtype, 4), np.iinfo(dtype).max
-        share = straight[..., 3:] / full
-        stored = np.concatenate([np.round(straight[..., :3] * share), straight[..., 3:]], axis=2).astype(dtype)
-        tiff_of(tmp_path / "a.tif", stored, extrasamples=["assocalpha"])
-        read = read_picture(tmp_path / "a.tif")
-        np.testing.assert_array_equal(read.alpha, straight[..., 3])
-        # Half a step was rounded off when it was stored, another is when it is read.
-        wrong = np.abs(read.colour.astype(float) - straight[..., :3])
-        assert (wrong <= 0.5 / np.maximum(share, 1e-9) + steps).all()
 
     def test_bmp(self, tmp_path):
         for planes in (1, 3):
             cv2.imwrite(str(tmp_path / "a.bmp"), bgra(samples(np.uint8, planes)))
             assert_read(tmp_path / "a.bmp", samples(np.uint8, planes))
-        # BITMAPV4HEADER: 32 bits a pixel, "bit fields", the masks of red, green, blue and alpha; rows from the top.
-        pixels = bgra(samples(np.uint8, 4)).tobytes()
-        header = struct.pack("<IiiHHIIiiII", 108, 13, -9, 1, 32, 3, len(pixels), 0, 0, 0, 0)
-        header += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + bytes(52)
-        (tmp_path / "a.bmp").write_bytes(b"BM" + struct.pack("<IHHI", 122 + len(pixels), 0, 0, 122) + header + pixels)
-        assert_read(tmp_path / "a.bmp", samples(np.uint8, 4))
 
     @pytest.mark.parametrize("planes", [3, 4])
     def test_webp(self, tmp_path, planes):
@@ -151,14 +137,12 @@ class TestRead:
         (tmp_path / "a.png").write_bytes(png_bytes(8, 1, 1, 3, [b"\x0f"], palette + chunk(b"tRNS", b"\x80\1")))
         assert_read(tmp_path / "a.png", np.array([[[9, 9, 9, 128]] * 4 + [[77, 77, 77, 1]] * 4], np.uint8))
 
-    # The fourth key has bits above the picture's, which do not count (PNG, 11.3.2.1).
     @pytest.mark.parametrize(
         "depth, row, key, grey, at_key",
         [
             (1, b"\xa0", 1, [255, 0, 255, 0], 255),
-            (2, b"\x1b", 2, [0, 85, 170, 255], 170),
             (4, b"\x01\x8f", 8, [0, 17, 136, 255], 136),
-            (8, b"\x00\x05\xff\x05", 0xA305, [0, 5, 255, 5], 5),
+            (8, b"\x00\x05\xff\x05", 0xA305, [0, 5, 255, 5], 5),  # whose upper bits do not count (PNG, 11.3.2.1)
             (16, struct.pack(">4H", 0, 777, 65535, 778), 777, [0, 777, 65535, 778], 777),
         ],
     )
@@ -212,10 +196,10 @@ class TestOrientation:
         assert np.abs(read - bgra(cv2.imread(str(tmp_path / "a.jpg")))).max() <= 2
         assert np.abs(read - picture()).max() <= 12
 
-    @pytest.mark.parametrize("exif", [exif_of(0), exif_of(9), exif_of(65535), b"garbage"])
-    def test_unknown_or_damaged_is_none(self, tmp_path, exif):
-        Image.fromarray(picture()).save(tmp_path / "a.png", exif=b"Exif\0\0" + exif)
-        assert_read(tmp_path / "a.png", picture())
+    def test_unknown_or_damaged_is_none(self, tmp_path):
+        for exif in (exif_of(0), exif_of(9), b"garbage"):
+            Image.fromarray(picture()).save(tmp_path / "a.png", exif=b"Exif\0\0" + exif)
+            assert_read(tmp_path / "a.png", picture())
 
 
 class TestRefused:
@@ -225,32 +209,19 @@ class TestRefused:
         (tmp_path / "a.png").touch()
         assert "the file is empty" in refusal(read_picture, tmp_path / "a.png")
 
-    @pytest.mark.parametrize(
-        "content, said",
-        [
-            (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "but a HEIC"),
-            (b"\0\0\0\x1cftypavif\0\0\0\0mif1avif", "but an AVIF"),
-            (b"\n<!DOCTYPE html><html>", "but a web page"),
-            (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
-            (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\nshowpage\n", "or is damaged at its beginning"),
-        ],
-    )
-    def test_other_files_are_told_what_they_are(self, tmp_path, content, said):
-        (tmp_path / "a.png").write_bytes(content)
-        message = refusal(read_picture, tmp_path / "a.png")
-        assert "it is not a PNG, JPEG, BMP, WebP or TIFF picture" in message and said in message
+    def test_other_files(self, tmp_path):
+        """Also those of formats that Pillow knows and nobody named."""
+        heic, page = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", b"\n<!DOCTYPE html><html>"
+        stream = io.BytesIO()
+        Image.fromarray(picture()).save(stream, format="GIF")
+        for content in (heic, page, stream.getvalue(), b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\nshowpage\n"):
+            (tmp_path / "a.png").write_bytes(content)
+            assert "it is not a PNG, JPEG, BMP, WebP or TIFF" in refusal(read_picture, tmp_path / "a.png")
 
-    @pytest.mark.parametrize("format_name", ["GIF", "PPM", "TGA", "ICO"])
-    def test_formats_that_pillow_knows_but_nobody_named(self, tmp_path, format_name):
-        Image.fromarray(picture()).save(tmp_path / "a.png", format=format_name)
-        assert "it is not a PNG, JPEG" in refusal(read_picture, tmp_path / "a.png")
-
-    @pytest.mark.parametrize("kind", ["float16", "float32", "float64", "int8", "int16", "int32", "uint32", "complex64"])
+    @pytest.mark.parametrize("kind", ["float16", "float32", "int8", "int16", "uint32"])
     def test_tiffs_of_other_samples(self, tmp_path, kind):
         tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 4), kind))
         assert "cannot be read as a picture" in refusal(read_picture, tmp_path / "a.tif")
-        tifffile.imwrite(tmp_path / "a.tif", picture(), photometric="cielab")
-        assert "(LAB)" in refusal(read_picture, tmp_path / "a.tif")
 
     @pytest.mark.parametrize("tag", [(50706, 1, 4, b"\1\4\0\0", True), (254, 4, 1, 1, True)])
     def test_a_cameras_raw_file_is_not_taken_for_its_preview(self, tmp_path, tag):
@@ -264,13 +235,6 @@ class TestRefused:
         assert read_picture(tmp_path / "a.png", max_pixels=117).colour.shape == (9, 13, 3)
         message = refusal(read_picture, tmp_path / "a.png", max_pixels=116)
         assert "has 13x9 pixels" in message and "--max-megapixels" in message
-        tiff_of(tmp_path / "a.tif", samples(np.uint8, 3), tile=(512, 512))  # which is decoded whole
-        assert "the limit is" in refusal(read_picture, tmp_path / "a.tif", max_pixels=512**2 - 1)
-
-    def test_ones_own_have_no_limit(self, tmp_path):
-        """200 megapixels: more than Pillow opens by itself."""
-        Image.new("1", (20_000, 10_000)).save(tmp_path / "a.png")
-        assert read_picture(tmp_path / "a.png").colour.shape == (10_000, 20_000, 1)
 
 
 class TestWriteLossless:
@@ -337,9 +301,6 @@ class TestWriteLossy:
         sizes = [(tmp_path / f"{quality}.{name}").stat().st_size for quality in (20, 80, 95, 100)]
         assert sizes == sorted(set(sizes))
         assert (tmp_path / f"default.{name}").read_bytes() == (tmp_path / f"95.{name}").read_bytes()
-        for quality in (0, 101):
-            with pytest.raises(ValueError, match="quality of 1 to 100"):
-                write_picture(tmp_path / f"a.{name}", noise, quality=quality)
 
     def test_a_lossless_webp_stays_lossless(self, tmp_path):
         for lossless in (True, False):
@@ -354,13 +315,13 @@ class TestWriteLossy:
         write_picture(tmp_path / "a.jpg", Picture(stripes))
         assert np.abs(bgra(cv2.imread(str(tmp_path / "a.jpg"))).astype(int) - stripes).max() < 20
 
-    @pytest.mark.parametrize("name", ["a.bmp", "a.webp", "a.jpg"])
-    def test_16_bits_are_rounded_to_8(self, tmp_path, name):
+    def test_16_bits_are_rounded_to_8(self, tmp_path):
         deep = samples(np.uint16, 4, 32, 32)
         rounded = np.round(deep / 257).astype(np.uint8)
-        write_picture(tmp_path / name, as_picture(deep), quality=100)
-        write_picture(tmp_path / f"8 {name}", as_picture(rounded), quality=100)
-        assert (tmp_path / name).read_bytes() == (tmp_path / f"8 {name}").read_bytes()
+        for name in ("a.bmp", "a.webp", "a.jpg"):
+            write_picture(tmp_path / name, as_picture(deep), quality=100)
+            write_picture(tmp_path / f"8 {name}", as_picture(rounded), quality=100)
+            assert (tmp_path / name).read_bytes() == (tmp_path / f"8 {name}").read_bytes()
 
     def test_rounding_is_to_the_nearest_level_over_all_samples(self):
         tall = np.tile(np.arange(65536, dtype=np.uint16).reshape(-1, 1, 1), (40, 1, 1))  # of several blocks
@@ -401,30 +362,19 @@ class TestCheckWritable:
         assert os.listdir(tmp_path) == []
 
 
-class TestWriteWhole:
-    @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.webp", "a.tif"])
-    def test_no_room_keeps_what_was_there(self, tmp_path, name):
-        pytest.importorskip("resource", reason="limits a file's size, as a full disk would")
-        write_picture(tmp_path / name, as_picture(samples(np.uint8, 3)))
-        before = (tmp_path / name).read_bytes()
-        program = (
-            "import resource, sys, numpy as np; from data.pictures.picture import Picture\n"
-            "from data.pictures.writing import write_picture\n"
-            "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
-            # A JPEG of this size is written at once, of which the disk takes a part.
-            "noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), dtype=np.uint8)\n"
-            "try:\n    write_picture(sys.argv[1], Picture(noise))\n"
-            "except OSError as error:\n    print(error.filename, error.strerror)\n"
-        )
-        done = run_python(program, tmp_path / name)
-        assert done.stdout.startswith(f"{tmp_path / name} cannot be written (File too large)") and done.stderr == ""
-        assert os.listdir(tmp_path) == [name]
-        assert (tmp_path / name).read_bytes() == before
-
-    @pytest.mark.parametrize(
-        "wrong", [Picture(picture() / 255), Picture(picture()[..., 0]), Picture(picture(), picture()[:-1, :, 0])]
-    )
-    def test_other_arrays(self, tmp_path, wrong):
-        with pytest.raises(ValueError, match="expected (colour|alpha) in"):
-            write_picture(tmp_path / "a.png", wrong)
-        assert os.listdir(tmp_path) == []
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.webp", "a.tif"])
+def test_no_room_keeps_what_was_there(tmp_path, name):
+    resource = pytest.importorskip("resource", reason="limits a file's size, as a full disk would")
+    write_picture(tmp_path / name, as_picture(samples(np.uint8, 3)))
+    before = (tmp_path / name).read_bytes()
+    # A JPEG of this size is written at once, of which the disk takes a part.
+    noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), dtype=np.uint8)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"cannot be written \(File too large\)") as error:
+            write_picture(tmp_path / name, Picture(noise))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.filename == str(tmp_path / name)
+    assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_bytes() == before

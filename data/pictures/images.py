@@ -29,7 +29,7 @@ def list_pictures(folder) -> list:
     pictures = sorted((entry for entry in folder.iterdir() if _is_picture(entry)), key=lambda entry: entry.name)
     if not pictures:
         endings = " ".join(EXTENSIONS)
-        raise InputError(f"{folder} holds no picture (no file ending in {endings}){_hint_at_sub_folder(folder)}")
+        raise InputError(f"{folder} holds no picture (no file ending in {endings}; sub-folders are not searched)")
     return pictures
 
 
@@ -93,13 +93,3 @@ def write_rgb(path, rgb_uint8: np.ndarray, quality: int = DEFAULT_QUALITY) -> No
 def _is_picture(entry: Path) -> bool:
     # A broken link counts, so that reading names it instead of a picture being missed in silence.
     return not entry.name.startswith(".") and entry.suffix.lower() in EXTENSIONS and not entry.is_dir()
-
-
-def _hint_at_sub_folder(folder: Path) -> str:
-    # Two levels: data sets unpack into a folder of their own name. No deeper, not to walk a whole disk for a hint.
-    for pattern in ("*/*", "*/*/*"):
-        for entry in sorted(folder.glob(pattern)):
-            hidden = any(part.startswith(".") for part in entry.relative_to(folder).parts)
-            if not hidden and _is_picture(entry):
-                return f"; its sub-folder {entry.parent} does: give that one"
-    return "; give a folder that does"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -43,9 +43,8 @@ class Picture:
     colour: [h,w,1] (grey) or [h,w,3] (RGB). alpha: [h,w] of the same dtype, 0 is transparent, the colour is not
     multiplied by it; or None. icc_profile: an ICC profile for this colour (grey or RGB), or None. format: that of the
     file it was read from, a value of FORMATS. exif (from the TIFF header on), xmp: metadata that says "upright", b""
-    without. dpi: across and down, or None. png_colour: {name: content} of a PNG's own chunks about colour, unless they
-    say sRGB. lossless: whether it is from a lossless WebP. omitted: what of the file was not read or not converted, in
-    words for a user. jpeg: how a JPEG was compressed, None for others.
+    without. dpi: across and down, or None. lossless: whether it is from a lossless WebP. omitted: what of the file was
+    not read or not converted, in words for a user. jpeg: how a JPEG was compressed, None for others.
     """
 
     colour: np.ndarray
@@ -55,7 +54,6 @@ class Picture:
     exif: bytes = b""
     xmp: bytes = b""
     dpi: tuple | None = None
-    png_colour: dict = field(default_factory=dict)
     lossless: bool = False
     omitted: tuple = ()
     jpeg: Quantization | None = None

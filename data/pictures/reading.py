@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
 import re
 import sys
 from pathlib import Path
@@ -13,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
-from common.errors import InputError
+from common.errors import InputError, reason
 from data.pictures import damage, metadata
 from data.pictures.jpeg import quantization
 from data.pictures.picture import Picture
@@ -31,28 +29,11 @@ _CONVERTED = {"1": "L", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB"}
 # EXIF 2.3, tag 0x0112: the orientations whose stored rows and columns are turned round, and then its axes.
 _ROWS_REVERSED, _COLUMNS_REVERSED, _TRANSPOSED = (3, 4, 6, 7), (2, 3, 7, 8), (5, 6, 7, 8)
 
+_PIXELS_A_BYTE = 1000  # of a JPEG, at most: a block of 64 takes a bit or more
+
 # TIFF 6.0: tags.
 _REDUCED, _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR, _EXTRA, _SAMPLE_FORMAT = 254, 258, 259, 262, 284, 338, 339
-_TILE_WIDTH, _TILE_HEIGHT, _IPTC, _DNG_VERSION = 322, 323, 33723, 50706
-_IPTC_OF_PHOTOSHOP = 0x0404  # Adobe Photoshop File Formats: among the image resources that a JPEG has
-# Texts of a PNG that are carried elsewhere, or say no more than which program wrote the file, and when.
-_OTHER_TEXTS = re.compile("XML:com.adobe.xmp|Raw profile type exif|Software|date:.*", re.IGNORECASE)
-
-# How a file begins, here or from its fifth byte on, and what it is.
-_OTHERS = {
-    b"GIF8": "a GIF",
-    b"ftypavi": "an AVIF",
-    b"ftyphe": "a HEIC",
-    b"ftypmif1": "a HEIC",
-    b"\0\0\0\x0cjP": "a JPEG 2000",
-    b"\0\0\0\x0cJXL": "a JPEG XL",
-    b"8BPS": "a Photoshop document",
-    b"%PDF-": "a PDF document",
-    b"<": "a web page or a drawing (HTML, SVG)",
-    b"version https://git-lfs": "a Git LFS pointer (`git lfs pull` fetches the picture)",
-    b"II*\0": "a TIFF of another kind than grey, RGB or CMYK of 8 or 16 bits",
-    b"MM\0*": "a TIFF of another kind than grey, RGB or CMYK of 8 or 16 bits",
-}
+_DNG_VERSION = 50706
 
 
 def read_picture(path, max_pixels: int | None = None) -> Picture:
@@ -60,8 +41,8 @@ def read_picture(path, max_pixels: int | None = None) -> Picture:
 
     Grey of 1 to 16 bits stays grey, 16-bit samples stay uint16, all others become uint8. Palette, CMYK and YCbCr become
     RGB. Transparency, as a plane, in a palette or as one colour, becomes the alpha plane. The ICC profile is kept where
-    it describes the result; a CMYK picture's is applied. Of several frames or pages the first is read. What else is not
-    kept is named in the picture's `omitted`.
+    it describes the result; a CMYK picture's is applied. Of several frames or pages the first is read. What of these is
+    not kept is named in the picture's `omitted`; texts, comments and IPTC data are left out.
 
     max_pixels: a picture of more is refused by its header, before it is decoded; None: no limit.
     Raises InputError, naming the file and the reason, for that and for whatever cannot be decoded whole.
@@ -77,9 +58,8 @@ def read_picture(path, max_pixels: int | None = None) -> Picture:
             content += damage.END_OF_JPEG  # which some programs leave out; a second one does nothing
         with Image.open(io.BytesIO(content), formats=_TRIED) as image:
             width, height = image.size
-            tile = _tags(image).get(_TILE_WIDTH, 0) * _tags(image).get(_TILE_HEIGHT, 0)
-            if max_pixels is None or max(width * height, tile) <= max_pixels:
-                return _decoded(image, content)
+            if max_pixels is None or width * height <= max_pixels:
+                return _decode(image, content)
     except Exception as error:
         # Everything: on damaged bytes Pillow's decoders raise OSError, SyntaxError, ValueError, KeyError, EOFError,
         # struct.error, zlib.error, MemoryError and more, by version.
@@ -90,25 +70,20 @@ def read_picture(path, max_pixels: int | None = None) -> Picture:
     )
 
 
-def pixels_of(path) -> int:
-    """The number of pixels that a picture's header claims; 0 if it cannot be read."""
-    with contextlib.suppress(Exception):
-        if os.path.isfile(path):  # to open a pipe is to wait for somebody to write to it
-            with Image.open(path, formats=_TRIED) as image:
-                return image.width * image.height
-    return 0
-
-
-def _decoded(image, content: bytes) -> Picture:
-    tags = _tags(image)
-    png_colour = damage.check_png(content) if image.format == "PNG" else {}
+def _decode(image, content: bytes) -> Picture:
+    tags, file_format = _tags(image), _FORMATS.get(image.format, image.format)
     _refuse_misread(tags, content)
+    if file_format == "PNG":
+        damage.check_png(content)
     damage.check_deflate(content, tags)
-    file_format = _FORMATS.get(image.format, image.format)
-    stuffed_jpeg = damage.stuffed_jpeg(content) if file_format == "JPEG" else b""
+    stuffed_jpeg = b""
+    if file_format == "JPEG":
+        if image.width * image.height > _PIXELS_A_BYTE * len(content):  # which would fill the memory
+            raise ValueError(f"it claims to have {image.width}x{image.height} pixels in {len(content)} bytes")
+        stuffed_jpeg = damage.stuffed_jpeg(content)
     exif, orientation, exif_omitted = metadata.read_exif(image)
     xmp, xmp_omitted = metadata.read_xmp(image.info)
-    dpi, omitted = metadata.read_dpi(image), (*exif_omitted, *xmp_omitted, *_omitted(image))
+    dpi, omitted = metadata.read_dpi(image), (*exif_omitted, *xmp_omitted, *_further_pages(image))
     profile = image.info.get("icc_profile")
     samples = _samples(image, content)
     if stuffed_jpeg:
@@ -132,7 +107,6 @@ def _decoded(image, content: bytes) -> Picture:
         exif,
         xmp,
         dpi,
-        png_colour,
         file_format == "WebP" and b"VP8L" in content,  # the chunk of lossless pixels
         omitted,
         quantization(image, orientation),
@@ -145,8 +119,8 @@ def _refuse_misread(tags, content: bytes) -> None:
         raise ValueError("it is a camera's raw file, of which only a preview can be read; develop it to a TIFF or PNG")
     if any(kind != 1 for kind in tags.get(_SAMPLE_FORMAT, ())):
         raise ValueError("its samples are signed or floating-point numbers; save it with 8 or 16 bits from 0 on")
-    if tags.get(_PLANAR) == 2 and max(tags.get(_BITS, (1,))) > 8:
-        raise ValueError("its 16-bit samples are stored plane by plane; save it with the planes interleaved")
+    if max(tags.get(_BITS, (1,))) > 8 and (tags.get(_PLANAR) == 2 or tags.get(_EXTRA) == (1,)):
+        raise ValueError("its 16-bit samples are stored plane by plane or multiplied by alpha; save it as a PNG")
 
 
 def _samples(image, content: bytes) -> np.ndarray:
@@ -170,10 +144,6 @@ def _samples(image, content: bytes) -> np.ndarray:
         samples = samples[:, :, 2:] if image.format == "PNG" and content[25] == 4 else samples[:, :, : len(bands)]
     if depth == 16 and tags.get(_PHOTOMETRIC) == 0:  # zero is white; of 8 bits Pillow turns that round
         samples = 65535 - samples
-    if depth == 16 and tags.get(_EXTRA) == (1,):  # colour is stored multiplied by alpha; of 8 bits Pillow undoes that
-        divisor = np.maximum(samples[:, :, -1:], 1).astype(np.uint32)
-        colour = (samples[:, :, :-1].astype(np.uint32) * 65535 + divisor // 2) // divisor
-        samples[:, :, :-1] = np.minimum(colour, 65535)
     key = image.info.get("transparency")
     if key is None or samples.shape[2] in (2, 4):
         return samples
@@ -196,23 +166,12 @@ def _samples_of_8_bits(image) -> np.ndarray:
     return samples if samples.ndim == 3 else samples[:, :, np.newaxis]
 
 
-def _omitted(image) -> tuple:
-    """What an open file holds and a Picture does not, but for profiles, EXIF and XMP, in words for a user."""
-    info, tags = image.info, _tags(image)
-    photoshop = info.get("photoshop")
-    texts = [name for name, value in info.items() if isinstance(value, str)] if image.format == "PNG" else []
+def _further_pages(image) -> tuple:
+    """That an open file holds further pages or frames, in words for a user; () if it does not."""
     pages = getattr(image, "n_frames", 1)
     if image.format == "MPO":  # whose further pictures may be previews of this one
         pages -= sum("Thumbnail" in each["Attribute"]["MPType"] for each in image.mpinfo[0xB002][1:])
-    words = {
-        f"all but the first of {pages} pages or frames": pages > 1,
-        "16-bit depth (of CMYK)": image.mode == "CMYK" and max(tags.get(_BITS, (8,))) == 16,
-        "a band that is not said to be alpha": 0 in tags.get(_EXTRA, ()),
-        "text (PNG's chunks)": not all(_OTHER_TEXTS.fullmatch(name) for name in texts),
-        "comment": isinstance(info.get("comment"), bytes),
-        "IPTC data": _IPTC in tags or isinstance(photoshop, dict) and _IPTC_OF_PHOTOSHOP in photoshop,
-    }
-    return tuple(word for word, is_there in words.items() if is_there)
+    return (f"all but the first of {pages} pages or frames",) if pages > 1 else ()
 
 
 def _tags(image):
@@ -220,14 +179,12 @@ def _tags(image):
 
 
 def _reason(content: bytes, error: Exception) -> str:
-    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    text = " ".join(reason(error).split())
+    if not content and isinstance(error, UnidentifiedImageError):
+        return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
-        head = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n") or content[:64]
-        known = [what for mark, what in _OTHERS.items() if head.startswith(mark) or head[4:].startswith(mark)]
-        what = f" but {known[0]}; save it as PNG or JPEG" if known else ", or is damaged at its beginning"
-        return f"it is not a PNG, JPEG, BMP, WebP or TIFF picture{what}" if content else "the file is empty"
-    if isinstance(error, MemoryError):
-        return "there is not enough memory for its pixels"
-    if not text or re.fullmatch(r"(decoder error )?-\d+", text):  # what Pillow makes of a failure inside libtiff
+        kinds = "a PNG, JPEG, BMP, WebP or TIFF (grey, RGB or CMYK of 8 or 16 bits)"
+        return f"it is not {kinds}, or is damaged at its beginning; save it as PNG or JPEG"
+    if re.fullmatch(r"(decoder error )?-\d+", text):  # what Pillow makes of a failure inside libtiff
         return "its compressed data is damaged or cut short"
     return text if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {text}"

@@ -14,7 +14,6 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from common.errors import InputError
 from common.files import check_name, replacing
 from data.pictures import metadata
-from data.pictures.damage import PNG_SIGNATURE
 from data.pictures.picture import FORMATS, Picture, rows_per_block, to_8_bits
 
 DEFAULT_QUALITY = 95
@@ -25,6 +24,7 @@ _LONGEST_SIDE = {"JPEG": 65500, "WebP": 16383}
 _MOST_PIXELS = {"BMP": 10**9, "TIFF": 5 * 10**8}
 _BYTES_BESIDE = {"JPEG": 4, "BMP": 4, "WebP": 16, "TIFF": 8}  # a pixel, at most
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of planes
 _PNG_AVERAGE_FILTER = 3
 _LONGEST_EXIF = 65_000  # bytes of a JPEG's segment, and of its XMP data
@@ -65,7 +65,6 @@ def omissions(path, picture: Picture) -> list:
         "the camera maker's notes": held.pop("has_notes", False),
         "XMP": picture.xmp and "xmp" not in held,
         "resolution (dpi)": picture.dpi and "dpi" not in held,
-        "colour space that PNG's chunks give": picture.png_colour and not picture.icc_profile and file_format != "PNG",
     }
     return [word for word, is_omitted in words.items() if is_omitted] + list(picture.omitted)
 
@@ -78,21 +77,14 @@ def write_picture(path, picture: Picture, quality: int | None = None) -> None:
     transparency. What `omissions` names is left out; 16 bits are rounded to 8.
 
     Raises InputError as `check_writable` does, OSError naming the file when it cannot be written (disk full, no
-    permission), ValueError for other arrays or another quality.
+    permission).
     """
     path = Path(path)
-    colour, alpha = picture.colour, picture.alpha
-    known_type = colour.dtype in (np.uint8, np.uint16)
-    if not known_type or colour.ndim != 3 or colour.shape[2] not in (1, 3) or not colour.size:
-        raise ValueError(f"expected colour in uint8 or uint16 [h,w,1] or [h,w,3], got {colour.dtype} {colour.shape}")
-    if alpha is not None and (alpha.dtype != colour.dtype or alpha.shape != colour.shape[:2]):
-        raise ValueError(f"expected alpha in {colour.dtype} {colour.shape[:2]}, got {alpha.dtype} {alpha.shape}")
     file_format = _format_of(path)
     if quality is None:
         quality = 100 if picture.lossless and file_format == "WebP" else DEFAULT_QUALITY
-    if not 1 <= quality <= 100:
-        raise ValueError(f"expected a quality of 1 to 100, got {quality}")
-    check_writable(path, colour.shape[1], colour.shape[0])
+    height, width = picture.colour.shape[:2]
+    check_writable(path, width, height)
     held = _held_metadata(file_format, picture)
     with replacing(path) as temporary, open(temporary, "wb") as file:
         if file_format == "PNG":
@@ -197,8 +189,6 @@ def _write_png(file, picture: Picture, held: dict) -> None:
     write_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, _PNG_COLOUR_TYPES[planes], 0, 0, 0))
     if "icc_profile" in held:
         write_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(held["icc_profile"]))
-    for name, content in picture.png_colour.items():
-        write_chunk(name, content)
     if "dpi" in held:
         write_chunk(b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in held["dpi"]), 1))  # a metre
     if "exif" in held:
