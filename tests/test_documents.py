@@ -7,32 +7,20 @@ command's own parser; those of a newcomer, WHOLE, are run, in this process, on s
 import argparse
 import os
 import re
-import runpy
 import shlex
 import shutil
-import sys
 from collections import Counter
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from models.discriminator import Discriminator
 from tests.helpers import commands, training
-from tests.helpers.documents import (
-    COMMAND,
-    LANGUAGES,
-    ROOT,
-    anchors,
-    docstring_commands,
-    documents,
-    exists,
-    filled_in,
-    unique,
-)
+from tests.helpers.documents import COMMAND, LANGUAGES, ROOT, anchors, documents, exists, filled_in, usage
 from train.run import cpu
 
 ROOMS = ("common", "models", "data", "train", "infer", "notebooks", "benchmarks", "tests", "docs", ".ci")
@@ -66,19 +54,17 @@ PYTHON = {
 }
 
 DOCUMENTS = documents()
-SPANS = [span for document in DOCUMENTS for span in document.spans()]
-COMMANDS = [command for document in DOCUMENTS for command in document.commands()]
-PYTHON_BLOCKS = [block for document in DOCUMENTS for language, block in document.blocks if language == "python"]
-CODE = {block.text: block for block in PYTHON_BLOCKS}.values()  # Chinese pages have the same
+SPANS = [(document.name, span) for document in DOCUMENTS for span in document.spans()]
+COMMANDS = {filled_in(text): document.name for document in DOCUMENTS for text in document.commands()}
+CODE = {text: document.name for document in DOCUMENTS for language, text in document.blocks if language == "python"}
 RUN_ELSEWHERE = "import onnxruntime"  # code with it: test_export.py
 
 
 def test_the_documents_are_read():
-    names = Counter(command.document for command in COMMANDS)
+    names = Counter(document.name for document in DOCUMENTS for _ in document.commands())
     assert names["README.md"] > 10 and names["docs/long-runs.md"] > 10
-    assert {"docs/how-it-works.md", "docs/fidelity.md"} <= {document.name for document in DOCUMENTS}
-    assert any("Upscaler" in block.text for block in CODE)
-    unknown = [f"{one}" for document in DOCUMENTS for kind, one in document.blocks if kind not in LANGUAGES]
+    assert any("Upscaler" in text for text in CODE)
+    unknown = [(document.name, kind) for document in DOCUMENTS for kind, _ in document.blocks if kind not in LANGUAGES]
     assert not unknown, "nobody knows what to do with such a block; one that is not to be run is ```text"
 
 
@@ -92,24 +78,20 @@ def world(tmp_path_factory, weights_file):
     shutil.copy(weights_file, folder / "output" / "srgan_g.pdparams")
     random = np.random.RandomState(0)
     for name in ("photo.jpg", "Set5/HR/baby.png", "Set5/HR/bird.png"):
-        write_picture(folder / name, cv2.resize(random.randint(0, 256, (6, 7, 3)).astype("uint8"), (56, 48)))
-    for name in ("baby.png", "bird.png"):
-        hr = cv2.imread(str(folder / "Set5/HR" / name))
-        write_picture(folder / "Set5/LRbicx4" / name, cv2.resize(hr, (14, 12), interpolation=cv2.INTER_AREA))
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        picture = Image.fromarray(random.randint(0, 256, (6, 7, 3)).astype("uint8")).resize((56, 48))
+        picture.save(folder / name)
+    (folder / "Set5/LRbicx4").mkdir()
+    for path in (folder / "Set5/HR").iterdir():
+        Image.open(path).resize((14, 12)).save(folder / "Set5/LRbicx4" / path.name)
     return folder
-
-
-def write_picture(path: Path, picture) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
 
 
 @pytest.mark.slow
 def test_a_newcomers_commands_run_one_after_the_other(world, monkeypatch):
     monkeypatch.chdir(world)
-    shown = {command.text for command in COMMANDS}
     for command, more in WHOLE.items():
-        assert command in shown, f"no document shows {command}"
+        assert command in COMMANDS, f"no document shows {command}"
         _, script, *arguments = shlex.split(command)
         with monkeypatch.context() as patch:
             patch.setattr(Discriminator.__init__, "__defaults__", (384, (4,) * 8))
@@ -119,17 +101,12 @@ def test_a_newcomers_commands_run_one_after_the_other(world, monkeypatch):
     assert all((world / name).exists() for name in names)
 
 
-def check_others(words: list) -> None:
-    """A command of `make` or `pip`: the target, the file of requirements exists, and CI has it."""
-    ci = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in (".ci/run", ".ci/set_up.sh", "Makefile"))
-    if words[0] == "make":
-        (target,) = (word for word in words[1:] if "=" not in word)
-        assert re.search(rf"^make {target}\b", ci, re.MULTILINE), f".ci/run does not make {target}"
-        return
-    file = words[-1]
-    assert words[:-1] == ["pip", "install", "-r"] and (ROOT / file).is_file()
-    installed = ci + (ROOT / "notebooks" / "set_up.py").read_text(encoding="utf-8")
-    assert f"-r {file}" in installed or f'"{file}"' in installed, f"{file} is not installed by .ci/run"
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [code for code in CODE if RUN_ELSEWHERE not in code], ids=CODE.get)
+def test_code_that_is_shown_runs(code, world, monkeypatch):
+    monkeypatch.chdir(world)
+    before, after = PYTHON.get(code.partition("\n")[0], ("", ""))
+    exec(f"{before}\n{code}\n{after}", {})  # noqa: S102  as a reader would run it
 
 
 def script_of(words: list) -> str:
@@ -137,32 +114,22 @@ def script_of(words: list) -> str:
     return next((word for word in words if re.fullmatch(r"\w+/\w+\.py", word)), "") if words[0] == "python" else ""
 
 
-@pytest.mark.parametrize("shown", unique(COMMANDS), ids=str)
-def test_a_command_that_is_shown_exists_and_takes_its_flags(shown):
-    text = filled_in(shown.text)
+@pytest.mark.parametrize("text", COMMANDS)
+def test_a_command_that_is_shown_exists_and_takes_its_flags(text):
     words = shlex.split(text)
-    script = script_of(words)
-    if text in ALLOWED:
-        return
-    if words[0] in ("make", "pip"):
-        check_others(words)
+    ci = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in (".ci/run", ".ci/set_up.sh", "Makefile"))
+    if words[0] == "make":
+        target = next(word for word in words[1:] if "=" not in word)
+        assert re.search(rf"^make {target}\b", ci, re.MULTILINE), f".ci/run does not make {target}"
+    elif words[0] == "pip":
+        *call, file = words
+        assert call == ["pip", "install", "-r"] and (ROOT / file).is_file()
+        installed = ci + (ROOT / "notebooks" / "set_up.py").read_text(encoding="utf-8")
+        assert f"-r {file}" in installed or f'"{file}"' in installed, f"{file} is not installed by .ci/run"
     elif text.startswith("python -m pytest "):
         assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
-    else:
-        assert script in scripts(), f"{shown}: which command is that?"
-        check_flags(script, words)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "shown",
-    [one for one in CODE if RUN_ELSEWHERE not in one.text],
-    ids=lambda shown: f"{shown.document}:{shown.line}",
-)
-def test_code_that_is_shown_runs(shown, world, monkeypatch):
-    monkeypatch.chdir(world)
-    before, after = PYTHON.get(shown.text.partition("\n")[0], ("", ""))
-    exec(f"{before}\n{shown.text}\n{after}", {})  # noqa: S102  as a reader would run it
+    elif text not in ALLOWED:
+        check_flags(words)
 
 
 class Found(Exception):
@@ -183,10 +150,8 @@ def parser_of(script: str) -> argparse.ArgumentParser:
     if script not in _parsers:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(argparse.ArgumentParser, "parse_args", note)
-            patch.setattr(sys, "path", [*sys.path])
-            patch.setattr(sys, "argv", [script])
             with pytest.raises(Found) as found:
-                runpy.run_path(str(ROOT / script), run_name="__main__")
+                commands.run(script)
         _parsers[script] = found.value.args[0]
     return _parsers[script]
 
@@ -195,8 +160,10 @@ def flags_of(script: str) -> set:
     return set(parser_of(script)._option_string_actions)
 
 
-def check_flags(script: str, words: list) -> None:
+def check_flags(words: list) -> None:
     """The command's own parser takes what follows its name, every flag in full."""
+    script = script_of(words)
+    assert script in scripts(), f"{words}: which command is that?"
     arguments = words[words.index(script) + 1 :]
     shortened = {word for word in arguments if word.startswith("--")} - flags_of(script)
     assert not shortened, f"{script} has no {' '.join(shortened)}"
@@ -213,27 +180,21 @@ def scripts() -> list:
     return [path.relative_to(ROOT).as_posix() for path in files if "command.run(" in path.read_text(encoding="utf-8")]
 
 
-@pytest.mark.parametrize("shown", docstring_commands(), ids=str)
-def test_the_usage_in_a_module_is_what_the_command_takes(shown):
-    words = shlex.split(filled_in(shown.text))
-    script = script_of(words)
-    assert script in scripts(), f"{shown}: which command is that?"
-    check_flags(script, words)
+@pytest.mark.parametrize("script", scripts())
+def test_the_usage_in_a_module_is_what_the_command_takes(script):
+    for text in usage(ROOT / script):
+        words = shlex.split(filled_in(text))
+        if words[1] != "-m":
+            check_flags(words)
 
 
 def test_flags_that_are_named_exist():
-    everyones = {flag for script in scripts() for flag in flags_of(script)}
+    known = {flag for script in scripts() for flag in flags_of(script)}
     # Those of other programs: commands that are run above.
-    everyones.update(word for shown in COMMANDS for word in shown.text.split() if word.startswith("--"))
-    wrong = []
-    for span in SPANS:
-        if span.document == "docs/CHANGELOG.md":  # it names what was, too
-            continue
-        named = re.findall(r"(?<![\w-])--[a-z][\w-]*", span.text)
-        owners = [script for script in scripts() if script in span.text] if named else []
-        known = flags_of(owners[0]) if len(owners) == 1 and not COMMAND.match(span.text) else everyones
-        wrong += [f"{span}: no {flag}" for flag in named if flag not in known]
-    assert not wrong, "\n".join(wrong)
+    known.update(word for text in COMMANDS for word in text.split() if word.startswith("--"))
+    named = [(where, flag) for where, span in SPANS for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", span)]
+    wrong = {(where, flag) for where, flag in named if flag not in known and where != "docs/CHANGELOG.md"}
+    assert not wrong, "the changelog names what was, too"
 
 
 def test_links_lead_somewhere():
@@ -248,38 +209,34 @@ def test_links_lead_somewhere():
                 wrong.append(f"{document.name}: {link}")
             elif anchor:
                 text = target.read_text(encoding="utf-8") if target else document.prose
-                if anchor not in anchors(text):
-                    wrong.append(f"{document.name}: {link}, no such heading")
+                wrong += [f"{document.name}: {link}, no such heading"] * (anchor not in anchors(text))
     assert not wrong, "\n".join(wrong)
 
 
 def test_files_and_tests_that_are_named_exist():
-    wrong = []
-    for document in DOCUMENTS:
-        file = ""
-        for span in document.spans():
-            match = re.fullmatch(r"([\w.-]+(?:/[\w.-]+)*/?)?(?:::(\w+(?:::\w+)*))?", span.text)
-            if not match or COMMAND.match(span.text):
-                continue
-            path, test = match.groups()
-            is_path = path and (path.split("/")[0] in ROOMS and "/" in path or re.search(r"\.(py|md|sh|ipynb)$", path))
-            if is_path and not exists(path, ROOMS):
-                wrong.append(str(span))
-            elif test:
-                file = path or file  # `::test_b` is of the file named last
-                text = next(ROOT.rglob(Path(file).name)).read_text(encoding="utf-8")
-                wrong += [str(span)] * (not re.search(rf"^ *def {test.rpartition('::')[2]}\(", text, re.MULTILINE))
-    assert not wrong, "missing:\n" + "\n".join(wrong)
+    wrong, file = [], ""
+    for where, span in SPANS:
+        match = re.fullmatch(r"([\w.-]+(?:/[\w.-]+)*/?)?(?:::(\w+(?:::\w+)*))?", span)
+        if not match or COMMAND.match(span):
+            continue
+        path, test = match.groups()
+        is_path = path and (path.split("/")[0] in ROOMS and "/" in path or re.search(r"\.(py|md|sh|ipynb)$", path))
+        if is_path and not exists(path, ROOMS):
+            wrong.append((where, span))
+        elif test:
+            file = path or file  # `::test_b` is of the file named last
+            text = next(ROOT.rglob(Path(file).name)).read_text(encoding="utf-8")
+            wrong += [(where, span)] * (not re.search(rf"^ *def {test.rpartition('::')[2]}\(", text, re.MULTILINE))
+    assert not wrong
 
 
 def test_functions_that_are_named_exist():
     dotted = r"\b(?:models|data|train|infer|benchmarks)(?:\.[A-Za-z_]\w*)+"
-    named = [(str(span), span.text) for span in SPANS if re.fullmatch(dotted, span.text)]
-    diagrams = [block for document in DOCUMENTS for language, block in document.blocks if language == "mermaid"]
-    named += [(f"{one.document}:{one.line}", name) for one in diagrams for name in re.findall(dotted, one.text)]
+    named = [(where, span) for where, span in SPANS if re.fullmatch(dotted, span)]
+    diagrams = [(one.name, text) for one in DOCUMENTS for language, text in one.blocks if language == "mermaid"]
+    named += [(where, name) for where, text in diagrams for name in re.findall(dotted, text)]
     assert len(named) > 30
-    wrong = [f"{where}: {name}" for where, name in named if not resolves(name)]
-    assert not wrong, "\n".join(wrong)
+    assert not [(where, name) for where, name in named if not resolves(name)]
 
 
 def resolves(name: str) -> bool:
@@ -305,11 +262,9 @@ BOTH["README.md"] = "docs/README_cn.md"
 def test_both_languages_show_the_same(name):
     assert {document.name for document in DOCUMENTS if document.name.endswith("_cn.md")} == set(BOTH.values())
     english, chinese = (next(document for document in DOCUMENTS if document.name == one) for one in (name, BOTH[name]))
-    assert Counter(filled_in(one.text) for one in english.commands()) == Counter(
-        filled_in(one.text) for one in chinese.commands()
-    )
-    assert {span.text for span in english.spans()} == {span.text for span in chinese.spans()}
-    assert len(english.blocks) == len(chinese.blocks)
+    assert Counter(map(filled_in, english.commands())) == Counter(map(filled_in, chinese.commands()))
+    assert set(english.spans()) == set(chinese.spans())
+    assert [kind for kind, _ in english.blocks] == [kind for kind, _ in chinese.blocks]
     assert numbers(english) and numbers(english) == numbers(chinese)
     # Headings, and so the anchors, are in the page's language, and Chinese pages link to Chinese ones. The first link
     # is that to the other language.

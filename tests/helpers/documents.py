@@ -12,19 +12,8 @@ LANGUAGES = {"": "shell", "sh": "shell", "bash": "shell", "python": "python", "m
 IGNORED = [line.rstrip("*") for line in (ROOT / ".gitignore").read_text().splitlines() if line and line[0] not in "#!"]
 
 
-class Shown(NamedTuple):
-    """Something that a document shows. document: its path, with the cell's number if it is a notebook."""
-
-    document: str
-    line: int
-    text: str
-
-    def __str__(self):
-        return f"{self.document}:{self.line} {self.text}"
-
-
 class Document(NamedTuple):
-    """blocks: [(language, Shown)] of the fenced ones; prose: the text without them, with as many lines."""
+    """name: its path, with the cell's number if it is a notebook. blocks: [(language, text)] of the fenced ones."""
 
     name: str
     folder: Path
@@ -32,18 +21,16 @@ class Document(NamedTuple):
     prose: str
 
     def spans(self) -> list:
-        """The inline code, one Shown each; line breaks within it are spaces."""
-        matches = re.finditer(r"`((?:[^`\n]|\n(?!\s*\n))+)`", self.prose)
-        return [
-            Shown(self.name, self.prose.count("\n", 0, match.start()) + 1, " ".join(match.group(1).split()))
-            for match in matches
-        ]
+        """The inline code; line breaks within it are spaces."""
+        return [" ".join(text.split()) for text in re.findall(r"`((?:[^`\n]|\n(?!\s*\n))+)`", self.prose)]
 
     def commands(self) -> list:
-        """The commands of shell blocks and of inline code, one Shown each."""
-        blocks = [block for language, block in self.blocks if LANGUAGES.get(language) == "shell"]
-        in_blocks = [command for block in blocks for command in block_commands(block)]
-        return [*in_blocks, *(span for span in self.spans() if COMMAND.match(span.text))]
+        """The commands of shell blocks and of inline code."""
+        shell = [text for language, text in self.blocks if LANGUAGES.get(language) == "shell"]
+        lines = [line for text in shell for line in re.sub(r"\\\n *", "", text).split("\n")]
+        stripped = [re.sub(r"^\s*\$ |(^|\s)#.*", "", line).strip() for line in lines]  # of prompts and comments
+        inline = [span for span in self.spans() if COMMAND.match(span)]
+        return [" ".join(line.split()) for line in [*stripped, *inline] if line]
 
     def links(self) -> list:
         text = re.sub(r"`[^`]*`", "", self.prose)
@@ -51,27 +38,8 @@ class Document(NamedTuple):
 
 
 def parse(name: str, folder: Path, text: str) -> Document:
-    blocks, prose = [], []
     fence = re.compile(r"^( *)```(\S*)\n(.*?)^\1``` *$", re.MULTILINE | re.DOTALL)
-    last = 0
-    for match in fence.finditer(text):
-        line = text.count("\n", 0, match.start(3)) + 1
-        blocks.append((match.group(2), Shown(name, line, match.group(3))))
-        prose += [text[last : match.start()], "\n" * match.group().count("\n")]
-        last = match.end()
-    return Document(name, folder, blocks, "".join([*prose, text[last:]]))
-
-
-def block_commands(block: Shown) -> list:
-    """The lines of a shell block without comments and prompts; continued lines are joined."""
-    text = re.sub(r"\\\n[ ]*", "\0", block.text)  # a joined line still counts as two
-    result, line = [], block.line
-    for row in text.split("\n"):
-        command = re.sub(r"^\s*\$ |(^|\s)#.*", "", row.replace("\0", "")).strip()
-        if command:
-            result.append(Shown(block.document, line, " ".join(command.split())))
-        line += 1 + row.count("\0")
-    return result
+    return Document(name, folder, [(match[1], match[2]) for match in fence.findall(text)], fence.sub("", text))
 
 
 def documents() -> list:
@@ -89,22 +57,10 @@ def documents() -> list:
     return result
 
 
-def docstring_commands() -> list:
-    """The commands in the modules' usage: indented lines, a comment two spaces or more behind."""
-    result = []
-    for room in ("data", "train", "infer", "benchmarks"):
-        for path in sorted((ROOT / room).glob("*.py")):
-            lines = path.read_text(encoding="utf-8").partition('"""\n\n')[0].split("\n")
-            for number, line in enumerate(lines, 1):
-                usage = re.match(r" {4}(python \S.*?)(?: {2,}.*)?$", line)
-                if usage:
-                    result.append(Shown(path.relative_to(ROOT).as_posix(), number, usage.group(1)))
-    return result
-
-
-def unique(shown: list) -> list:
-    """The first of those with the same text."""
-    return list({filled_in(one.text): one for one in reversed(shown)}.values())[::-1]
+def usage(path: Path) -> list:
+    """The commands in a module's docstring: indented lines, a comment two spaces or more behind."""
+    docstring = path.read_text(encoding="utf-8").partition('"""\n\n')[0]
+    return re.findall(r"^ {4}(python \S.*?)(?: {2,}.*)?$", docstring, re.MULTILINE)
 
 
 def filled_in(text: str) -> str:
