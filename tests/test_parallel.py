@@ -20,13 +20,13 @@ from train.run import parallel
 from train.run.mixed_precision import Precision
 
 ROOT = Path(__file__).resolve().parents[1]
-LATE = 32  # seconds; gloo alone gives up after 30
+LATE = 2  # seconds
 
 
-def launch(part: str, folder: Path) -> subprocess.Popen:
-    """Start two processes that run `PARTS[part](folder)`; what they print is in `folder`, workerlog.0 and .1."""
-    script = folder / f"{part}.py"
-    script.write_text(f"import sys\nfrom tests.test_parallel import PARTS\nPARTS[{part!r}](sys.argv[1])\n")
+def launch(folder: Path) -> subprocess.Popen:
+    """Start two processes that run `collectives(folder)`; what they print is in `folder`, workerlog.0 and .1."""
+    script = folder / "collectives.py"
+    script.write_text("import sys\nfrom tests.test_parallel import collectives\ncollectives(sys.argv[1])\n")
     # The launcher looks for a GPU for each process where the variable is set, even to nothing.
     environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
     environment["PYTHONPATH"] = str(ROOT)
@@ -69,9 +69,12 @@ def values(network: nn.Layer) -> dict:
 
 
 def collectives(folder: str) -> None:
-    """Every function once; what came out goes to a file of this process's."""
-    parallel.start()
+    """Every function once, into a file of this process's; then process 1 fails, and its libraries wait for long."""
     rank = parallel.rank()
+    if rank == 1:
+        atexit.register(time.sleep, 100)
+        parallel.PATIENCE = 1
+    parallel.start()
     out = {"rank": (rank, parallel.count(), parallel.is_main())}
     time.sleep(LATE * rank)
     with parallel.main_first():
@@ -79,7 +82,6 @@ def collectives(folder: str) -> None:
     out["mean"] = parallel.mean({"a": float(rank), "b": 2.5, "c": [1.0, math.nan][rank]})
 
     network = small_network()
-    parallel.check_identical({"one": nn.Conv2D(1, 1, 1, weight_attr=nn.initializer.Constant(1.0)), "two": network})
     add_gradients(network, slice(2 * rank, 2 * rank + 2))
     parallel.average_gradients(network.parameters())
     out["gradients"] = {
@@ -94,16 +96,11 @@ def collectives(folder: str) -> None:
     out["statistics"] = values(norm)
 
     out["overflow"] = overflow(network, rank)
-    if rank == 1:
-        bits = network[2].weight.numpy()
-        bits.view("uint32")[1, 2, 0, 0] ^= 1  # the smallest difference there is
-        network[2].weight.set_value(bits)
-    try:
-        parallel.check_identical({"one": nn.ReLU(), "two": network})
-    except InputError as error:
-        out["difference"] = str(error)
-    parallel.barrier()
     np.save(Path(folder) / f"{rank}.npy", out, allow_pickle=True)
+    for step in range(1000):
+        parallel.mean({"loss": 0.0})
+        if step == 3 and rank == 1:
+            raise OSError("this disk is full")
 
 
 def overflow(network: nn.Layer, rank: int) -> tuple:
@@ -120,27 +117,13 @@ def overflow(network: nn.Layer, rank: int) -> tuple:
     return bool((before != network[0].weight.numpy()).any()), precision.scale
 
 
-def failing(folder: str) -> None:
-    """Process 1 fails between two steps, and its libraries' clean-up then waits for long."""
-    if parallel.rank() == 1:
-        atexit.register(time.sleep, 100)
-    parallel.start()
-    for step in range(1000):
-        parallel.mean({"loss": 0.0})
-        if step == 3 and parallel.rank() == 1:
-            raise OSError("this disk is full")
-
-
-PARTS = {"collectives": collectives, "failing": failing}
-
-
 @pytest.mark.slow
-def test_two_processes(tmp_path):
-    launcher = launch("collectives", tmp_path)
-    assert finish(launcher) == 0, (tmp_path / "workerlog.0").read_text()
+def test_two_processes_and_the_reason_why_one_fails(tmp_path):
+    assert finish(launch(tmp_path)) != 0
+    assert "this disk is full" in (tmp_path / "launcher").read_text()
     results = [np.load(tmp_path / f"{rank}.npy", allow_pickle=True).item() for rank in range(2)]
     assert [out["rank"] for out in results] == [(0, 2, True), (1, 2, False)]
-    assert 0 < results[1]["met"] - results[0]["met"] < 5 * LATE
+    assert 0 < results[1]["met"] - results[0]["met"] < 50 * LATE
     network = small_network()
     add_gradients(network, slice(0, 4))
     for out in results:
@@ -154,13 +137,6 @@ def test_two_processes(tmp_path):
             expected = np.arange(4) + 5 + len(name) if name in ("0._mean", "0._variance") else before
             np.testing.assert_array_equal(out["statistics"][name], expected)
         assert out["overflow"] == (False, 512.0)  # of one process, and everyone's
-        assert out["difference"].startswith("the two is not the same in all processes")
-
-
-@pytest.mark.slow
-def test_a_failing_process_ends_the_run_and_its_reason_is_shown(tmp_path):
-    assert finish(launch("failing", tmp_path)) != 0
-    assert "this disk is full" in (tmp_path / "launcher").read_text()
 
 
 def test_alone_nothing_changes_and_nobody_is_waited_for():
@@ -171,7 +147,6 @@ def test_alone_nothing_changes_and_nobody_is_waited_for():
     before = {name: parameter.grad.numpy() for name, parameter in network[0].named_parameters()}
     parallel.average_gradients(network.parameters())
     parallel.average_statistics(network)
-    parallel.check_identical({"network": network})
     with parallel.main_first():
         parallel.barrier()
     for name, parameter in network[0].named_parameters():
@@ -218,7 +193,6 @@ def test_the_backend_follows_the_device_and_each_process_has_its_own_gpu(machine
 @pytest.mark.parametrize(
     "gpus, device, message",
     [
-        (2, "gpu:1", "--device gpu:1: .*--devices 0,1"),
         (0, "gpu", "--device gpu: .*sees 0 GPUs"),
         (1, None, "--device gpu:1: .*sees 1 GPU"),
     ],

@@ -1,33 +1,24 @@
 """The training commands, run as a user runs them, on small crops of small pictures, and what they leave."""
 
 import contextlib
+import importlib
+import multiprocessing
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from common import command
 from models.discriminator import Discriminator
 from models.generator import Generator
+from train.report import samples
 from train.run import cpu
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--hr-size", "16", "--batch-size", "2", "--sample-every", "1"]
 TINY_D, TINY_G = (384, (4,) * 8), (64, 1)  # the arguments of networks of the same kinds, a hundred times smaller
-
-# The commands with tiny networks, for tests that need processes of their own.
-TINY = """
-import runpy, sys
-sys.path.insert(0, {root!r})
-import models.discriminator, models.generator
-models.discriminator.Discriminator.__init__.__defaults__ = {d!r}
-models.generator.Generator.__init__.__defaults__ = {g!r}
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 
 
 def write_photographs(folder: Path) -> None:
@@ -50,41 +41,50 @@ def tiny_networks():
         yield
 
 
-def command_line(script: str, *arguments, tiny: bool = False) -> list:
-    start = ["-c", TINY.format(root=str(ROOT), d=TINY_D, g=TINY_G)] if tiny else []
-    return [sys.executable, *start, str(ROOT / "train" / script), *map(str, arguments)]
+def start(script: str, log: Path, *arguments):
+    """Start a training command with tiny networks, and without figures, in a process of its own; it prints to `log`.
+
+    The process is a fork of a server that has loaded Paddle, which takes longer than such a run.
+    """
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload([__name__, "train.pretrain_g", "train.train_gan"])
+    log.unlink(missing_ok=True)
+    process = forks.Process(target=_run, args=(script, log, [*map(str, arguments)]))
+    process.start()
+    return process
 
 
-def run(script: str, *arguments, tiny: bool = False, cwd=ROOT, **kwargs):
-    """Run a training command to its end; tiny: with networks a hundred times smaller."""
-    settings = {"cwd": cwd, "capture_output": True, "encoding": "utf-8", "timeout": 600, **kwargs}
-    return subprocess.run(command_line(script, *arguments, tiny=tiny), check=False, **settings)
+def _run(script: str, log: Path, arguments: list) -> None:
+    with open(log, "w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    run_in_this_process(script, arguments)
 
 
-def start(script: str, *arguments, tiny: bool = False) -> subprocess.Popen:
-    """Start a training command whose output is read from its `stderr` and `stdout`, bytes."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command_line(script, *arguments, tiny=tiny), cwd=ROOT, **pipes)
+def run_in_this_process(script: str, arguments: list) -> None:
+    """The command with tiny networks and without figures; it ends the process."""
+    Discriminator.__init__.__defaults__, Generator.__init__.__defaults__ = TINY_D, TINY_G
+    samples.write_curves = samples.write_figure = lambda *_: None
+    module = importlib.import_module(f"train.{script}")
+    command.run(module.PARSER.parse_args(arguments), module.main)
 
 
-def wait_for(process: subprocess.Popen, text: bytes) -> bytes:
-    """Read the process's standard error until `text` has come, or to its end; what was read."""
-    read = b""
-    while text not in read:
-        part = os.read(process.stderr.fileno(), 65536)
-        if not part:
-            break
-        read += part
-    return read
+def run(script: str, log: Path, *arguments) -> str:
+    """Run a training command as `start` does, to its end, which must be a good one; what it prints."""
+    process = start(script, log, *arguments)
+    process.join(600)
+    said = log.read_text(encoding="utf-8")
+    assert process.exitcode == 0, said
+    return said
 
 
 def checkpoints(output, stage: str) -> dict:
     """{name: {variable: array}} of a run's checkpoints, by NumPy alone."""
-    found = {}
+    arrays = {}
     for path in sorted((Path(output) / "checkpoints" / stage).glob("epoch_*.npz")):
         with np.load(path) as archive:
-            found[path.stem] = {name: archive[name] for name in archive.files if name != "note"}
-    return found
+            arrays[path.stem] = {name: archive[name] for name in archive.files if name != "note"}
+    return arrays
 
 
 def assert_same(found: dict, wanted: dict) -> None:

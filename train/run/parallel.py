@@ -19,6 +19,7 @@ from common.device import choose_device
 from common.errors import InputError
 from models.layers import is_statistic
 
+PATIENCE = 30  # seconds for the end of the other processes
 _barriers = 0  # how many this process has come to
 
 
@@ -53,7 +54,7 @@ def start(device=None) -> str:
     dist.init_parallel_env()
     # At exit the libraries may wait for the other processes, which the launcher ends once it has seen this one end.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    atexit.register(signal.alarm, 30)
+    atexit.register(signal.alarm, PATIENCE)
     return device
 
 
