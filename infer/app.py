@@ -37,13 +37,12 @@ from data.prepare import sample_sources
 from infer import generator_flags, worker
 from infer.engines import ENGINES
 from infer.picture import Options, Size
-from models.weight_files.shipped import DEFAULT, FOLDER, NAMES, PHOTO, SHIPPED, weights_path
+from models.weight_files.shipped import AUTO, DEFAULT, FOLDER, NAMES, PHOTO, SHIPPED, weights_path
 
 GRADIO = 6  # the least: it introduced the slider and server settings used here
 REQUIREMENTS = "requirements/app.txt"
 WAITING = 16  # requests; further visitors are told to try later
 LOOK_SECONDS, KEEP_SECONDS = 600, 3600
-AUTOMATIC = "auto"  # a choice among the weights: according to the photo
 OUTSCALES = (4, 2)  # choices; the first is the default
 EXAMPLE_SIDE = 256  # pixels: upscaled in a second or two
 BYTES_PER_PIXEL, BYTES_BESIDE = 8, 2**20  # of the largest upload: uncompressed 16-bit RGBA; profile and EXIF
@@ -107,7 +106,7 @@ def load_gradio(files: Path):
 
 def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, folder: Path):
     """The page. weights: from `find_weights`. examples: paths of pictures. folder: for the results."""
-    choices = [AUTOMATIC, *weights] if {DEFAULT, PHOTO} <= set(weights) else list(weights)
+    choices = [AUTO, *weights] if {DEFAULT, PHOTO} <= set(weights) else list(weights)
     on_upscale, on_leave = actions(gr, arguments, weights, folder)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, KEEP_SECONDS)) as page:
         gr.Markdown(WORDS.format(megapixels=arguments.max_megapixels))
@@ -182,7 +181,7 @@ def actions(gr, arguments: argparse.Namespace, weights: dict, folder: Path) -> t
         settings = {
             **generator_flags.engine_settings(arguments),
             "engine": engine,
-            "weights": worker.FITTING if name == AUTOMATIC else weights[name],
+            "weights": AUTO if name == AUTO else weights[name],
             "blend": weights[blend] if blend else "",
             "alpha": alpha,
         }

@@ -1,4 +1,4 @@
-"""Tells pictures that were reduced cleanly from what cameras, scanners and apps give, by the file and by measuring it.
+"""Which of the shipped generators fits a picture: tells what was reduced cleanly from what people have.
 
 The limits were chosen on 108 photographs of no benchmark: as they are, reduced, and degraded as for training.
 """
@@ -8,10 +8,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from data.pictures.jpeg import Quantization
-from data.pictures.picture import GREY
+from data.pictures.picture import GREY, Picture
+from models.weight_files.shipped import DEFAULT, PHOTO
 
-STEP = 6.0  # grey levels: the mean quantization step of quality 95
 SHARP = 0.53  # clean edges have more, those behind a Gaussian blur of half a pixel less: see `_sharpness`
 NOISE = 0.6  # grey levels
 EVEN, LARGE = 1.3, 2**17  # small pictures may be all detail, which is less even; of this many pixels, some are calm
@@ -19,13 +18,17 @@ BLOCKS = 0.08  # see `_blocks`
 MEASURED, TILE = 1024, 8  # pixels: the most of a side that is measured, and the side of a place
 
 
-def is_clean(picture: np.ndarray, jpeg: Quantization | None = None) -> bool:
+def fitting_weights(picture: Picture) -> str:
+    """The name of the shipped generator for a picture: DEFAULT if it comes without loss and clean, otherwise PHOTO."""
+    is_lossy = picture.format == "JPEG" or picture.format == "WebP" and not picture.lossless
+    return DEFAULT if not is_lossy and is_clean(picture.colour) else PHOTO
+
+
+def is_clean(picture: np.ndarray) -> bool:
     """Whether a picture, uint8 or uint16 [h,w,1 or 3], is sharp and has neither noise nor the traces of compression.
 
-    jpeg: how the file was compressed. What is smaller than 24 pixels counts as clean.
+    What is smaller than 24 pixels counts as clean.
     """
-    if jpeg is not None and jpeg.step > STEP:
-        return False
     top, left = (max(0, side - MEASURED) // 2 for side in picture.shape[:2])
     middle = picture[top : top + MEASURED, left : left + MEASURED] * np.float32(255 / np.iinfo(picture.dtype).max)
     grey = middle @ GREY if middle.shape[2] == 3 else middle[..., 0]

@@ -8,21 +8,25 @@ from common import command
 from common.device import add_device_flag
 from common.errors import InputError
 from infer.engines import ENGINES, PRECISIONS
-from models.weight_files.shipped import DEFAULT, NAMES, PURPOSES, weights_path
+from models.weight_files.shipped import AUTO, DEFAULT, NAMES, PHOTO, PURPOSES, weights_path
 
 WEIGHTS = f"{NAMES} (included), a .pdparams file, or one of the article's folders (models/g_models)"
 METAVAR = "NAME|FILE|FOLDER"
 
 
-def add_generator_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that choose the generator: `--weights`, and `--blend` with `--alpha` for a mixture of two."""
-    purposes = "; ".join(f"{name}: {purpose}" for name, purpose in PURPOSES.items())
+def add_generator_flags(parser: argparse.ArgumentParser, default: str = DEFAULT) -> None:
+    """Add the flags that choose the generator: `--weights`, and `--blend` with `--alpha` for a mixture of two.
+
+    default: of `--weights`; with AUTO that is a choice, too.
+    """
+    automatic = f"{AUTO}: {DEFAULT} for clean pictures, otherwise {PHOTO}; " if default == AUTO else ""
+    purposes = automatic + "; ".join(f"{name}: {purpose}" for name, purpose in PURPOSES.items())
     parser.add_argument(
         "--weights",
         metavar=METAVAR,
         type=weights_path,
-        default=DEFAULT,
-        help=f"{WEIGHTS} (default: {DEFAULT}). {purposes}",
+        default=default,
+        help=f"{WEIGHTS} (default: {default}). {purposes}",
     )
     parser.add_argument(
         "--blend", metavar=METAVAR, type=weights_path, help="mix these weights in: a GAN's into a PSNR-trained one's"
@@ -36,6 +40,8 @@ def generator_settings(arguments: argparse.Namespace) -> dict:
     """The values of the flags of `add_generator_flags`, as arguments for `infer.combine.mix` and `Upscaler`."""
     if arguments.alpha is not None and not arguments.blend:
         raise InputError("--alpha is the share of --blend: give --blend FILE|FOLDER too")
+    if arguments.blend and arguments.weights == AUTO:
+        raise InputError("--blend is mixed into the generator of --weights: give --weights too")
     alpha = 0.5 if arguments.alpha is None else arguments.alpha
     return {"weights": arguments.weights, "blend": arguments.blend or "", "alpha": alpha}
 
@@ -98,7 +104,7 @@ def engine_settings(arguments: argparse.Namespace) -> dict:
 
 def weights_read(arguments) -> list:
     """The values of the flags of `add_generator_flags`, as an argument for `check_apart`."""
-    return [("--weights", arguments.weights), ("--blend", arguments.blend)]
+    return [("--weights", arguments.weights if arguments.weights != AUTO else None), ("--blend", arguments.blend)]
 
 
 def labels(paths: list) -> dict:

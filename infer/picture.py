@@ -20,6 +20,7 @@ from data.pictures.reading import read_picture
 from data.pictures.writing import check_writable, omissions, write_picture, writing_memory
 from infer.deblocking import deblocked
 from infer.files import Job
+from infer.upscaler import Upscaler
 from models.weight_files.shipped import PHOTO, SHIPPED
 
 SIDES = ("width", "height", "longest")  # the side that is given in pixels
@@ -74,12 +75,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Upscaled:
-    """lr: the picture read. sr: the one written, None if it was left out as large enough. is_deblocked: whether it was
-    deblocked before. notes: sentences for the user: what the result lacks, and why.
+    """lr: the picture read. sr: the one written, None if it was left out as large enough, and upscaler: what made it.
+    is_deblocked: whether it was deblocked before. notes: sentences for the user: what the result lacks, and why.
     """
 
     lr: Picture
     sr: Picture | None
+    upscaler: Upscaler | None
     is_deblocked: bool
     notes: list
 
@@ -99,7 +101,7 @@ def upscale_file(job: Job, options: Options, upscaler_for: Callable, progress=la
         size = options.size.of(*lr_size)
     if size[0] <= lr_size[0] and size[1] <= lr_size[1]:
         note = f"{job.source}: skipped, its {lr_size[1]}x{lr_size[0]} pixels are as many as asked for, or more"
-        return Upscaled(picture, None, False, [note])
+        return Upscaled(picture, None, None, False, [note])
     job.target.parent.mkdir(parents=True, exist_ok=True)
     check_writable(job.target, size[1], size[0])
     missing = omissions(job.target, picture)
@@ -111,7 +113,7 @@ def upscale_file(job: Job, options: Options, upscaler_for: Callable, progress=la
     with _naming(job.source):
         sr = _upscale(upscaler, picture, size, is_deblocked, progress, writing_memory(job.target, size[0] * size[1]))
     write_picture(job.target, sr, options.quality)
-    return Upscaled(picture, sr, is_deblocked, notes)
+    return Upscaled(picture, sr, upscaler, is_deblocked, notes)
 
 
 def _upscale(upscaler, picture: Picture, size: tuple, is_deblocked: bool, progress, beside: int) -> Picture:

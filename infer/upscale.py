@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 import errno
+import functools
 import os
 import time
 
@@ -30,9 +31,10 @@ from common.files import check_apart, remove_leftovers
 from common.scale import SCALE
 from data.pictures.images import not_pictures
 from infer import Upscaler, generator_flags
+from infer.cleanness import fitting_weights
 from infer.files import RESULT_ENDINGS, check_output, find_jobs
 from infer.picture import SIDES, Options, Size, upscale_file
-from models.weight_files.shipped import DEFAULT, PHOTO, SHIPPED
+from models.weight_files.shipped import AUTO, DEFAULT, PHOTO, SHIPPED
 
 OUTPUT = "upscaled"
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # which would fail for all following pictures too
@@ -42,9 +44,11 @@ BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{rema
 def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
         check_apart(generator_flags.weights_read(arguments), folders=[("-o", arguments.output)])
-        upscaler = Upscaler(
-            **generator_flags.generator_settings(arguments), **generator_flags.engine_settings(arguments)
-        )
+        settings = {**generator_flags.generator_settings(arguments), **generator_flags.engine_settings(arguments)}
+        is_auto = settings.pop("weights") == AUTO
+        load = functools.lru_cache(maxsize=None)(lambda weights: Upscaler(weights, **settings))
+        # Now, so that whatever is wrong with the weights and settings is said before anything is written.
+        upscaler = load(PHOTO if is_auto else arguments.weights)
         check_output(arguments.output)
     options = options_of(arguments)
     suffix = options.size.suffix if arguments.suffix is None else arguments.suffix
@@ -54,9 +58,11 @@ def main(arguments: argparse.Namespace) -> None:
         remove_leftovers(folder)
     if others:
         print(not_pictures(others), file=sys.stderr)
-    print(f"{arguments.weights}: {upscaler.engine} in {upscaler.precision} on {upscaler.device}", file=sys.stderr)
+    engine = f"{upscaler.engine} in {upscaler.precision} on {upscaler.device}"
+    print(f"--weights {arguments.weights}: {engine}", file=sys.stderr)
     start = time.perf_counter()
-    counts = upscale_all(upscaler, jobs, options, arguments)
+    upscaler_for = (lambda picture: load(fitting_weights(picture))) if is_auto else (lambda picture: upscaler)
+    counts = upscale_all(upscaler_for, jobs, options, arguments)
     seconds = time.perf_counter() - start
     done, megapixels = counts["done"], counts["pixels"] / 1e6
     print(
@@ -65,8 +71,9 @@ def main(arguments: argparse.Namespace) -> None:
     )
     if counts["present"]:
         print(f"skipped, as their results exist: {counts['present']}; --overwrite replaces them", file=sys.stderr)
-    if counts["jpegs"] and arguments.weights == str(SHIPPED[DEFAULT]):
-        print(f"for JPEGs up to quality 95 use --weights {PHOTO}", file=sys.stderr)
+    if is_auto and done:
+        chosen = f"{PHOTO} for {done - counts['clean']}, {DEFAULT} for {counts['clean']} that came clean"
+        print(f"--weights {AUTO}: {chosen}", file=sys.stderr)
     if counts["deblocked"] and arguments.deblock is None:
         print(f"deblocked first: {counts['deblocked']} JPEGs; --deblock off leaves them as they are", file=sys.stderr)
     if counts["failed"]:
@@ -84,13 +91,13 @@ def options_of(arguments: argparse.Namespace) -> Options:
     )
 
 
-def upscale_all(upscaler, jobs: list, options: Options, arguments: argparse.Namespace) -> dict:
+def upscale_all(upscaler_for, jobs: list, options: Options, arguments: argparse.Namespace) -> dict:
     """Upscale the pictures and say on standard error what is to be said of them.
 
-    Returns counts of pictures: `done`, `failed`, `present` (their results exist), `jpegs` and `deblocked`; and
-    `pixels`, of the results.
+    upscaler_for: a function from a Picture to its Upscaler. Returns counts of pictures: `done`, `failed`, `present`
+    (their results exist), `clean` (DEFAULT's) and `deblocked`; and `pixels`, of the results.
     """
-    counts = dict.fromkeys(("done", "failed", "present", "jpegs", "deblocked", "pixels"), 0)
+    counts = dict.fromkeys(("done", "failed", "present", "clean", "deblocked", "pixels"), 0)
     with tqdm(total=len(jobs), bar_format=BAR) as bar:
         for number, job in enumerate(jobs, 1):
 
@@ -103,12 +110,12 @@ def upscale_all(upscaler, jobs: list, options: Options, arguments: argparse.Name
                 if not job.problem and not arguments.overwrite and os.path.isfile(job.target):
                     counts["present"] += 1
                 else:
-                    upscaled = upscale_file(job, options, lambda picture: upscaler, advance)
+                    upscaled = upscale_file(job, options, upscaler_for, advance)
                     for note in upscaled.notes:
                         tqdm.write(note, file=sys.stderr)
                     if upscaled.sr:
                         counts["done"] += 1
-                        counts["jpegs"] += upscaled.lr.jpeg is not None
+                        counts["clean"] += upscaled.upscaler.weights == str(SHIPPED[DEFAULT])
                         counts["deblocked"] += upscaled.is_deblocked
                         counts["pixels"] += upscaled.sr.colour.shape[0] * upscaled.sr.colour.shape[1]
             except command.ERRORS as error:
@@ -159,7 +166,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "-o", "--output", metavar="OUT", type=_path, default=OUTPUT, help=f"folder for the results (default: {OUTPUT})"
     )
-    generator_flags.add_generator_flags(result)
+    generator_flags.add_generator_flags(result, default=AUTO)
     generator_flags.add_deblock_flag(result, f"on for JPEGs with {PHOTO}, otherwise off")
     _add_size_flags(result)
     result.add_argument("-r", "--recursive", action="store_true", help="search sub-folders too, not links to them")

@@ -25,14 +25,14 @@ from common.errors import InputError
 from data.pictures.picture import Picture
 from data.pictures.writing import write_picture
 from infer import Upscaler
+from infer.cleanness import fitting_weights
 from infer.files import RESULT_ENDINGS, Job
 from infer.picture import Options, upscale_file
-from models.weight_files.shipped import DEFAULT, PHOTO, SHIPPED
+from models.weight_files.shipped import AUTO
 
 LOOK_EVERY = 0.3  # seconds
 LONGEST = 1800  # seconds for one picture: the others wait
 LONGEST_VIEW = 4096  # pixels a side: the most that browsers and visitors handle well
-FITTING = "fitting"  # as weights: PHOTO for a JPEG, DEFAULT for another picture
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Shown:
 def upscale_in_process(source, folder, settings: dict, options: Options, progress=lambda share: None) -> Shown:
     """Upscale the file `source` to a PNG in `folder`, which is created: the same file that `infer/upscale.py` writes.
 
-    settings: the arguments of `Upscaler`, with absolute paths, or FITTING as weights.
+    settings: the arguments of `Upscaler`, with absolute paths, or AUTO as weights.
     progress: called at least every half second with the share that is done, 0..1. An exception that it raises ends the
     process.
 
@@ -139,17 +139,13 @@ def _limit_memory() -> None:
 
 def _upscale(job: Job, settings: dict, options: Options, advance) -> Shown:
     start = time.perf_counter()
-    upscaler = None
 
     def upscaler_for(picture: Picture) -> Upscaler:
-        nonlocal upscaler
         weights = settings["weights"]
-        if weights == FITTING:
-            weights = str(SHIPPED[PHOTO if picture.jpeg else DEFAULT])
-        upscaler = Upscaler(**{**settings, "weights": weights})
-        return upscaler
+        return Upscaler(**{**settings, "weights": fitting_weights(picture) if weights == AUTO else weights})
 
     upscaled = upscale_file(job, options, upscaler_for, advance)
+    upscaler = upscaled.upscaler
     seconds = time.perf_counter() - start
     (height, width), (sr_height, sr_width) = (each.colour.shape[:2] for each in (upscaled.lr, upscaled.sr))
     report = (

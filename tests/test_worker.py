@@ -34,7 +34,7 @@ def photo(tmp_path_factory):
 
 @pytest.mark.slow
 def test_it_is_the_file_that_the_command_writes_with_the_generator_that_fits(photo, tmp_path):
-    made = upscaled(photo, tmp_path / "results", worker.FITTING)
+    made = upscaled(photo, tmp_path / "results", "auto")
     flags = [str(photo), "-o", str(tmp_path / "o"), "--format", "png", "--weights", "srgan_photo", "--device", "cpu"]
     upscale.main(upscale.parser().parse_args(flags))
     assert made.target.name == "照片_x4.png"

@@ -8,8 +8,9 @@ from common.errors import InputError
 from common.files import AnyPath, hash_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "weights"
-DEFAULT = "srgan"  # the generator used unless another is given
-PHOTO = "srgan_photo"  # the better generator for compressed photographs
+DEFAULT = "srgan"  # for clean pictures, and for arrays
+PHOTO = "srgan_photo"  # for photographs as people have them
+AUTO = "auto"  # the name for the one of the two that fits a picture: `infer.cleanness.fitting_weights`
 PURPOSES = {
     DEFAULT: "for sharp pictures without compression",
     "srresnet": "the same without invented detail",
