@@ -41,8 +41,8 @@ def hr_folder(tmp_path):
     return folder
 
 
-def nearest(lr, plus=0):
-    return lr.repeat(4, axis=0).repeat(4, axis=1) + np.uint8(plus)
+def nearest(lr):
+    return lr.repeat(4, axis=0).repeat(4, axis=1)
 
 
 def measured(folder, methods, lr_folder=None, **settings):
@@ -59,17 +59,6 @@ def by_skimage(sr, hr):
 
 
 class TestMeasure:
-    def test_an_offset_of_a_plain_picture_has_known_figures(self, tmp_path):
-        write_with_opencv(tmp_path / "plain.png", np.full((40, 48, 3), 100, np.uint8))
-        methods = {"same": nearest, "five": lambda lr: nearest(lr, 5)}
-        ((result, _, hr, srs),) = measured(tmp_path, methods)
-        same, five = result["methods"]["same"], result["methods"]["five"]
-        assert same["psnr_y"] == same["psnr_rgb"] == math.inf and same["ssim_y"] == pytest.approx(1)
-        assert five["psnr_rgb"] == pytest.approx(20 * math.log10(255 / 5))
-        # 219 * 100 / 255 + 16 and 219 * 105 / 255 + 16 are 101.9 and 106.2, in 8 bits 102 and 106.
-        assert five["psnr_y"] == pytest.approx(20 * math.log10(255 / 4))
-        assert (hr == 100).all() and (srs["five"] == 105).all()
-
     def test_figures_are_skimages_and_lpips_is_of_the_whole_pictures(self, hr_folder, tmp_path):
         """LPIPS's place is taken by a function that counts the pixels that differ."""
         lr_folder = tmp_path / "lr"
@@ -150,17 +139,14 @@ class TestReport:
         assert measure.paper_figures(tmp_path / "Set50") == {}
 
 
-@pytest.mark.parametrize(
-    "paths, expected",
-    [
-        (["models/g_models", "output/pretrain_g.pdparams"], ["g_models", "pretrain_g"]),
-        (["x/run/g.pdparams", "y/run/g.pdparams", "z/p.pdparams"], ["x/run/g", "y/run/g", "p"]),
-        (["out/g", "out/g.pdparams"], ["g", "g.pdparams"]),
-        (["out/bicubic.pdparams"], ["out/bicubic"]),
-    ],
-)
-def test_labels_are_short_and_tell_apart(paths, expected):
-    assert labels(paths) == dict(zip(expected, paths))
+def test_labels_are_short_and_tell_apart():
+    for expected, paths in {
+        ("g_models", "pretrain_g"): ["models/g_models", "output/pretrain_g.pdparams"],
+        ("x/run/g", "y/run/g", "p"): ["x/run/g.pdparams", "y/run/g.pdparams", "z/p.pdparams"],
+        ("g", "g.pdparams"): ["out/g", "out/g.pdparams"],
+        ("out/bicubic",): ["out/bicubic.pdparams"],
+    }.items():
+        assert labels(paths) == dict(zip(expected, paths))
 
 
 class TestPlots:
@@ -275,7 +261,7 @@ class TestCommand:
         [
             ("--weights g.pdparams", "g.pdparams", 2),
             ("--weights g.pdparams sr/../g.pdparams", "g.pdparams is given twice", 2),
-            ("--sr sr", "sr lacks the SR picture of .*c.png: expected 照片 c.png or 照片 cx4.png, 52x40 pixels", 1),
+            ("--sr sr", "sr lacks the SR picture of .*c.png: expected 照片 c.png or 照片 cx4.png", 1),
             ("--sr wrong", "a.png has 20x20 pixels; expected 48x40", 1),
             ("--sr hr --lpips none.npz", "none.npz", 2),
             ("--sr hr --pictures a", "give --figure", 1),
