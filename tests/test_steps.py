@@ -1,4 +1,4 @@
-"""The training steps: the recorded trajectory, and who gets a gradient when."""
+"""The training steps: who gets a gradient when. Three follow the recorded trajectory in `tests/test_cpu.py`."""
 
 import dataclasses
 import itertools
@@ -8,16 +8,9 @@ import paddle
 import pytest
 from paddle import nn
 
-from tests.helpers import trajectory
 from train import losses, steps
 from train.recipe import Recipe
 from train.steps import GanStep, PretrainStep
-
-
-@pytest.mark.slow
-def test_paddles_own_operators_begin_the_recorded_trajectory():
-    """`tests/test_cpu.py` follows it to its end, by oneDNN."""
-    trajectory.follow(lambda *networks: None, count=1)
 
 
 class TinyG(nn.Layer):
