@@ -95,7 +95,7 @@ def fetch_lpips(folder):
 
     path = Path(folder) / lpips.FILE
     if path.exists():
-        lpips.read(path, "Move it away and run the command again")
+        lpips.read(path)
         print(f"{path} exists already and is complete: not fetched again")
         return
     package = path.with_name(LPIPS_PACKAGE)

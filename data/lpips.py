@@ -19,21 +19,18 @@ FILE = "lpips_alex.npz"
 WEIGHTS = f"weights/{FILE}"
 COMMAND = "python data/download.py lpips"
 
-# AlexNet's convolutions as torchvision has them, and its max pooling, in order: (shape of the weight, or None), kernel,
-# stride, padding.
-LAYERS = (
-    ((64, 3, 11, 11), 11, 4, 2),
-    (None, 3, 2, 0),
-    ((192, 64, 5, 5), 5, 1, 2),
-    (None, 3, 2, 0),
-    ((384, 192, 3, 3), 3, 1, 1),
-    ((256, 384, 3, 3), 3, 1, 1),
-    ((256, 256, 3, 3), 3, 1, 1),
+# AlexNet's convolutions as torchvision has them: shape of the weight, stride, padding, and whether max pooling of 3x3
+# by 2 comes before.
+CONVS = (
+    ((64, 3, 11, 11), 4, 2, False),
+    ((192, 64, 5, 5), 1, 2, True),
+    ((384, 192, 3, 3), 1, 1, True),
+    ((256, 384, 3, 3), 1, 1, False),
+    ((256, 256, 3, 3), 1, 1, False),
 )
-CONVS = [shape for shape, *_ in LAYERS if shape]
 SHAPES = {
     name: shape
-    for i, conv in enumerate(CONVS)
+    for i, (conv, *_) in enumerate(CONVS)
     for name, shape in ((f"conv{i}.weight", conv), (f"conv{i}.bias", conv[:1]), (f"linear{i}.weight", conv[:1]))
 }
 # The authors' ScalingLayer, for pictures in [-1,1].
@@ -41,6 +38,8 @@ SHIFT, INPUT_SCALE = np.float32([-0.030, -0.088, -0.188]), np.float32([0.458, 0.
 EPSILON = 1e-10
 BAND = 2_000_000  # pixels, about, that are computed at once, at 200 bytes each
 LEAST_ROWS = 64  # of a band: 4 of the last layer
+STRIDE = 16  # rows of the picture for each of the last layers': where bands begin
+ABOVE, BELOW = 80, 112  # rows that a band needs beyond its own: the last layer sees 66 and 97, the first multiple of 16
 SMALLEST = 31  # side of a picture of which the second pooling leaves a pixel
 
 
@@ -61,62 +60,37 @@ class Lpips:
         self._tensors = {name: paddle.to_tensor(np.ascontiguousarray(arrays[name], "float32")) for name in SHAPES}
 
     def __call__(self, sr: np.ndarray, hr: np.ndarray) -> float:
-        import paddle
-
         check_pair(sr, hr)
         check_size(hr)
         height, width = hr.shape[:2]
-        bands = max(1, min(height * width // BAND, height // LEAST_ROWS))
-        with paddle.no_grad():
-            return sum(self._of_band(sr, hr, _rows(height, band, bands)) for band in range(bands))
+        rows = max(LEAST_ROWS, BAND // width // STRIDE * STRIDE)
+        starts = [*range(0, max(1, height - LEAST_ROWS), rows)]
+        bands = [self._of_band(sr, hr, start, end) for start, end in zip(starts, [*starts[1:], None])]
+        sums, counts = np.sum(bands, axis=0)
+        return float((sums / counts).sum())
 
-    def _of_band(self, sr: np.ndarray, hr: np.ndarray, rows: list) -> float:
-        """A band's share of the distance. rows: from `_rows`."""
-        from paddle import to_tensor
+    def _of_band(self, sr: np.ndarray, hr: np.ndarray, start: int, end: int | None) -> list:
+        """[sums, pixels] of the distances in each of CONVS' layers, of the rows from `start` to `end`."""
+        from paddle import no_grad, to_tensor
         from paddle.nn import functional
 
-        first, last = rows[0]["input"]
-        pictures = np.stack([sr[first:last], hr[first:last]]).astype("float32")
+        top, bottom = max(0, start - ABOVE), None if end is None else end + BELOW
+        pictures = np.stack([sr[top:bottom], hr[top:bottom]]).astype("float32")
         x = to_tensor(((pictures / 127.5 - 1 - SHIFT) / INPUT_SCALE).transpose(0, 3, 1, 2))
-        distance, number = 0.0, 0
-        for (conv, kernel, stride, padding), row in zip(LAYERS, rows):
-            start, end = row["input"]
-            x = x[:, :, start - first : end - first]
-            first = row["output"][0]
-            if conv is None:
-                x = functional.max_pool2d(x, kernel, stride)
-                continue
-            weight, bias = self._tensors[f"conv{number}.weight"], self._tensors[f"conv{number}.bias"]
-            x = functional.relu(functional.conv2d(x, weight, bias, stride, [*row["padding"], padding, padding]))
-            start, end = row["own"]
-            own = x[:, :, start - first : end - first]
-            own = own / ((own * own).sum(axis=1, keepdim=True).sqrt() + EPSILON)  # each pixel's vector at length 1
-            # The paper weighs the channels, adds them up and takes the mean over the pixels: here the sum is first.
-            sums = ((own[0] - own[1]) ** 2).sum(axis=[1, 2]) * self._tensors[f"linear{number}.weight"]
-            distance += float(sums.sum()) / (row["height"] * x.shape[3])
-            number += 1
-        return distance
-
-
-def _rows(height: int, band: int, bands: int) -> list:
-    """For each of LAYERS the rows of a band: what it reads, computes, and counts (own), and how it is padded.
-
-    height: the picture's. A layer computes what the band counts of it and what the next layer reads.
-    """
-    heights = [height]
-    for _, kernel, stride, padding in LAYERS:
-        heights.append((heights[-1] + 2 * padding - kernel) // stride + 1)
-    rows, wanted = [], None  # wanted: what the next layer reads
-    for (conv, kernel, stride, padding), before, after in reversed(list(zip(LAYERS, heights, heights[1:]))):
-        own = (band * after // bands, (band + 1) * after // bands)
-        output = own if wanted is None else wanted
-        if conv is not None:
-            output = (min(output[0], own[0]), max(output[1], own[1]))
-        top, bottom = output[0] * stride - padding, (output[1] - 1) * stride - padding + kernel
-        wanted = (max(0, top), min(before, bottom))
-        padded = (max(0, -top), max(0, bottom - before))
-        rows.append({"input": wanted, "output": output, "own": own, "padding": padded, "height": after})
-    return rows[::-1]
+        sums, counts, shrunk = [], [], 1
+        with no_grad():
+            for number, (_, stride, padding, is_pooled) in enumerate(CONVS):
+                if is_pooled:
+                    x, shrunk = functional.max_pool2d(x, 3, 2), 2 * shrunk
+                weight, bias = self._tensors[f"conv{number}.weight"], self._tensors[f"conv{number}.bias"]
+                x, shrunk = functional.relu(functional.conv2d(x, weight, bias, stride, padding)), stride * shrunk
+                own = x[:, :, (start - top) // shrunk : None if end is None else (end - top) // shrunk]
+                own = own / ((own * own).sum(axis=1, keepdim=True).sqrt() + EPSILON)  # each pixel's vector at length 1
+                # The paper weighs the channels, adds them up and takes the mean over the pixels: here the sum is first.
+                of_channels = ((own[0] - own[1]) ** 2).sum(axis=[1, 2])
+                sums.append(float((of_channels * self._tensors[f"linear{number}.weight"]).sum()))
+                counts.append(own.shape[2] * own.shape[3])
+        return [sums, counts]
 
 
 def check_size(hr: np.ndarray, path=None, remedy: str = "") -> None:
@@ -129,17 +103,12 @@ def check_size(hr: np.ndarray, path=None, remedy: str = "") -> None:
         )
 
 
-def read(path, remedy: str = "") -> dict:
-    """{name of SHAPES: array} of a file that `write` wrote.
-
-    remedy: what a user can do about a useless file, an error's last sentence; by default it depends on whether the file
-    is the project's or the user's own. Raises InputError that names the file.
-    """
+def read(path) -> dict:
+    """{name of SHAPES: array} of a file that `write` wrote. Raises InputError that names the file and the way out."""
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: LPIPS's weights are missing; get them with: {COMMAND}")
-    how = "Remove it and get it with" if path == Path(WEIGHTS) else "Give the file that this makes"
-    remedy = remedy or f"{how}: {COMMAND}"
+    remedy = f"Move it away and get it with: {COMMAND}"
     try:
         with np.load(path, allow_pickle=False) as file:
             variables = {name: file[name] for name in SHAPES if name in file.files}
