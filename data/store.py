@@ -20,7 +20,7 @@ FOLDER = ".decoded"  # in the folder of the pictures
 FALLBACK = "output/decoded"  # if that is not writable
 DECODERS = 4  # threads, at most: each has a picture in memory some three times
 FORMAT = "1"  # to be changed if the same file would be decoded to other pixels
-TRAINERS_REMEDY = "fix or remove them, or lower --hr-size, or train without them: --skip-bad"
+REMEDY = "fix or remove them, or lower --hr-size, or train without them: --skip-bad"
 
 
 class Store:
@@ -48,15 +48,8 @@ class Store:
             )
         return picture
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all pictures: 3 per pixel."""
-        return sum(picture.nbytes for picture in self)
 
-
-def open_store(
-    folder, min_side: int, fallback=FALLBACK, skip_bad: bool = False, remedy: str = TRAINERS_REMEDY
-) -> Store:
+def open_store(folder, hr_size: int, fallback=FALLBACK, skip_bad: bool = False) -> Store:
     """Every picture of `folder`, decoded: what is not yet in its store, or has changed since, is decoded now.
 
     The store is the folder `.decoded` in `folder`, a `.npy` file of 3 bytes per pixel for each picture (800 pictures of
@@ -64,14 +57,13 @@ def open_store(
     appear complete or not at all, so a build that was killed resumes. A picture counts as changed if its size or
     modification time has changed.
 
-    min_side: the smallest side in pixels that a picture may have. remedy: the last sentence of the error about pictures
-    that cannot be used.
+    hr_size: the smallest side in pixels that a picture may have.
     Raises InputError that lists every picture that cannot be decoded or is too small; with skip_bad they are left out,
     by name, if any is good. Raises OSError if the store cannot be written (full disk).
     """
     place, shapes = _decode(folder, _list(folder), fallback)
-    problems = {source: _problem(source, shape, min_side) for source, shape in shapes.items()}
-    return Store(place, _usable(problems, skip_bad, remedy))
+    problems = {source: _problem(source, shape, hr_size) for source, shape in shapes.items()}
+    return Store(place, _usable(problems, skip_bad))
 
 
 def open_pairs(hr_folder, lr_folder, hr_size: int, fallback=FALLBACK, skip_bad: bool = False) -> tuple:
@@ -102,7 +94,7 @@ def open_pairs(hr_folder, lr_folder, hr_size: int, fallback=FALLBACK, skip_bad: 
         problems[hr_path] = "\n  ".join(filter(None, lines))
     for hr_path, problem in mismatches(agreements).items():
         problems[hr_path] = f"{partners[hr_path]} {problem} of {hr_path}"
-    good = _usable(problems, skip_bad, TRAINERS_REMEDY)
+    good = _usable(problems, skip_bad)
     return Store(hr_place, good), Store(lr_place, [partners[path] for path in good])
 
 
@@ -189,14 +181,14 @@ def _problem(source: Path, shape, min_side: int) -> str:
     return ""
 
 
-def _usable(problems: dict, skip_bad: bool, remedy: str) -> list:
+def _usable(problems: dict, skip_bad: bool) -> list:
     """The pictures without a problem. problems: {picture: "" or why it cannot be used}."""
     good = [source for source, problem in problems.items() if not problem]
     if len(good) < len(problems):
         lines = [f"{len(problems) - len(good)} of {len(problems)} pictures cannot be used:"]
         listing = "\n  ".join(lines + [problem for problem in problems.values() if problem])
         if not skip_bad:
-            raise InputError(f"{listing}\n{remedy}")
+            raise InputError(f"{listing}\n{REMEDY}")
         if not good:
             raise InputError(f"{listing}\nnone is left to train on")
         print(f"left out: {listing}")

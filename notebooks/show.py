@@ -1,7 +1,6 @@
 """The notebook's displays: running commands, pictures side by side, the networks' layers, before and after."""
 
 import base64
-import codecs
 import io
 import os
 import re
@@ -39,29 +38,23 @@ def run(script: str, *arguments) -> None:
     # One line a second is enough for tqdm's bars: a notebook keeps all output.
     settings = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "TQDM_MININTERVAL": "1"}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    is_stopped, ended = False, None
     # A separate session: otherwise a signal to the kernel would reach the command twice, and the second one ends it.
     with subprocess.Popen([sys.executable, *words], cwd=ROOT, env=settings, start_new_session=True, **pipes) as process:
-        stopped = _show_output(process)
-    if stopped:
+        # Lines as they are: the notebook obeys tqdm's carriage returns.
+        output = io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace", newline="")
+        while ended is None:
+            try:
+                for line in output:
+                    print(line, end="", flush=True)
+                ended = process.wait()
+            except KeyboardInterrupt:
+                is_stopped = True
+                process.send_signal(signal.SIGINT)  # training finishes its step, saves and exits
+    if is_stopped:
         raise KeyboardInterrupt
-    if process.returncode:
-        raise InputError(f"{script} ended with exit status {process.returncode}; its last lines above say why")
-
-
-def _show_output(process: subprocess.Popen) -> bool:
-    """Show the process's output until it ends; return whether it was asked to stop."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    stopped = False
-    while True:
-        try:
-            part = os.read(process.stdout.fileno(), 65536)
-            if not part:
-                return stopped
-            sys.stdout.write(decoder.decode(part))  # keeps tqdm's carriage returns, which the notebook obeys
-            sys.stdout.flush()
-        except KeyboardInterrupt:
-            stopped = True
-            process.send_signal(signal.SIGINT)  # training finishes its step, saves and exits
+    if ended:
+        raise InputError(f"{script} ended with exit status {ended}; its last lines above say why")
 
 
 def as_image(figure: Figure) -> Image:
@@ -74,8 +67,7 @@ def as_image(figure: Figure) -> Image:
 def picture(path, width: int = 1000) -> Image:
     """A picture file for the notebook, at most `width` pixels wide."""
     image = Pictures.fromarray(read_rgb(path))
-    if image.width > width:
-        image = image.resize((width, round(image.height * width / image.width)), Pictures.Resampling.LANCZOS)
+    image.thumbnail((width, image.height))  # smaller, never larger
     return Image(data=_jpeg(image), format="jpeg")
 
 

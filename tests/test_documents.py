@@ -34,7 +34,6 @@ WHOLE = {
     "python train/train_gan.py --recipe short --data photographs": (*TRAINING, "--no-vgg"),
     "python infer/upscale.py photo.jpg --weights output/srgan_g.pdparams -o upscaled": (),
     "python data/prepare.py --sample samples": (),
-    "python data/prepare.py DIR": (),
 }
 # Commands that are not the project's, or have no flags.
 ALLOWED = (
