@@ -23,7 +23,7 @@ from infer.measuring.plots import detail as most_detailed
 
 ROOT = Path(__file__).resolve().parents[1]
 DPI = 100
-DETAIL_SIZE = (90, 120)  # height and width of the part shown before and after, in the photograph's pixels
+DETAIL = 120  # the side, at most, of the part shown before and after, in the photograph's pixels
 QUALITY = 88  # of the JPEGs in the notebook's file
 
 
@@ -142,17 +142,15 @@ def layers(network, picture) -> str:
 
 
 def detail(photo: np.ndarray, sr: np.ndarray) -> tuple:
-    """(bicubic, SR) of the most detailed part of a photograph, RGB uint8 [h,w,3] each.
+    """(bicubic, SR) of the most detailed square of a photograph, RGB uint8 [s,s,3] each.
 
-    photo: uint8 [h,w,3]. sr: uint8 [4h,4w,3]. The part is at most DETAIL_SIZE pixels of the photograph.
+    photo: uint8 [h,w,3]. sr: uint8 [4h,4w,3]. The square has at most DETAIL pixels of the photograph a side.
     """
     height, width = photo.shape[:2]
-    top, left, side = most_detailed(photo[: height - height % SCALE, : width - width % SCALE])
-    rows, columns = (min(length, most) for length, most in zip((height, width), DETAIL_SIZE))
-    top = min(max(0, top + side // 2 - rows // 2), height - rows)
-    left = min(max(0, left + side // 2 - columns // 2), width - columns)
-    part = np.ascontiguousarray(photo[top : top + rows, left : left + columns])
-    return enlarge(part), sr[SCALE * top : SCALE * (top + rows), SCALE * left : SCALE * (left + columns)]
+    parts = -(-min(height, width) // DETAIL)
+    top, left, side = most_detailed(photo[: height - height % SCALE, : width - width % SCALE], parts)
+    part = np.ascontiguousarray(photo[top : top + side, left : left + side])
+    return enlarge(part), sr[SCALE * top : SCALE * (top + side), SCALE * left : SCALE * (left + side)]
 
 
 def compare(before: np.ndarray, after: np.ndarray, names=("before", "after")) -> HTML:
