@@ -1,4 +1,4 @@
-"""Installs what the project needs into this Python; an installed Paddle and its dependencies stay as they are.
+"""Installs what the project needs into this Python; an installed Paddle and NumPy stay as they are.
 
     python notebooks/set_up.py                        # the installed Paddle, or Paddle 2.6.2 for the GPU or CPU here
     python notebooks/set_up.py paddlepaddle==3.3.1    # another Paddle
@@ -9,9 +9,9 @@ as it runs before any package is installed.
 
 import importlib
 import re
+import shutil
 import subprocess
 import sys
-import tempfile
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,23 +50,26 @@ def _normal(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement).group()).lower()
 
 
-def beside_paddle(packages: dict, requirements: list, dependencies: set) -> tuple:
-    """(requirements for pip to install, requirements that pip must not change), two lists, beside an installed Paddle.
+def beside_paddle(packages: dict, requirements: list) -> list:
+    """The requirements for pip beside an installed Paddle: it and NumPy keep their versions.
 
     packages: from `installed`; a Paddle that pip does not know, such as one built from source, is not in it.
-    requirements: lines of the project's file. dependencies: Paddle's.
-    Paddle, NumPy and Paddle's dependencies are not requested and keep their versions. There are two exceptions: Pillow,
-    as the project needs a newer version than Paddle; and NumPy 2 beside Paddle 2, which does not run with it.
+    requirements: lines of the project's file. NumPy 2 beside Paddle 2, which does not run with it, goes. What else
+    Paddle needs pip changes only where something requires it: Pillow.
     """
-    paddle = next((name for name in sorted(packages) if name.startswith("paddlepaddle")), "")
-    kept = {paddle, "numpy", *dependencies} & set(packages) - {"pillow"}
+    paddle = _paddle_in(packages)
+    fixed = {paddle, "numpy"} & set(packages)
     if packages.get(paddle, "").startswith("2.") and not packages.get("numpy", "1").startswith("1."):
-        kept -= {"numpy"}
-    omitted = {*PADDLES, *kept}
+        fixed -= {"numpy"}
+    omitted = {*PADDLES, *fixed}
     if any(name in packages for name in OPENCVS):
         omitted.add("opencv-python")  # all of them provide the module cv2 and would overwrite each other
-    wanted = [line for line in for_paddle(packages.get(paddle, ""), requirements) if _normal(line) not in omitted]
-    return wanted, [f"{name}=={packages[name]}" for name in sorted(kept)]
+    others = [line for line in for_paddle(packages.get(paddle, ""), requirements) if _normal(line) not in omitted]
+    return [f"{name}=={packages[name]}" for name in sorted(fixed)] + others
+
+
+def _paddle_in(packages: dict) -> str:
+    return next((name for name in sorted(packages) if name.startswith("paddlepaddle")), "")
 
 
 def for_paddle(version: str, requirements: list) -> list:
@@ -89,18 +92,17 @@ def set_up(paddle: str = "") -> None:
     Python, or if pip or Paddle fails.
     """
     before = installed()
-    present = next((name for name in sorted(before) if name.startswith("paddlepaddle")), "")
+    present = _paddle_in(before)
     if paddle:
         print(f"the Paddle that was named: {paddle}")
         for other in {*PADDLES} & set(before):  # both provide the module paddle
-            _run([sys.executable, "-m", "pip", "uninstall", "--yes", other])
+            _pip("uninstall", "--yes", other)
         base = "requirements.txt" if "gpu" in paddle else "requirements-cpu.txt"
         others = [line for line in read_requirements(base) if _normal(line) not in PADDLES]
-        _pip_install([paddle, *for_paddle(paddle.partition("==")[2] or "3", others)])
+        _pip("install", paddle, *for_paddle(paddle.partition("==")[2] or "3", others))
     elif present or find_spec("paddle"):
         print(f"{f'{present} {before[present]}' if present else 'a Paddle that pip does not know'} stays as it is")
-        needs = {_normal(text) for text in metadata.requires(present) or ()} if present else set()
-        _pip_install(*beside_paddle(before, read_requirements("requirements.txt"), needs))
+        _pip("install", *beside_paddle(before, read_requirements("requirements.txt")))
     else:
         _install_paddle()
     _check()
@@ -117,15 +119,15 @@ def set_up(paddle: str = "") -> None:
 
 
 def _install_paddle() -> None:
+    """Paddle 2.6.2 for the GPU, if there is one and it works with it, or for the CPU."""
     if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
         first, last = (".".join(map(str, python)) for python in PYTHONS)
         raise SetUpError(
             f"Paddle 2.6.2 is not built for Python {sys.version.split()[0]}: take Python {first} to {last}, or another "
             f"Paddle: python notebooks/set_up.py {NEWER} (make PADDLE={NEWER})"
         )
-    if _answers("nvidia-smi"):
-        print("a GPU answers: installing the GPU set, requirements.txt")
-        _pip_install(read_requirements("requirements.txt"))
+    if shutil.which("nvidia-smi"):
+        _pip("install", *read_requirements("requirements.txt"))
         try:
             return _check(is_gpu=True)
         except SetUpError as error:
@@ -134,42 +136,25 @@ def _install_paddle() -> None:
                 f"for newer ones: PIP_EXTRA_INDEX_URL={GPU_INDEX} python notebooks/set_up.py paddlepaddle-gpu==3.3.1\n"
                 "taking the CPU set instead, requirements-cpu.txt"
             )
-            _run([sys.executable, "-m", "pip", "uninstall", "--yes", *PADDLES])
-    else:
-        print("no GPU answers (nvidia-smi): installing the CPU set, requirements-cpu.txt")
-    return _pip_install(read_requirements("requirements-cpu.txt"))
+            _pip("uninstall", "--yes", *PADDLES)
+    return _pip("install", *read_requirements("requirements-cpu.txt"))
 
 
-def _replace_opencv() -> None:
-    """Put OpenCV's build without windows in the place of the usual one if the system lacks what that one loads."""
+def _check(is_gpu: bool = False) -> None:
+    """Load Paddle and OpenCV, whose build without windows takes its place if the system lacks what that needs."""
     done = subprocess.run([sys.executable, "-c", "import cv2"], capture_output=True, encoding="utf-8", check=False)
     if done.returncode and "cannot open shared object" in done.stderr:
         version = installed()["opencv-python"]
         print(f"{done.stderr.splitlines()[-1]}\nopencv-python-headless takes the place of opencv-python")
-        _run([sys.executable, "-m", "pip", "uninstall", "--yes", "opencv-python"])
+        _pip("uninstall", "--yes", "opencv-python")
         # Forced, as it may be there already with its files replaced.
-        _pip_install(["--force-reinstall", "--no-deps", f"opencv-python-headless=={version}"])
-
-
-def _check(is_gpu: bool = False) -> None:
-    _replace_opencv()
+        _pip("install", "--force-reinstall", "--no-deps", f"opencv-python-headless=={version}")
     _run([sys.executable, "-c", CHECK.format(is_gpu=is_gpu)])
 
 
-def _answers(program: str) -> bool:
-    try:
-        return subprocess.run([program], capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
-
-
-def _pip_install(wanted: list, constraints=()) -> None:
-    """Run pip, which contacts no server if all of `wanted` is installed."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "constraints.txt")
-        file.write_text("\n".join(constraints) + "\n", encoding="utf-8")
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run([*pip, "--constraint", str(file), *wanted])
+def _pip(*words) -> None:
+    """Run pip, which contacts no server if all that is wanted is installed."""
+    _run([sys.executable, "-m", "pip", words[0], "--quiet", "--disable-pip-version-check", *words[1:]])
 
 
 def _run(line: list) -> None:

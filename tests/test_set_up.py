@@ -19,8 +19,6 @@ AISTUDIO = {
     "pillow": "8.4.0",
     "tqdm": "4.60",
 }
-NEEDS = ["numpy>=1.13", "protobuf (>=3.20.2)", "Pillow", "httpx"]
-KEPT = ["numpy==1.23.5", "paddlepaddle-gpu==2.6.1.post117", "protobuf==3.20.2"]
 
 
 class Machine:
@@ -33,13 +31,9 @@ class Machine:
 
     def run(self, line, **_):
         self.lines.append(line)
-        if line == ["nvidia-smi"] and not self.has_gpu:
-            raise FileNotFoundError("nvidia-smi")
         if "install" in line:
             self.packages.update(self.after)
-            place = line.index("--constraint") + 1
-            self.constraints = Path(line[place]).read_text(encoding="utf-8").split()
-            self.installs.append(line[place + 1 :])
+            self.installs.append(line[line.index("--disable-pip-version-check") + 1 :])
         if line[1:] == ["-c", "import cv2"] and not self.has_libgl:
             stderr = "Traceback\nImportError: libGL.so.1: cannot open shared object file: No such file or directory\n"
             return types.SimpleNamespace(returncode=1, stderr=stderr)
@@ -53,7 +47,7 @@ def machine(monkeypatch):
         result = Machine(*arguments, **settings)
         monkeypatch.setattr(set_up.subprocess, "run", result.run)
         monkeypatch.setattr(set_up, "installed", lambda: dict(result.packages))
-        monkeypatch.setattr(set_up.metadata, "requires", lambda package: NEEDS)
+        monkeypatch.setattr(set_up.shutil, "which", lambda program: "nvidia-smi" if result.has_gpu else None)
         monkeypatch.setattr(set_up, "find_spec", lambda module: None)
         return result
 
@@ -64,13 +58,13 @@ def names(requirements):
     return {set_up._normal(line) for line in requirements}
 
 
-def test_on_ai_studio_paddle_and_its_dependencies_stay(machine, capsys):
+def test_on_ai_studio_paddle_and_numpy_stay(machine, capsys):
     studio = machine(AISTUDIO, after={"psutil": "5.9"})
     set_up.set_up()
     (wanted,) = studio.installs
     packages = {"opencv-python", "setuptools", "pillow", "scikit-image", "matplotlib", "tqdm", "psutil", "openvino"}
-    assert names(wanted) == packages
-    assert "opencv-python<4.12" in wanted and studio.constraints == KEPT
+    assert wanted[:2] == ["numpy==1.23.5", "paddlepaddle-gpu==2.6.1.post117"] and names(wanted[2:]) == packages
+    assert "opencv-python<4.12" in wanted
     said = capsys.readouterr().out
     assert "paddlepaddle-gpu 2.6.1.post117 stays as it is" in said and "installed: psutil 5.9" in said
 
@@ -83,18 +77,18 @@ def test_another_build_of_opencv_is_not_overwritten(machine, opencv):
 
 
 @pytest.mark.parametrize(
-    "packages, constraints",
+    "packages, fixed",
     [
         ({"paddlepaddle-xpu": "2.6.1", "numpy": "1.26.4"}, ["numpy==1.26.4", "paddlepaddle-xpu==2.6.1"]),
         ({"paddlepaddle": "3.3.1", "numpy": "2.2.0"}, ["numpy==2.2.0", "paddlepaddle==3.3.1"]),
         ({"paddlepaddle": "2.6.2", "numpy": "2.2.0"}, ["paddlepaddle==2.6.2"]),  # it cannot load NumPy 2
     ],
 )
-def test_every_paddle_stays_with_the_numpy_that_it_runs_with(machine, packages, constraints):
+def test_every_paddle_stays_with_the_numpy_that_it_runs_with(machine, packages, fixed):
     studio = machine(packages)
     set_up.set_up()
-    assert studio.constraints == constraints
-    assert ("numpy<2" in studio.installs[0]) == (len(constraints) == 1)
+    assert [line for line in studio.installs[0] if "==" in line] == fixed
+    assert ("numpy<2" in studio.installs[0]) == (len(fixed) == 1)
     assert ("opencv-python" in studio.installs[0]) == ("3.3.1" in str(packages)), "its bound is Paddle 2's alone"
 
 
@@ -102,8 +96,8 @@ def test_a_paddle_that_pip_does_not_know_stays(machine, monkeypatch):
     studio = machine({"numpy": "2.2.0"})
     monkeypatch.setattr(set_up, "find_spec", lambda module: module == "paddle" or None)
     set_up.set_up()
-    assert not names(studio.installs[0]) & {"paddlepaddle", "paddlepaddle-gpu", "numpy"}
-    assert studio.constraints == ["numpy==2.2.0"]
+    assert studio.installs[0][0] == "numpy==2.2.0"
+    assert not names(studio.installs[0][1:]) & {"paddlepaddle", "paddlepaddle-gpu", "numpy"}
 
 
 def test_replacing_a_loaded_package_asks_for_a_restart(machine, capsys, monkeypatch):
@@ -138,7 +132,7 @@ def test_a_gpu_build_that_does_not_work_is_replaced_by_the_cpu_set(machine, caps
 def test_a_named_paddle_is_taken_and_without_the_bounds_of_paddle_2(machine):
     bare = machine({"paddlepaddle-gpu": "2.6.2", "numpy": "1.26.4"})
     set_up.set_up("paddlepaddle==3.3.1")
-    assert bare.lines[0][-3:] == ["uninstall", "--yes", "paddlepaddle-gpu"]
+    assert "uninstall" in bare.lines[0] and bare.lines[0][-1] == "paddlepaddle-gpu"
     assert {"paddlepaddle==3.3.1", "numpy", "opencv-python", "openvino"} <= set(bare.installs[0])
     bare = machine({})
     set_up.set_up("paddlepaddle==2.6.1")
