@@ -71,14 +71,14 @@ def load(
     batches = batches_of(photographs, hr_size, batch_size, steps)
 
     watch = Stopwatch(TRAINING_PARTS, paddle.device.synchronize if device != "cpu" else lambda: None)
-    draw = watch.timed("data", lambda: [standardize(crops) for crops in next(batches)])
+    draw = watch.wrap("data", lambda: [standardize(crops) for crops in next(batches)])
     for part, network in zip(("G", "D"), networks.values()):
-        network.forward = watch.timed(part, network.forward)
-    losses.perceptual = watch.timed("VGG", losses.perceptual)
-    precision.backward = watch.timed("backward", precision.backward)
+        network.forward = watch.wrap(part, network.forward)
+    losses.perceptual = watch.wrap("VGG", losses.perceptual)
+    precision.backward = watch.wrap("backward", precision.backward)
     for optimizer in take.optimizers.values():
-        optimizer.step = watch.timed("optimizer", optimizer.step)
-        optimizer.clear_grad = watch.timed("optimizer", optimizer.clear_grad)
+        optimizer.step = watch.wrap("optimizer", optimizer.step)
+        optimizer.clear_grad = watch.wrap("optimizer", optimizer.clear_grad)
 
     def step(_):
         watch.lap()

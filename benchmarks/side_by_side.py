@@ -130,7 +130,7 @@ class Stopwatch:
         self._synchronize()
         return time.perf_counter()
 
-    def timed(self, part: str, function):
+    def wrap(self, part: str, function):
         """`function`, with its time counted for `part`. It must not call functions of another part."""
 
         def call(*arguments, **keywords):

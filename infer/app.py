@@ -51,9 +51,10 @@ AI_STUDIO, AI_STUDIO_NAMES = "/home/aistudio", ["*.baidu.com"]
 
 TITLE = "SRGAN 4×"
 WORDS = f"""# {TITLE} 超分辨率 · super-resolution
-照片的宽和高各放大到 4 倍或 2 倍，逐张处理。 · Photos to 4 times their sides, or twice, one at a time.
-{PHOTO}: JPEG 照片 · JPEG photos; {DEFAULT}: 清晰的图片 · sharp pictures; auto: 自动选择 · chooses.
-PNG, JPEG, BMP, WebP, TIFF; ≤ {{megapixels}} MP."""
+照片的宽和高各放大到 4 倍或 2 倍 · Photos to 4 times their sides, or twice
+(PNG, JPEG, BMP, WebP, TIFF; ≤ {{megapixels}} MP)
+
+`{AUTO}`: 干净的图片用 {DEFAULT}，其他用 {PHOTO} · {DEFAULT} for clean pictures, otherwise {PHOTO}"""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -189,12 +190,12 @@ def actions(gr, arguments: argparse.Namespace, weights: dict, folder: Path) -> t
         # Gradio has copied the results before; only one picture is computed at a time.
         shutil.rmtree(folder / "result", ignore_errors=True)
         try:
-            made = worker.upscale_in_process(source, folder / "result", settings, options, show)
+            result = worker.upscale_in_process(source, folder / "result", settings, options, show)
         except (InputError, OSError) as error:
             message = f"未能放大 · Not upscaled: {html.escape(command.words(error), quote=False)}"
             raise gr.Error(message, duration=None, print_exception=False) from error
-        ready = gr.DownloadButton(value=made.target, interactive=True, variant="primary")
-        return (made.before, made.after), made.report, ready
+        ready = gr.DownloadButton(value=result.target, interactive=True, variant="primary")
+        return (result.before, result.after), result.report, ready
 
     def on_leave(request: gr.Request):
         left.add(request.session_hash)

@@ -36,7 +36,7 @@ LONGEST_VIEW = 4096  # pixels a side: the most that browsers and visitors handle
 
 
 @dataclass(frozen=True)
-class Shown:
+class Result:
     """The results of `upscale_in_process`: the PNG, two pictures of the same size to compare, and a report in lines."""
 
     target: Path
@@ -45,7 +45,7 @@ class Shown:
     report: str
 
 
-def upscale_in_process(source, folder, settings: dict, options: Options, progress=lambda share: None) -> Shown:
+def upscale_in_process(source, folder, settings: dict, options: Options, progress=lambda share: None) -> Result:
     """Upscale the file `source` to a PNG in `folder`, which is created: the same file that `infer/upscale.py` writes.
 
     settings: the arguments of `Upscaler`, with absolute paths, or AUTO as weights.
@@ -76,7 +76,7 @@ def upscale_in_process(source, folder, settings: dict, options: Options, progres
         raise
 
 
-def _follow(process, receiver, progress, name: str) -> Shown:
+def _follow(process, receiver, progress, name: str) -> Result:
     """Pass on the process's messages until the last one, which is returned, or raised as an InputError."""
     share, end = 0.0, time.monotonic() + LONGEST
     while True:
@@ -93,7 +93,7 @@ def _follow(process, receiver, progress, name: str) -> Shown:
                 f"{name}: its process was killed (exit status {process.exitcode}), perhaps because memory ran out; "
                 "use a smaller picture"
             ) from None
-        if isinstance(message, Shown):
+        if isinstance(message, Result):
             return message
         if isinstance(message, str):
             raise InputError(message)
@@ -101,7 +101,7 @@ def _follow(process, receiver, progress, name: str) -> Shown:
 
 
 def _work(connection, job: Job, settings: dict, options: Options) -> None:
-    """The process's main function: sends shares of the work as floats, then a Shown or the error as text."""
+    """The process's main function: sends shares of the work as floats, then a Result or the error as text."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes: the parent ends this one
     _limit_memory()
     done = 0.0
@@ -114,14 +114,14 @@ def _work(connection, job: Job, settings: dict, options: Options) -> None:
     try:
         connection.send(_upscale(job, settings, options, advance))
     except command.ERRORS as error:
-        text = _without_folders(command.words(error), [job.source, job.target, settings["weights"], settings["blend"]])
+        text = _remove_folders(command.words(error), [job.source, job.target, settings["weights"], settings["blend"]])
         connection.send(f"{job.source.name}: {text}" if isinstance(error, MemoryError) else text)
     except Exception:  # noqa: BLE001  visitors must not see details of this machine
         traceback.print_exc()
         connection.send(f"{job.source.name}: failed for a reason unrelated to the picture; see the server's terminal")
 
 
-def _without_folders(text: str, paths: list) -> str:
+def _remove_folders(text: str, paths: list) -> str:
     for path in map(Path, paths):
         if path.is_absolute():
             text = text.replace(f"{path.parent}{os.sep}", "")
@@ -137,23 +137,20 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (free, free))
 
 
-def _upscale(job: Job, settings: dict, options: Options, advance) -> Shown:
-    start = time.perf_counter()
-
+def _upscale(job: Job, settings: dict, options: Options, advance) -> Result:
     def upscaler_for(picture: Picture) -> Upscaler:
         weights = settings["weights"]
         return Upscaler(**{**settings, "weights": fitting_weights(picture) if weights == AUTO else weights})
 
     upscaled = upscale_file(job, options, upscaler_for, advance)
     upscaler = upscaled.upscaler
-    seconds = time.perf_counter() - start
     (height, width), (sr_height, sr_width) = (each.colour.shape[:2] for each in (upscaled.lr, upscaled.sr))
     report = (
-        f"{Path(upscaler.weights).stem}: {width}×{height} → {sr_width}×{sr_height}, {seconds:.1f} s: "
+        f"{Path(upscaler.weights).stem}: {width}×{height} → {sr_width}×{sr_height}: "
         f"{upscaler.engine}, {upscaler.precision}, {upscaler.device}{', deblocked' * upscaled.is_deblocked}"
     )
-    report = _without_folders("\n".join([report, *upscaled.notes]), [job.source, job.target])
-    return Shown(job.target, *write_views(upscaled.lr, upscaled.sr, job.target.parent), report)
+    report = _remove_folders("\n".join([report, *upscaled.notes]), [job.source, job.target])
+    return Result(job.target, *write_views(upscaled.lr, upscaled.sr, job.target.parent), report)
 
 
 def write_views(lr: Picture, sr: Picture, folder: Path) -> tuple:

@@ -43,11 +43,11 @@ def test_the_parts_of_a_time_and_the_rest(monkeypatch):
 
     monkeypatch.setattr(side_by_side.time, "perf_counter", lambda: now[0])
     watch = side_by_side.Stopwatch(("a", "b", "c"), synchronize=lambda: waits.append(now[0]))
-    assert watch.timed("a", take)(3.0) == 3.0
+    assert watch.wrap("a", take)(3.0) == 3.0
     take(2.0)
-    watch.timed("a", take)(4.0)
-    watch.timed("b", take)(1.0)
+    watch.wrap("a", take)(4.0)
+    watch.wrap("b", take)(1.0)
     assert watch.lap() == {"a": 7.0, "b": 1.0, "c": 0.0, "rest": 2.0, "all": 10.0}
     assert waits == [0, 0, 3, 5, 9, 9, 10, 10, 10], "at the beginning and end of each part, and of all"
-    watch.timed("a", take)(5.0)
+    watch.wrap("a", take)(5.0)
     assert watch.lap() == {"a": 5.0, "b": 0.0, "c": 0.0, "rest": 0.0, "all": 5.0}
