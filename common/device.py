@@ -16,7 +16,8 @@ import psutil
 
 from common.errors import InputError
 
-GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+# A container's control group, of either version: a folder of files, or of folders (Linux's manual page cgroups(7)).
+GROUP = Path("/sys/fs/cgroup")
 # Linux's names for Intel's AMX, for AVX512-BF16 and VNNI, which AMD CPUs have too, and for VNNI without AVX512.
 BF16_FLAGS = ("amx_bf16", "avx512_bf16")
 INT8_FLAGS = ("amx_int8", "avx512_vnni", "avx_vnni")
@@ -30,8 +31,7 @@ def add_device_flag(parser: argparse.ArgumentParser) -> None:
 def cores() -> int:
     """How many cores this process may use, which may be fewer than the machine has (containers); all if unknown."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for folder in _control_groups("cpu"):
-        numbers = [*_numbers(folder / "cpu.max"), *_numbers(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us")]
+    for numbers in (_numbers("cpu.max"), _numbers("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         if len(numbers) == 2 and numbers[0] > 0:  # microseconds of computing in a period
             count = min(count, math.ceil(numbers[0] / numbers[1]))
     return count
@@ -40,37 +40,24 @@ def cores() -> int:
 def available_memory() -> int:
     """Bytes that this process can still get: of the machine's, or of what its control group leaves (containers)."""
     available = psutil.virtual_memory().available
-    for folder in _control_groups("memory"):
-        numbers = [
-            *_numbers(folder / "memory.max", folder / "memory.current"),
-            *_numbers(folder / "memory.limit_in_bytes", folder / "memory.usage_in_bytes"),
-        ]
+    for names in (
+        ("memory.max", "memory.current", "memory.stat"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
+    ):
+        numbers = _numbers(*names[:2])
         if len(numbers) == 2:
-            with contextlib.suppress(OSError):
-                cached = re.search(
-                    r"^(?:total_)?inactive_file (\d+)$", (folder / "memory.stat").read_text(), re.MULTILINE
-                )
-                numbers[1] -= int(cached[1]) if cached else 0  # given up before memory runs out
-            available = min(available, max(0, numbers[0] - numbers[1]))
+            stat = (GROUP / names[2]).read_text()
+            cached = re.search(
+                r"^(?:total_)?inactive_file (\d+)$", stat, re.MULTILINE
+            )  # given up before memory runs out
+            available = min(available, max(0, numbers[0] - numbers[1] + int(cached[1] if cached else 0)))
     return available
 
 
-def _control_groups(controller: str) -> list[Path]:
-    """The folders that may have a limit for this process, of both versions (Linux's manual page cgroups(7))."""
-    folders = [GROUPS, GROUPS / controller]  # a container sees its own group at the top
-    with contextlib.suppress(OSError, ValueError):
-        for line in OWN_GROUPS.read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if not controllers or controller in controllers.split(","):
-                top = GROUPS / controller if controllers else GROUPS
-                folders += [top / path.lstrip("/"), *(top / parent for parent in Path(path.lstrip("/")).parents)]
-    return list(dict.fromkeys(folders))
-
-
-def _numbers(*files: Path) -> list[int]:
-    """The numbers in files; empty if one is missing or has none, as "max", which is no limit."""
+def _numbers(*names: str) -> list[int]:
+    """The numbers in files of the control group; empty if one is missing or has none, as "max", which is no limit."""
     try:
-        return [int(word) for file in files for word in file.read_text().split()]
+        return [int(word) for name in names for word in (GROUP / name).read_text().split()]
     except (OSError, ValueError):
         return []
 

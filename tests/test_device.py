@@ -1,6 +1,5 @@
 """Which device is taken, with stand-ins for Paddle's GPU builds."""
 
-import argparse
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
@@ -46,9 +45,7 @@ def test_by_itself_it_is_the_first_gpu_where_there_is_one(machine, gpu_build, gp
     assert choose_device("cpu") == "cpu"
 
 
-@pytest.mark.parametrize(
-    "name, expected", [("gpu", "gpu:0"), ("gpu:0", "gpu:0"), ("gpu:1", "gpu:1"), ("gpu:01", "gpu:1")]
-)
+@pytest.mark.parametrize("name, expected", [("gpu", "gpu:0"), ("gpu:1", "gpu:1")])
 def test_by_name(machine, name, expected):
     machine(True, 2)
     assert choose_device(name) == expected
@@ -61,7 +58,7 @@ def test_a_gpu_that_is_not_there_is_refused(machine, gpu_build, gpus, name):
         choose_device(name)
 
 
-@pytest.mark.parametrize("name", ["", "tpu", "cpu:0", "gpu:", "gpu:x", "gpu:-1", "GPU", "cuda:0", "gpu:0\n", " cpu"])
+@pytest.mark.parametrize("name", ["", "tpu", "cpu:0", "gpu:x", "gpu:-1"])
 def test_what_is_no_device_is_refused_by_name(name):
     with pytest.raises(InputError, match="cpu, gpu or gpu:N") as error:
         choose_device(name)
@@ -85,50 +82,40 @@ def test_on_a_cpu_build_paddle_is_not_loaded_to_find_out(name):
         pytest.skip("Paddle's GPU build is installed here")
 
 
-GROUPS = {
-    "version 2, in a container": (
-        "0::/",
-        "",
-        {"cpu.max": "150000 100000", "memory.max": "3000", "memory.current": "1000"},
-    ),
-    "version 2, a group within": (
-        "0::/user.slice/mine",
-        "user.slice",
-        {"cpu.max": "150000 100000", "memory.max": "3000", "memory.current": "1000"},
-    ),
-    "version 1, in a container": (
-        "4:cpu,cpuacct:/docker/1\n3:memory:/docker/1",
-        {"cpu": "cpu", "memory": "memory"},
-        {
-            "cpu.cfs_quota_us": "150000",
-            "cpu.cfs_period_us": "100000",
-            "memory.limit_in_bytes": "3000",
-            "memory.usage_in_bytes": "1000",
-        },
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", GROUPS)
-def test_a_control_group_s_limits_count(tmp_path, monkeypatch, kind):
-    own, place, files = GROUPS[kind]
-    monkeypatch.setattr(device, "GROUPS", tmp_path)
-    monkeypatch.setattr(device, "OWN_GROUPS", tmp_path / "own")
+@pytest.mark.parametrize(
+    "files, unlimited",
+    [
+        (
+            {
+                "cpu.max": "150000 100000",
+                "memory.max": "3000",
+                "memory.current": "1000",
+                "memory.stat": "inactive_file 400",
+            },
+            {"cpu.max": "max 100000", "memory.max": "max"},
+        ),
+        (
+            {
+                "cpu/cpu.cfs_quota_us": "150000",
+                "cpu/cpu.cfs_period_us": "100000",
+                "memory/memory.limit_in_bytes": "3000",
+                "memory/memory.usage_in_bytes": "1000",
+                "memory/memory.stat": "total_inactive_file 400",
+            },
+            {"cpu/cpu.cfs_quota_us": "-1", "memory/memory.limit_in_bytes": str(2**63 - 4096)},
+        ),
+    ],
+)
+def test_a_container_s_limits_count(tmp_path, monkeypatch, files, unlimited):
+    monkeypatch.setattr(device, "GROUP", tmp_path)
     monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: range(8), raising=False)
-    without = device.available_memory()
-    assert device.cores() == 8 and without > 10_000
-    (tmp_path / "own").write_text(own)
-    for name, text in {**files, "memory.stat": "inactive_file 400\n"}.items():
-        folder = tmp_path / (place if isinstance(place, str) else place[name.partition(".")[0]])
-        folder.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
-    assert device.cores() == 2 and device.available_memory() == 2400
-    for path in tmp_path.rglob("*"):
-        if path.name in ("cpu.max", "memory.max"):
-            path.write_text("max 100000" if path.name == "cpu.max" else "max")
-        elif "quota" in path.name or "limit" in path.name:
-            path.write_text("-1" if "quota" in path.name else str(2**63 - 4096))
     assert device.cores() == 8 and device.available_memory() > 10_000
+    for expected, texts in (((2, 2400), files), ((8, None), unlimited)):
+        for name, text in texts.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text)
+        assert device.cores() == expected[0]
+        assert device.available_memory() == expected[1] if expected[1] else device.available_memory() > 10_000
 
 
 def test_without_libgl_a_command_says_what_to_install(tmp_path):
@@ -138,10 +125,3 @@ def test_without_libgl_a_command_says_what_to_install(tmp_path):
     done = subprocess.run(line, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
     assert "libGL.so.1" in done.stderr and "opencv-python-headless" in done.stderr
-
-
-def test_the_flag():
-    parser = argparse.ArgumentParser()
-    device.add_device_flag(parser)
-    assert parser.parse_args([]).device is None
-    assert parser.parse_args(["--device", "gpu:1"]).device == "gpu:1"

@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-import time
 from argparse import Namespace
 from typing import Callable
 
@@ -22,7 +21,6 @@ from train.stages import GAN, Stage
 LOG = "log.csv"
 # {--best-by: (column, 1 if higher is better or -1 if lower is)}
 BEST_BY = {"psnr": ("valid_psnr", 1), "lpips": ("valid_lpips", -1)}
-LOG_PAUSE = 50  # times the last write's duration: the pause before log.csv is rewritten
 
 
 class Reporter:
@@ -55,18 +53,14 @@ class Reporter:
         # A copy whose batch norm statistics are re-estimated.
         self.shown = Generator(*trained.sizes)
         cpu.speed_up_frozen(self.shown)
-        self.visualdl = self._open_visualdl()
-        self.logged_at, self.log_took = time.monotonic(), 0.0
+        self.visualdl = None
+        if self.options.visualdl and parallel.is_main():
+            from train.report.visualdl_log import VisualDL  # an optional package
+
+            self.visualdl = VisualDL(self.options.output / "visualdl" / self.stage.result, progress.epoch)
         # A run's samples are these crops, so that its progress is seen.
         with contextlib.closing(self.crops.batches(0, self.recipe.batch_size, workers=0)) as batches:
             self.fixed_lr, self.fixed_hr = next(batches)
-
-    def _open_visualdl(self):
-        if not (self.options.visualdl and parallel.is_main()):
-            return None
-        from train.report.visualdl_log import VisualDL  # an optional package
-
-        return VisualDL(self.options.output / "visualdl" / self.stage.result, self.progress.epoch)
 
     def bar(self) -> tqdm:
         """The progress bar of the current epoch."""
@@ -159,7 +153,10 @@ class Reporter:
     def write_history(self, is_last: bool) -> None:
         """Report on the finished epochs: log.csv, warnings, VisualDL, curves."""
         history = self.progress.history
-        self._write_log(is_last)
+        try:
+            log_csv.write(self.options.output / LOG, self.stage.result, history)
+        except InputError as error:  # a user has edited it: no reason to end a run of days
+            _warn(str(error))
         warmed_up = history[-(-self.recipe.d_warmup // self.steps) :]  # during the warm-up D is meant to win
         for text in gan_health.warnings(warmed_up, self.progress.start):
             _warn(text)
@@ -167,18 +164,6 @@ class Reporter:
             self.visualdl.scalars(history[-1], history[-1]["epoch"])
         if is_last or "sample_psnr" in history[-1]:
             samples.write_curves(self.options.output / f"{self.stage.result}_losses.png", history)
-
-    def _write_log(self, is_last: bool) -> None:
-        """Rewrite log.csv, which is always written whole; in runs of thousands of epochs not after every epoch."""
-        start = time.monotonic()
-        if not is_last and start - self.logged_at < LOG_PAUSE * self.log_took:
-            return
-        try:
-            log_csv.write(self.options.output / LOG, self.stage.result, self.progress.history)
-        except InputError as error:  # a user has edited it: no reason to end a run of days
-            _warn(str(error))
-        self.logged_at = time.monotonic()
-        self.log_took = self.logged_at - start
 
 
 def _measures(stage: Stage, options: Namespace) -> tuple:

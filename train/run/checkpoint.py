@@ -130,8 +130,7 @@ def load(path) -> tuple:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         note = json.loads(arrays.pop("note").tobytes())
-        written, format_ = note.pop("arrays", len(arrays)), note["format"]  # older checkpoints do not have the number
-        note.pop("digest", None)  # theirs
+        written, format_ = note.pop("arrays", len(arrays)), note["format"]  # older ones lack it
     except MemoryError:
         raise InputError(f"{path}: not enough memory to read it") from None
     except Exception as error:  # noqa: BLE001  a damaged archive can raise anything
