@@ -25,7 +25,7 @@ def _leaky(x: paddle.Tensor) -> paddle.Tensor:
 
 
 class Discriminator(nn.Layer):
-    """Pictures [N,3,hr_size,hr_size] in [-1,1] to logits [N,1]; `probability` gives the article's sigmoid.
+    """Pictures [N,3,hr_size,hr_size] in [-1,1] to logits [N,1]; the article's probability is their sigmoid.
 
     It has the layers that the article's result depends on. The article also computes two branches (`res/c`, `res/c2`)
     and a fully connected layer (`ho/fc`), then overwrites them unused.
@@ -51,7 +51,3 @@ class Discriminator(nn.Layer):
             h = _leaky(bn(conv(h)))
         h = _leaky(h + _leaky(self.res_bn(self.res_conv(h))))
         return self.fc(h.flatten(1))
-
-    def probability(self, picture: paddle.Tensor) -> paddle.Tensor:
-        """The probability [N,1] in 0..1 that each picture [N,3,hr_size,hr_size] is real."""
-        return F.sigmoid(self(picture))

@@ -67,10 +67,6 @@ def test_train_mode_and_its_statistics_equal_the_recording(recorded, recorded_ge
         np.testing.assert_allclose(after[ours], recorded[f"g_stat/{theirs}"], rtol=0, atol=1e-6, err_msg=theirs)
 
 
-def test_train_and_eval_recordings_can_be_told_apart(recorded):
-    assert np.abs(recorded["g_eval"] - recorded["g_train"]).max() > 0.1
-
-
 def test_trainable_weights_are_as_many_as_the_articles(generator):
     counts = [int(np.prod(p.shape)) for p in generator.parameters() if not p.stop_gradient]
     assert sum(counts) == TRAINABLE
@@ -93,16 +89,6 @@ def test_any_size_becomes_four_times_as_large(generator, height, width):
     assert np.isfinite(sr).all()
 
 
-def test_output_stays_between_minus_1_and_1_however_large_the_weights():
-    paddle.seed(0)
-    network = Generator()
-    network.out_conv.weight.set_value(network.out_conv.weight * 1e4)
-    network.eval()
-    with paddle.no_grad():
-        sr = network(paddle.to_tensor(golden.nchw(golden.picture("range", (1, 8, 8, 3))))).numpy()
-    assert sr.min() == -1 and sr.max() == 1
-
-
 def test_initial_weights_are_fluids(generator):
     """Normal, standard deviation sqrt(2 / (k*k*in)), mean 0; biases 0: what fluid.layers.conv2d draws by default."""
     scaled = []
@@ -118,22 +104,6 @@ def test_initial_weights_are_fluids(generator):
     everything = np.concatenate(scaled)
     # The fourth moment is 3 for a normal distribution, 1.8 for a uniform one, less than 3 for a truncated one.
     assert abs((everything**4).mean() - 3) < 0.1
-
-
-def test_initial_batch_norm_passes_standardized_maps_through(generator):
-    expected = {"weight": 1, "bias": 0, "_mean": 0, "_variance": 1}
-    for name, value in arrays(generator).items():
-        if "bn" in name:
-            np.testing.assert_array_equal(value, expected[name.split(".")[-1]], err_msg=name)
-
-
-def test_gradients_reach_every_convolution():
-    paddle.seed(0)
-    network = Generator()
-    network.train()
-    network(paddle.to_tensor(golden.nchw(golden.picture("gradient", (2, 8, 8, 3))))).sum().backward()
-    for conv in convolutions(network):
-        assert np.abs(conv.weight.grad.numpy()).max() > 0, conv
 
 
 def test_with_icnr_the_first_picture_has_no_checkerboard():

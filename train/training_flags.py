@@ -206,15 +206,10 @@ def start(arguments: argparse.Namespace, recipe: Recipe, stage: Stage) -> None:
     """Join the other processes of the run, if it has any, and compute on `--device` from the recipe's seed on.
 
     Raises InputError if that device does not exist, the batch cannot be divided among the processes, or `--output`
-    cannot be used or contains inputs of the run.
+    contains inputs of the run, OSError if it cannot be used.
     """
     _check_apart(arguments, stage)
-    try:
-        os.makedirs(arguments.output, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{arguments.output!r} cannot be used as the folder for the results ({error.strerror})"
-        ) from None
+    arguments.output.mkdir(parents=True, exist_ok=True)
     paddle.set_device(parallel.start(arguments.device))
     if not parallel.is_main():
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  one log for all processes; errors go to standard error
@@ -235,10 +230,9 @@ def _check_apart(arguments: argparse.Namespace, stage: Stage) -> None:
         ("--valid", arguments.valid),
         ("--valid-lr", arguments.valid_lr),
     ]
-    vgg19 = []
-    if stage is GAN and not arguments.no_vgg:
-        vgg19 = [("--vgg19", arguments.vgg19 or _existing(VGG19_PATHS))]
     written = arguments.output
+    with_vgg19 = stage is GAN and not arguments.no_vgg
+    vgg19 = [("--vgg19", arguments.vgg19 or _existing(VGG19_PATHS))] if with_vgg19 else []
     check_apart(vgg19, folders=[("--output", written)], flat=pictures)
     if not is_resuming(arguments):
         names = [f"{stage.result}.pdparams", *stage.also_saved.values()]

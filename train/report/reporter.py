@@ -161,7 +161,8 @@ class Reporter:
         for text in gan_health.warnings(warmed_up, self.progress.start):
             _warn(text)
         if self.visualdl:
-            self.visualdl.scalars(history[-1], history[-1]["epoch"])
+            row = dict(history[-1])
+            self.visualdl.scalars(row, row.pop("epoch"))
         if is_last or "sample_psnr" in history[-1]:
             samples.write_curves(self.options.output / f"{self.stage.result}_losses.png", history)
 

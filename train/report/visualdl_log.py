@@ -2,20 +2,6 @@
 
 from common.errors import InputError
 
-# {column of `train.report.log_csv`: tag under which VisualDL shows it}
-TAGS = {
-    **{name: f"loss/{name}" for name in ("mse", "vgg", "adv", "g_loss", "d_loss")},
-    **{name: f"discriminator/{name}" for name in ("d_hr", "d_sr")},
-    **{name: f"gradient/{name}" for name in ("g_gradient", "d_gradient")},
-    "sample_psnr": "psnr/sample",
-    "valid_psnr": "psnr/valid",
-    "valid_ssim": "ssim/valid",
-    "valid_lpips": "lpips/valid",
-    "valid_grid": "grid/valid",
-    "learning_rate": "run/learning_rate",
-    "seconds": "run/seconds",
-}
-
 
 class VisualDL:
     """Writes a new log file to `folder`: VisualDL shows the sub-folders of its --logdir as runs, side by side.
@@ -36,10 +22,9 @@ class VisualDL:
         self._writer = LogWriter(logdir=f"{folder}-epoch-{epoch}" if epoch else str(folder))
 
     def scalars(self, row: dict, epoch: int) -> None:
-        """Write the figures of an epoch, named as in `train.report.log_csv`; missing ones and None are left out."""
-        for name, tag in TAGS.items():
-            if row.get(name) is not None:
-                self._writer.add_scalar(tag=tag, value=row[name], step=epoch)
+        """Write the figures of an epoch under their names in `train.report.log_csv`."""
+        for name, value in row.items():
+            self._writer.add_scalar(tag=name, value=value, step=epoch)
         self._writer.flush()
 
     def pictures(self, pictures: dict, epoch: int) -> None:

@@ -15,10 +15,8 @@ step:
 """
 
 import contextlib
-import warnings
 
 import paddle
-import paddle.nn.functional as F
 
 from common.device import BF16_FLAGS, cpu_bf16
 from common.errors import InputError
@@ -36,21 +34,14 @@ class Precision:
     amp: whether to use mixed precision; `dtype` is then float16 on a GPU and bfloat16 on a CPU, else float32. float16
     has no numbers between 0 and 6e-8, so the loss is multiplied by `scale` before the gradients are computed. bfloat16
     applies to the convolutions of networks passed to `cpu.speed_up` with this `dtype`; everything else is float32.
-    Raises InputError if Paddle has no mixed precision on the current device: on GPUs below compute capability 7.0, on
-    CPUs that don't multiply bf16, and on CPUs with Paddle 2.
+    Raises InputError on CPUs that don't multiply bf16, and on CPUs with Paddle 2. On GPUs below compute capability 7.0
+    Paddle warns, and computes in float32.
     """
 
     def __init__(self, amp: bool):
         self.dtype = "float32"
-        if amp:
-            self.dtype = "bfloat16" if paddle.get_device() == "cpu" else "float16"
-            self._check()
-        self.scale = FIRST_SCALE if self.dtype == "float16" else 1.0
-        self.steps = 0  # since the scale last changed
-        self._finite = True
-
-    def _check(self) -> None:
-        if self.dtype == "bfloat16":
+        if amp and paddle.get_device() == "cpu":
+            self.dtype = "bfloat16"
             if not programs.HAS_BF16_CONVOLUTIONS:
                 raise InputError(
                     f"--amp: Paddle {paddle.__version__} has no mixed precision on a CPU; leave it out (it needs "
@@ -60,17 +51,11 @@ class Precision:
                 raise InputError(
                     f"--amp: this CPU has neither {' nor '.join(BF16_FLAGS)}, so it would only be slower; leave it out"
                 )
-            return
-        # If mixed precision is unsupported, Paddle warns at every use and continues in float32.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with self.autocast():
-                found = F.conv2d(paddle.zeros([1, 1, 1, 1]), paddle.zeros([1, 1, 1, 1])).dtype
-        if found != paddle.float16:
-            raise InputError(
-                f"--amp: Paddle {paddle.__version__} has no mixed precision on {paddle.get_device()}; leave it out (it "
-                "needs a GPU of compute capability 7.0 or higher)"
-            )
+        elif amp:
+            self.dtype = "float16"
+        self.scale = FIRST_SCALE if self.dtype == "float16" else 1.0
+        self.steps = 0  # since the scale last changed
+        self._finite = True
 
     def autocast(self):
         """A context in which networks compute in float16 on a GPU; their results may be float16 too."""

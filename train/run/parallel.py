@@ -2,8 +2,7 @@
 
     python -m paddle.distributed.launch --nproc_per_node 2 --log_dir output/log train/train_gan.py …
 
-`paddle.distributed` averages over NCCL between GPUs and over gloo between CPUs. With one process every function here
-does nothing and returns its argument, so training can always call them.
+With one process every function here does nothing and returns its argument, so training can always call them.
 """
 
 import atexit
@@ -40,8 +39,8 @@ def is_main() -> bool:
 def start(device=None) -> str:
     """Join the other processes of this run, if there are any. Call it once, before networks are made.
 
-    device: `--device`'s value. Returns the device to compute on, `cpu` or `gpu:N`: with several processes each uses
-    the GPU that the launcher assigned to it. Raises InputError for a device that does not exist.
+    device: `--device`'s value. Returns the device to compute on, `cpu` or `gpu:N`, with several processes the GPU that
+    the launcher gave to this one. Raises InputError for a device that does not exist.
     """
     device = choose_device(device)
     if count() == 1:
@@ -104,10 +103,9 @@ def mean(values: dict) -> dict:
 
 
 def average_gradients(parameters) -> None:
-    """Replace each gradient by its mean over the processes; call it after backward.
+    """Replace each gradient by its mean over the processes; call it after backward and before unscaling.
 
-    Scaled gradients are averaged before unscaling: one that is infinite in one process then becomes infinite
-    everywhere, and all processes skip that step.
+    One that is infinite in one process then becomes infinite everywhere, and all processes skip that step.
     """
     _average([parameter.grad for parameter in parameters if parameter.grad is not None])
 
