@@ -1,22 +1,18 @@
 """benchmarks/train_step.py: it runs as a whole, and what it compares is the same step. No time is asserted."""
 
 import argparse
-from functools import partial
 
-import numpy as np
 import pytest
 
 from benchmarks import train_step
-from benchmarks.side_by_side import TRAINING_PARTS, workers
+from benchmarks.side_by_side import TRAINING_PARTS
 from common.errors import InputError
 from tests.helpers import commands
 
 CHANNELS = (4, 8, 8, 8, 16, 16, 8, 8)  # of a smaller discriminator
-# Halved, 96 comes to an odd side, which 'SAME' pads on one side more.
-STAGE, HR_SIZE, BATCH_SIZE, STEPS = SETTING = (2, 96, 4, 2)
 
 
-def small_paddle(*arguments, **keywords):
+def load_small(*arguments, **keywords):
     from benchmarks import paddle_training
     from models.discriminator import Discriminator
 
@@ -25,30 +21,25 @@ def small_paddle(*arguments, **keywords):
 
 
 @pytest.mark.slow
-def test_every_way_takes_the_same_steps_and_tells_its_parts():
-    photographs = [np.random.RandomState(i).randint(0, 256, (100 + i, 120, 3)).astype("uint8") for i in range(3)]
-    call = partial(small_paddle, photographs, *SETTING, "cpu", "article")
-    with workers({train_step.OURS: call, train_step.EAGER: partial(call, eager=True)}) as running:
-        steps = {way: [worker.result(None) for _ in range(STEPS)] for way, worker in running.items()}
-    for (parts, first), (_, second) in steps.values():
-        assert all(parts[part] > 0 for part in TRAINING_PARTS)
-        assert first["mse"] != second["mse"], "another batch, and other weights"
-    first, eager = (losses for (_, losses), _ in steps.values())
-    for name, tolerance in {"mse": 1e-4, "vgg": 1e-3, "d_loss": 1e-3}.items():
-        assert first[name] == pytest.approx(eager[name], rel=tolerance)
-
-
-@pytest.mark.slow
-def test_it_prints_a_table_with_every_way(capsys):
-    flags = ("--stages", "1", "--sizes", "16", "--batch-size", "2", "--repeats", "1", "--device", "cpu")
-    assert commands.run("benchmarks/train_step.py", *flags) == 0
+def test_every_way_takes_the_same_step_and_tells_its_parts(monkeypatch, capsys):
+    """It compares the losses by itself. Halved, 96 comes to an odd side, which 'SAME' pads on one side more."""
+    monkeypatch.setattr(train_step, "load_paddle", load_small)
+    arguments = argparse.Namespace(recipe="article", device="cpu", stages=[2], sizes=[96], batch_size=2, repeats=1)
+    train_step.main(arguments)
     printed = capsys.readouterr().out
-    assert "\n### Stage 1, 2 × 16×16\n" in printed
+    assert "\n### Stage 2, with VGG19, 2 × 96×96\n" in printed
     lines = [line for line in printed.splitlines() if line.startswith("|")]
     titles, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert titles[1:] == [", ".join(way) for way in train_step.ways_of("article", "cpu")]
-    parts = ["data", "G", "backward", "optimizer", "rest"]
-    assert [row[0] for row in rows] == ["seconds a step", "the least", *parts, "peak MB"]
+    assert [row[0] for row in rows] == ["seconds a step", "the least", *TRAINING_PARTS, "rest", "peak MB"]
+
+
+def test_the_command_reads_its_flags(capsys):
+    assert commands.run("benchmarks/train_step.py", "--sizes", "4000") == 1
+    assert "--sizes 4000: the largest photograph holds crops of up to 512 pixels" in capsys.readouterr().err
+    assert commands.run("benchmarks/train_step.py", "--sizes", "30") == 2
+    assert "30 is not a multiple of 4" in capsys.readouterr().err
+    assert [train_step.default_batch(side) for side in (384, 192, 32, 512)] == [1, 4, 8, 1]
 
 
 def test_medians_and_shares():
@@ -68,13 +59,3 @@ def test_a_step_that_computes_something_else_is_refused():
     for other in (0.51, float("nan")):
         with pytest.raises(InputError, match=r"Paddle, eager: the first step's mse is .*, and 0\.5 as"):
             train_step.check_same({train_step.OURS: losses, train_step.EAGER: {**losses, "mse": other}})
-
-
-def test_sides_and_photographs_that_crops_can_have():
-    assert [train_step.default_batch(side) for side in (384, 192, 32, 512)] == [1, 4, 8, 1]
-    assert train_step.hr_size("96") == 96
-    for text in ("30", "0", "x"):
-        with pytest.raises(argparse.ArgumentTypeError):
-            train_step.hr_size(text)
-    with pytest.raises(InputError, match="--sizes 4000: .* 512 pixels"):
-        train_step.read_photographs(4000)
