@@ -48,9 +48,8 @@ def test_a_smaller_one_and_what_the_report_says(weights_file, tmp_path):
     pages[0].save(tmp_path / "pages.tiff", save_all=True, append_images=pages[1:])
     shares = []
     made = upscaled(tmp_path / "pages.tiff", tmp_path / "o", weights_file, shares.append, Size("outscale", 2))
-    assert made.target.name == "pages_x2.png" and "generator: 6×4 → 12×8" in made.report
+    assert "generator: 6×4 → 12×8" in made.report and str(tmp_path) not in made.report
     assert "the result lacks all but the first of 2 pages or frames" in made.report
-    assert str(tmp_path) not in made.report
     assert shares[0] == 0 and shares == sorted(shares)
     for path in (made.target, made.before, made.after):
         with Image.open(path) as image:
