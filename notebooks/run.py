@@ -10,8 +10,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import time
-
 import nbformat
 from nbclient import NotebookClient
 
@@ -25,39 +23,34 @@ METADATA = {
 }
 
 
-def execute(notebook, folder, kernel: str = "python3"):
+def execute(notebook, folder) -> None:
     """Run all cells in `folder`, the kernel's working directory. Raises nbclient's CellExecutionError."""
-    NotebookClient(notebook, timeout=None, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}).execute()
-    return notebook
+    NotebookClient(
+        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
 
 
-def stripped(notebook):
+def strip(notebook):
     """The notebook in its stored form: the only outputs are the pictures of the cells tagged `result`."""
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
         cell.pop("id", None)  # belongs to format 4.5, which older Jupyters cannot read
         if cell.cell_type == "code":
-            pictures = [output for output in cell.outputs if "image/jpeg" in output.get("data", {})]
-            cell.outputs = [_picture(output) for output in pictures] if RESULT in tags else []
+            shown = [output.data for output in cell.outputs if "image/jpeg" in output.get("data", {})]
+            pictures = [{kind: data[kind] for kind in ("image/jpeg", "text/plain")} for data in shown]
+            cell.outputs = [nbformat.v4.new_output("display_data", data) for data in pictures if RESULT in tags]
             cell.execution_count = None
     notebook.metadata = METADATA
     notebook.nbformat, notebook.nbformat_minor = 4, 4
     return notebook
 
 
-def _picture(output):
-    data = {"image/jpeg": output.data["image/jpeg"], "text/plain": output.data["text/plain"]}
-    return nbformat.v4.new_output("display_data", data)
-
-
 def main(_) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    start = time.perf_counter()
     execute(notebook, NOTEBOOK.parent)
-    seconds = time.perf_counter() - start
-    nbformat.write(stripped(notebook), NOTEBOOK)
-    print(f"{NOTEBOOK}: executed in {seconds:.0f} s, stored in {NOTEBOOK.stat().st_size:,} bytes")
+    nbformat.write(strip(notebook), NOTEBOOK)
+    print(f"{NOTEBOOK}: executed, stored in {NOTEBOOK.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

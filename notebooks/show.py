@@ -1,4 +1,4 @@
-"""The notebook's displays: running commands, pictures side by side, the networks' layers, before and after."""
+"""The notebook's displays: running commands, pictures side by side, before and after."""
 
 import base64
 import io
@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -109,36 +108,6 @@ def samples(output, prefix: str, hr_size: int, most: int = 6) -> Figure:
     paths = {name: [Path(output, f"{prefix}_{epoch}_{end}.jpg") for epoch in chosen] for name, end in rows.items()}
     shown = {name: [read_rgb(path) for path in files] for name, files in paths.items()}
     return panels(shown, [f"epoch {epoch}" for epoch in chosen], inches=1.8)
-
-
-def layers(network, picture) -> str:
-    """A table of a network's convolutions and fully connected layers, observed while it computes a picture.
-
-    A line has the kernel's side (k), the number of maps (n) and the stride (s), as in the paper's figure, the size of
-    the result [maps, h, w], and how often the same layer is there, in blocks. picture: a tensor [N,3,h,w].
-    """
-    import paddle
-    from paddle import nn
-
-    counts = Counter()  # it keeps the order in which the layers compute
-
-    def watch(name, layer):
-        def hook(_, __, result):
-            shape = layer.weight.shape
-            is_conv = len(shape) == 4
-            kind = f"k{shape[2]} n{shape[0]} s{layer._stride[0]}" if is_conv else f"fully connected, n{shape[1]}"
-            name_of_all = re.sub(r"\.\d+\.", ".*.", name)
-            counts[f"{name_of_all:18}{kind:22}{'×'.join(map(str, result.shape[1:])):14}"] += 1
-
-        return layer.register_forward_post_hook(hook)
-
-    parts = network.named_sublayers()
-    hooks = [watch(name, layer) for name, layer in parts if isinstance(layer, (nn.Conv2D, nn.Linear))]
-    with paddle.no_grad():
-        network(picture)
-    for hook in hooks:
-        hook.remove()
-    return "\n".join((line + (f"{count} times" if count > 1 else "")).rstrip() for line, count in counts.items())
 
 
 def detail(photo: np.ndarray, sr: np.ndarray) -> tuple:

@@ -36,64 +36,55 @@ def training(named, mount, quick: bool, output: Path) -> tuple:
     named, mount: as in `notebooks.mounted`. quick: use only a few of the pictures, and download nothing. output: the
     folder for these few.
     """
-    folder = mounted.training_pictures(named, mount) or _first_there(DATA_FOLDERS)
-    if not folder and not quick:
-        folder = _fetched("div2k", DATA_FOLDERS)
-    if not folder:
+    folder = (
+        mounted.training_pictures(named, mount) or _existing(DATA_FOLDERS) or _download("div2k", DATA_FOLDERS, quick)
+    )
+    if folder is None:
+        folder = sample()[0]
         print(
-            "!!! no pictures are mounted: training on the SAMPLE PHOTOGRAPHS. They show how it works, "
-            "not how good it gets"
+            "!!! no pictures are mounted: training on the SAMPLE PHOTOGRAPHS. They show how it works, not how good it "
+            "gets.\n    Mount a data set or set DATA; QUICK = False downloads DIV2K"
         )
-        print("    (mount a data set, set DATA" + (", or QUICK = False, which downloads DIV2K)" if quick else ")"))
-        train = sample()[0]
-        return train, [] if quick else _enough_for_a_batch(len(list_pictures(train)))
-    print(f"pictures to train on: {folder}, {len(list_pictures(folder))} of them")
+    pictures = list_pictures(folder)
+    print(f"pictures to train on: {folder}, {len(pictures)} of them")
     if not quick:
-        return folder, _enough_for_a_batch(len(list_pictures(folder)))
+        batch_size = Recipe().batch_size  # an epoch must have a batch
+        return folder, ["--crops-per-image", math.ceil(batch_size / len(pictures))] * (len(pictures) < batch_size)
     few = output / "pictures"
     shutil.rmtree(few, ignore_errors=True)
     few.mkdir(parents=True)
-    for path in list_pictures(folder)[:FEW]:
+    for path in pictures[:FEW]:
         shutil.copy(path, few)
-    print(f"QUICK takes the first {FEW} of them")
+    print(f"QUICK takes the first {FEW} of them, at most")
     return few, []
-
-
-def _enough_for_a_batch(pictures: int) -> list:
-    """The flag that gives at least one batch per epoch if there are fewer pictures than crops in a batch."""
-    batch_size = Recipe().batch_size
-    return ["--crops-per-image", math.ceil(batch_size / pictures)] if pictures < batch_size else []
 
 
 def vgg19(named, mount, quick: bool) -> list:
     """The flags of stage 2 that name VGG19's weights or leave out the VGG loss. The arguments are as in `training`."""
-    path = mounted.vgg19(named, mount) or _first_there(VGG19_PATHS)
-    if not path and not quick:
-        path = _fetched("vgg19", VGG19_PATHS)
+    path = mounted.vgg19(named, mount) or _existing(VGG19_PATHS) or _download("vgg19", VGG19_PATHS, quick)
     if path:
         print(f"VGG19's weights: {path}")
         return ["--vgg19", path]
-    print("!!! VGG19's weights not found: stage 2 trains WITHOUT THE VGG LOSS")
-    print("    (mount them, set VGG19" + (", or QUICK = False, which downloads them)" if quick else ")"))
+    print(
+        "!!! VGG19's weights not found: stage 2 trains WITHOUT THE VGG LOSS.\n"
+        "    Mount them or set VGG19; QUICK = False downloads them"
+    )
     return ["--no-vgg"]
 
 
 def benchmark(mount, quick: bool) -> Path:
     """The folder of pictures to measure on: Set5, Set14 or BSD100 if it is mounted, else the held-out photographs."""
     folder = mounted.benchmark(mount=mount)
-    if folder and quick and len(list_pictures(folder)) > MOST_MEASURED:
-        print(f"{folder} exists, but has too many pictures for QUICK")
-        folder = None
-    if not folder:
+    if folder is None or quick and len(list_pictures(folder)) > MOST_MEASURED:
         folder = sample()[1]
-        print("none of Set5, Set14 and BSD100 is mounted: measuring on two photographs that were not trained on")
+        print("Set5, Set14 or BSD100 is not mounted, or too large for QUICK: two photographs that were not trained on")
     print(f"pictures to measure on: {folder}")
     return folder
 
 
 def g_models(named, mount):
     """The original project's checkpoint folder, or None."""
-    folder = mounted.g_models(named, mount) or _first_there(SAVED_BY_THE_ARTICLE)
+    folder = mounted.g_models(named, mount) or _existing(SAVED_BY_THE_ARTICLE)
     if folder:
         print(f"the original project's generator: {folder}")
     else:
@@ -102,14 +93,16 @@ def g_models(named, mount):
     return folder
 
 
-def _first_there(paths):
+def _existing(paths):
     return next((Path(path) for path in paths if Path(path).exists()), None)
 
 
-def _fetched(what: str, paths):
-    """The path to which `data/download.py` fetches `what`, or None if it fails; the command has said why."""
+def _download(what: str, paths, quick: bool):
+    """The path to which `data/download.py` fetches `what`, or None if it fails, as it says itself, or is not asked."""
+    if quick:
+        return None
     try:
         run("data/download.py", what)
     except InputError as error:
         print(error)
-    return _first_there(paths)
+    return _existing(paths)

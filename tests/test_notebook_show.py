@@ -1,4 +1,4 @@
-"""`notebooks/show.py`: commands shown as they run, and the networks' layers found by watching them."""
+"""`notebooks/show.py`: commands shown as they run, pictures side by side."""
 
 import base64
 import io
@@ -12,15 +12,12 @@ import types
 from pathlib import Path
 
 import numpy as np
-import paddle
 import pytest
 from PIL import Image
 
 pytest.importorskip("IPython")
 
 from common.errors import InputError
-from models.discriminator import Discriminator
-from models.generator import Generator
 from notebooks import show
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,19 +91,6 @@ def test_the_stop_button_is_ctrl_c_for_the_command_which_may_still_save(script, 
     assert saved.exists()
     assert read.endswith(b"saved\nstopped\n")
     assert process.returncode == 0
-
-
-def test_the_layers_are_those_of_the_article():
-    generator, discriminator = Generator(), Discriminator(96, tuple(range(1, 9)))
-    generator.eval()
-    discriminator.eval()
-    lines = [line.split() for line in show.layers(generator, paddle.rand([1, 3, 8, 12])).splitlines()]
-    assert lines[0] == ["head_conv", "k3", "n64", "s1", "64×8×12"]
-    assert lines[1] == ["blocks.*.conv1", "k3", "n64", "s1", "64×8×12", "16", "times"]
-    assert lines[-1] == ["out_conv", "k1", "n3", "s1", "3×32×48"] and len(lines) == 7
-    lines = [line.split() for line in show.layers(discriminator, paddle.rand([1, 3, 96, 96])).splitlines()]
-    assert [line[1:4] for line in lines[:8]] == [["k4", f"n{n}", "s2"] for n in range(1, 9)]
-    assert lines[-1] == ["fc", "fully", "connected,", "n1", "1"]
 
 
 def test_of_many_epochs_some_samples_are_shown_the_first_and_the_last_among_them(tmp_path):
