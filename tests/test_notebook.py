@@ -48,21 +48,17 @@ def test_nothing_is_stored_of_its_outputs_but_two_small_pictures():
     assert (ROOT / "notebooks" / "srgan.ipynb").stat().st_size < 500_000
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
-def test_every_text_is_in_chinese_first_and_english_beside_it(text):
-    chinese = [match.start() for match in re.finditer(r"[\u4e00-\u9fff]{4}", text)]
-    english = [match.start() for match in re.finditer(r"(?:\b[A-Za-z'-]+[ ,]+){5}", text)]
-    assert chinese and english
-    assert chinese[0] < english[0]
-    assert english[-1] > chinese[-1]
+def test_every_text_is_in_chinese_first_and_english_beside_it():
+    for text in TEXTS:
+        chinese = [match.start() for match in re.finditer(r"[\u4e00-\u9fff]{4}", text)]
+        english = [match.start() for match in re.finditer(r"(?:\b[A-Za-z'-]+[ ,]+){5}", text)]
+        assert chinese and english and chinese[0] < english[0] and english[-1] > chinese[-1], text
 
 
 def test_settings_come_first_and_nothing_is_of_one_machine():
     assert source(CODE[0]).startswith("QUICK = True")
-    settings = dict(re.findall(r"^(\w+) = ([^#\n]*?)\s*(?:#.*)?$", source(CODE[0]), re.MULTILINE))
-    assert {name: settings[name] for name in ("DATA", "VGG19", "G_MODELS", "INIT", "PHOTO")} == dict.fromkeys(
-        ("DATA", "VGG19", "G_MODELS", "INIT", "PHOTO"), '""'
-    )
+    empty = re.findall(r'^(\w+) = ""', source(CODE[0]), re.MULTILINE)
+    assert empty == ["DATA", "VGG19", "G_MODELS", "INIT", "PHOTO"]
     everything = "\n".join([*TEXTS, *map(source, CODE)])
     absolute = re.findall(r"(?<![\w.:/])/(?:[\w.-]+/)+[\w.-]*", everything)
     assert set(absolute) <= {"/home/aistudio/data"}
@@ -146,8 +142,9 @@ def executed(tmp_path_factory):
         assert count == 1
     (set_up,) = [cell for cell in cells if "set_up()" in cell.source]
     set_up.source += IN_THE_KERNEL
-    (stage1,) = [cell for cell in cells if "36 // count" in cell.source]
-    stage1.source = stage1.source.replace("36 // count", "1")
+    for text, smaller in (("HR_SIZE = 96", "HR_SIZE = 32"), ("36 // count", "1")):
+        (cell,) = [cell for cell in cells if text in cell.source]
+        cell.source = cell.source.replace(text, smaller)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", "")  # the kernel is to find the project by itself, not this one
         run.execute(notebook, home)
@@ -276,27 +273,3 @@ def test_the_stored_notebook_is_what_run_would_store():
     assert json.loads(nbformat.writes(run.strip(notebook))) == json.loads(
         (ROOT / "notebooks" / "srgan.ipynb").read_text(encoding="utf-8")
     )
-
-
-@pytest.mark.slow
-def test_a_notebook_is_executed_and_stored_with_its_result_alone(tmp_path, monkeypatch, capsys):
-    nbformat = pytest.importorskip("nbformat")
-    pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
-    from notebooks import run
-
-    draw = (
-        "from io import BytesIO\nfrom IPython.display import Image\nfrom PIL import Image as Pictures\n"
-        "file = BytesIO()\n"
-        "Pictures.new('RGB', (24, 24)).save(file, 'JPEG')\nprint('said')\nImage(file.getvalue())"
-    )
-    cells = [nbformat.v4.new_code_cell(text) for text in ("print('more')", draw)]
-    cells[1].metadata["tags"] = ["result"]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "srgan.ipynb")
-    monkeypatch.setattr(run, "NOTEBOOK", tmp_path / "srgan.ipynb")
-    run.main(None)
-    assert "executed in " in capsys.readouterr().out
-    first, drawn = json.loads((tmp_path / "srgan.ipynb").read_text(encoding="utf-8"))["cells"]
-    (output,) = drawn["outputs"]
-    assert first["outputs"] == [] and drawn["execution_count"] is None
-    assert Image.open(io.BytesIO(base64.b64decode(output["data"]["image/jpeg"]))).size == (24, 24)
