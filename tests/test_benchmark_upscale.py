@@ -10,8 +10,7 @@ from common.errors import InputError
 
 
 @pytest.mark.slow
-def test_every_way_has_a_row_or_a_reason(g_models, capsys, monkeypatch):
-    monkeypatch.setattr(upscale, "MEASURED", ("fp32",))  # in one precision, as each way is a process
+def test_every_way_has_a_row_or_a_reason(g_models, capsys):
     upscale.main(upscale.parser().parse_args(["--weights", str(g_models), "--crop", "16", "--repeats", "1"]))
     printed = capsys.readouterr().out
     rows = [tuple(line.strip("| ").split(" | ")[:2]) for line in printed.splitlines() if line.startswith("|")]
