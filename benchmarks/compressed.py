@@ -34,7 +34,7 @@ from data.pictures.jpeg import of_quality
 from infer import Upscaler, generator_flags
 from infer.deblocking import deblocked
 from infer.generator_flags import labels
-from infer.measuring.measure import BICUBIC, figures_of, printable
+from infer.measuring.measure import BICUBIC, figures_of, printable_name
 from infer.measuring.plots import IN_FIGURE, write_comparison
 from models.weight_files.shipped import PHOTO, SHIPPED, weights_path
 
@@ -78,7 +78,7 @@ def shown(pictures: list, methods: dict, quality: int) -> list:
         lr = compressed(lr, quality)
         srs = {name: method(lr, quality) for name, method in methods.items()}
         figures = {name: figures_of(sr, hr) for name, sr in srs.items()}
-        found.append(({"name": printable(pair[0]), "methods": figures}, lr, hr, srs))
+        found.append(({"name": printable_name(pair[0]), "methods": figures}, lr, hr, srs))
     return found
 
 

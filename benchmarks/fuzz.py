@@ -73,7 +73,7 @@ def whole_files(kind: str, folder: Path) -> list:
             (folder / "whole" / name).write_bytes(NOISE[:4].tobytes())
         made = [Path(shutil.make_archive(folder / "whole", form, folder, "whole")) for form in ("zip", "gztar")]
         return [(f"case{''.join(path.suffixes)}", path.read_bytes()) for path in made]
-    settings = [{"mode": mode, "format": name} for name, mode in PICTURES]
+    settings: list = [{"mode": mode, "format": name} for name, mode in PICTURES]
     settings += [{"mode": "RGB", "format": "TIFF", "compression": compression} for compression in TIFFS]
     return [("case", encode_picture(**each)) for each in settings]
 

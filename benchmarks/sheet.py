@@ -29,7 +29,7 @@ from common.files import check_apart, check_name
 from common.scale import SCALE
 from data.pictures.images import write_rgb
 from data.pictures.jpeg import BLOCK
-from infer.measuring.measure import printable
+from infer.measuring.measure import printable_name
 
 CROP = (180, 140)  # LR pixels, across and down
 MARGIN = 2 * BLOCK  # LR pixels around a crop that are computed with it; what lies further changes next to nothing
@@ -102,7 +102,7 @@ def main(arguments) -> None:
     check_name(arguments.to)
     ways = methods(arguments)
     pictures = tqdm(arguments.pictures, unit="picture")
-    shown = [(printable(Path(file)), cells(file, centre, arguments.crop, ways)) for file, centre in pictures]
+    shown = [(printable_name(Path(file)), cells(file, centre, arguments.crop, ways)) for file, centre in pictures]
     write_rgb(arguments.to, sheet(shown, arguments.crop, arguments.zoom))
 
 

@@ -168,14 +168,14 @@ def build(gr, arguments: argparse.Namespace, weights: dict, examples: list, fold
 
 def actions(gr, arguments: argparse.Namespace, weights: dict, folder: Path) -> tuple:
     """The functions that are called when a visitor presses the button, and when one leaves."""
-    left = set()  # the sessions of visitors who left
+    gone = set()  # the sessions of visitors who left
 
     def on_upscale(source, outscale, name, blend, alpha, engine, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         if source is None:
             raise gr.Error("请先选择照片。 · Choose a photo first.", print_exception=False)
 
         def show(share):
-            if request.session_hash in left:
+            if request.session_hash in gone:
                 raise InputError("the visitor has left")
             progress(share, desc="放大 · upscaling" if share else "载入网络 · loading the network")
 
@@ -198,7 +198,7 @@ def actions(gr, arguments: argparse.Namespace, weights: dict, folder: Path) -> t
         return (result.before, result.after), result.report, ready
 
     def on_leave(request: gr.Request):
-        left.add(request.session_hash)
+        gone.add(request.session_hash)
 
     return on_upscale, on_leave
 

@@ -20,8 +20,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from functools import partial
-
 import common.full_set  # noqa: F401
 from common import command
 from common.errors import InputError
@@ -33,7 +31,7 @@ from data.imresize import enlarge
 from data.pictures.images import all_of
 from infer import generator_flags
 from infer.generator_flags import labels
-from infer.measuring.measure import BICUBIC, means, measure, paper_figures, printable, report, write_csv
+from infer.measuring.measure import BICUBIC, means, measure, paper_figures, printable_name, report, write_csv
 from infer.measuring.plots import IN_FIGURE, draw_tradeoff, write_comparison
 from infer.upscaler import Upscaler
 from models.weight_files.shipped import DEFAULT, SHIPPED, weights_path
@@ -68,8 +66,8 @@ def choose_pictures(pictures: list, names: list) -> list:
     pictures: from `pairs`. Raises InputError for a name that none of them has.
     """
     if not names:
-        return [printable(hr_path) for hr_path, _ in pictures[:IN_FIGURE]]
-    by_name = {name: printable(path) for path, _ in pictures for name in (path.stem, path.name)}
+        return [printable_name(hr_path) for hr_path, _ in pictures[:IN_FIGURE]]
+    by_name = {name: printable_name(path) for path, _ in pictures for name in (path.stem, path.name)}
     unknown = [name for name in names if name not in by_name]
     if unknown:
         raise InputError(f"--pictures {unknown[0]}: {pictures[0][0].parent} has no picture of that name")
@@ -116,13 +114,14 @@ def main(arguments) -> None:
     check_apart(read, files=[(f"--{name}", getattr(arguments, name)) for name in WRITTEN], flat=folders)
     check_pictures(pictures, ready, bool(distance_of))
     with command.exit_status(2):
-        load = partial(Upscaler, **generator_flags.engine_settings(arguments))
+        settings = generator_flags.engine_settings(arguments)
         if blend:
             second = list(weights)[1]
             shares = {f"{share:.1f} of {second}": share for share in SHARES}
-            upscalers = {label: load(arguments.weights[0], blend=blend[0], alpha=a) for label, a in shares.items()}
+            mixture = {"weights": arguments.weights[0], "blend": blend[0], **settings}
+            upscalers = {label: Upscaler(**mixture, alpha=share) for label, share in shares.items()}
         else:
-            upscalers = {label: load(path) for label, path in weights.items()}
+            upscalers = {label: Upscaler(path, **settings) for label, path in weights.items()}
         distance = lpips.Lpips(distance_of) if distance_of else None
 
     if not (distance or arguments.lpips):

@@ -133,7 +133,7 @@ def write_program(generator, kind: str, folder) -> float:
 
 def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
-        check_apart(generator_flags.weights_read(arguments), folders=[("--to", arguments.to)])
+        check_apart(generator_flags.named_weights(arguments), folders=[("--to", arguments.to)])
         generator = build_generator(mix(**generator_flags.generator_settings(arguments)))
         generator.eval()
         check_output(arguments.to)

@@ -102,7 +102,7 @@ def engine_settings(arguments: argparse.Namespace) -> dict:
     return {name: getattr(arguments, name) for name in ("engine", "precision", "device", "tile", "self_ensemble")}
 
 
-def weights_read(arguments) -> list:
+def named_weights(arguments) -> list:
     """The values of the flags of `add_generator_flags`, as an argument for `check_apart`."""
     return [("--weights", arguments.weights if arguments.weights != AUTO else None), ("--blend", arguments.blend)]
 

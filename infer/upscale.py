@@ -43,7 +43,7 @@ BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} pictures [{elapsed}<{rema
 
 def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
-        check_apart(generator_flags.weights_read(arguments), folders=[("-o", arguments.output)])
+        check_apart(generator_flags.named_weights(arguments), folders=[("-o", arguments.output)])
         settings = {**generator_flags.generator_settings(arguments), **generator_flags.engine_settings(arguments)}
         is_auto = settings.pop("weights") == AUTO
         load = functools.lru_cache(maxsize=None)(lambda weights: Upscaler(weights, **settings))

@@ -43,7 +43,7 @@ PERCEPTUAL = {
 }
 
 
-def printable(path: Path) -> str:
+def printable_name(path: Path) -> str:
     """The file's name, with bytes that are not UTF-8 escaped."""
     return path.name.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -76,7 +76,7 @@ def measure(pictures: list, methods: dict, ready=None, distance=None):
                 bar.update()
             measures = pool.map(lambda sr, hr=hr: figures_of(sr, hr, distance), srs.values())
             figures = {label: {**each, **times.get(label, {})} for label, each in zip(srs, measures)}
-            yield {"name": printable(hr_path), "width": width, "height": height, "methods": figures}, lr, hr, srs
+            yield {"name": printable_name(hr_path), "width": width, "height": height, "methods": figures}, lr, hr, srs
 
 
 def figures_of(sr: np.ndarray, hr: np.ndarray, distance=None) -> dict:
