@@ -42,11 +42,6 @@ def test_ctrl_c_exits_with_130(capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_debug_shows_the_traceback():
-    with pytest.raises(InputError):
-        command.run(command.parser("d").parse_args(["--debug"]), failing(InputError("x")))
-
-
 def test_a_defect_of_the_program_keeps_its_traceback():
     with pytest.raises(KeyError):
         command.run(argparse.Namespace(debug=False), failing(KeyError("x")))
@@ -89,10 +84,6 @@ COMMANDS = sorted(
     for path in (ROOT / room).glob("*.py")
     if "command.run(" in path.read_text(encoding="utf-8")
 )
-
-
-def test_the_commands_are_found():
-    assert {"data/download.py", "train/train_gan.py", "infer/upscale.py", "benchmarks/upscale.py"} <= set(COMMANDS)
 
 
 @pytest.mark.slow

@@ -26,16 +26,6 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_writes_beside_the_file_then_puts_it_in_its_place(tmp_path):
-    path = tmp_path / "new" / "folder" / "a b.pdparams"
-    with replacing(path) as temporary:
-        assert temporary.parent == path.parent and temporary.suffix == ".pdparams"
-        temporary.write_text("whole")
-        assert names(path.parent) == [temporary.name] != [path.name]
-    assert path.read_text() == "whole"
-    assert names(path.parent) == [path.name]
-
-
 def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
@@ -77,22 +67,6 @@ def test_an_oserror_names_the_file_and_keeps_its_number(tmp_path):
     assert error.value.strerror == "cannot be written (the disk is full); any previous file is kept"
     assert names(tmp_path) == ["a.txt"]
     assert path.read_text() == "old"
-
-
-def test_a_block_that_wrote_nothing_is_an_error(tmp_path):
-    (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(FileNotFoundError) as error, replacing(tmp_path / "a.txt"):
-        pass
-    assert error.value.filename == str(tmp_path / "a.txt")
-    assert (tmp_path / "a.txt").read_text() == "old"
-
-
-def test_a_folder_in_its_place_is_kept(tmp_path):
-    (tmp_path / "a.txt").mkdir()
-    with pytest.raises(OSError) as error, replacing(tmp_path / "a.txt") as temporary:
-        temporary.write_text("x")
-    assert error.value.filename == str(tmp_path / "a.txt")
-    assert names(tmp_path) == ["a.txt"]
 
 
 def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(tmp_path):

@@ -61,16 +61,14 @@ class TestReadVariable:
             refused(tmp_path / "v", content[:length])
         refused(tmp_path / "v", content + b"more")
 
-    @pytest.mark.parametrize("dims", [[-1, -4], [2**32, 2**32, 4], [5]])
-    def test_dimensions_that_are_not_those_of_its_four_elements(self, tmp_path, dims):
-        refused(tmp_path / "v", stream(tensor_desc(5, dims), bytes(16)))
-
     @pytest.mark.parametrize(
         "content",
         [
             b"conv1_1_weights are in the other folder\n",
             stream(tensor_desc(99, [4]), bytes(16)),
             stream(b"\x10\x04", bytes(16)),  # no data type
+            stream(tensor_desc(5, [-1, -4]), bytes(16)),
+            stream(tensor_desc(5, [5]), bytes(16)),
             stream(tensor_desc(5, [4]), bytes(16), version=1),
             stream(tensor_desc(5, [4]), bytes(16), tensor_version=1),
             struct.pack("<IQIi", 0, 0, 0, -1) + tensor_desc(5, [4]) + bytes(16),
@@ -155,11 +153,6 @@ class TestGeneratorState:
         later = {later_call(name, call): array for name, array in first.items()}
         assert len(later) == len(first) and not set(later) & set(first)
         assert_same(fluid.generator_state(later), fluid.generator_state(first))
-
-    def test_the_first_of_two_calls(self):
-        first = golden.generator_variables()
-        second = {later_call(name, 1): array + 1 for name, array in first.items()}
-        assert_same(fluid.generator_state({**second, **first}), fluid.generator_state(first))
 
     def test_names_a_missing_variable(self):
         variables = golden.generator_variables()

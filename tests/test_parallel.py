@@ -14,7 +14,6 @@ import paddle
 import pytest
 from paddle import nn
 
-from common.errors import InputError
 from train import losses
 from train.run import parallel
 from train.run.mixed_precision import Precision
@@ -188,17 +187,3 @@ def test_the_backend_follows_the_device_and_each_process_has_its_own_gpu(machine
     chosen = machine(gpus)
     assert parallel.start(device) == expected[0]
     assert chosen == expected
-
-
-@pytest.mark.parametrize(
-    "gpus, device, message",
-    [
-        (0, "gpu", "--device gpu: .*sees 0 GPUs"),
-        (1, None, "--device gpu:1: .*sees 1 GPU"),
-    ],
-)
-def test_what_cannot_be_joined_is_refused(machine, gpus, device, message):
-    chosen = machine(gpus)
-    with pytest.raises(InputError, match=message):
-        parallel.start(device)
-    assert chosen == []

@@ -86,7 +86,7 @@ def test_every_array_of_the_shipped_files_is_as_pythons_own_unpickler_reads_it(p
     assert_equal(read_pdparams(path), expected)
 
 
-@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("core", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
 def test_files_of_every_paddle_and_numpy(read, tmp_path, protocol, core):
     network = paddle.nn.Sequential(paddle.nn.Conv2D(2, 3, 3), paddle.nn.BatchNorm2D(3))
@@ -151,14 +151,6 @@ def test_names_what_it_was_asked_for_and_imports_nothing(tmp_path, refused, monk
     for module, name in (("hostile_module", "weights"), ("collections", "OrderedDict.fromkeys"), ("numpy", "load")):
         assert f"asks for {module}.{name}, which" in refused(a_dict(call(global_(module, name), text("x"))))
     assert not (tmp_path / "it ran").exists() and "hostile_module" not in sys.modules
-
-
-def test_a_state_changes_no_function(read):
-    """Not even one of the reader's: another file is read as before."""
-    defaults = NONE + b"}" + text("__defaults__") + text("f2") + b"\x85s\x86"
-    with contextlib.suppress(InputError):
-        read(b"\x80\x04" + global_("numpy", "dtype") + defaults + b"b0" + a_dict(array()))
-    assert_equal(read(a_dict(array())), {"weight": np.array([1.5, -2], "float32")})
 
 
 FAR = text("x") + dtype() + b"Kd\x86s"  # a field at byte 100 of a number of 4

@@ -24,11 +24,6 @@ def test_sample_files_have_the_articles_names_and_true_colours(tmp_path):
         np.testing.assert_allclose(bgr[50, 50, ::-1], colour, atol=3)
 
 
-def test_other_sizes_take_their_own_numbers(tmp_path):
-    samples.write_samples(tmp_path, "epoch_3", plain(24, RED), plain(96, GREEN), plain(96, BLUE))
-    assert {path.name for path in tmp_path.iterdir()} == {"epoch_3_24.jpg", "epoch_3_96.jpg", "epoch_3_G.jpg"}
-
-
 def test_figure_shows_lr_hr_and_sr_from_left_to_right(tmp_path):
     samples.write_figure(tmp_path / "figure.png", plain(24, RED), plain(96, GREEN), plain(96, BLUE))
     rgb = cv2.imread(str(tmp_path / "figure.png"))[:, :, ::-1]

@@ -13,11 +13,6 @@ def test_constant():
     assert rates("constant", 5) == [8] * 5
 
 
-@pytest.mark.parametrize("steps, at_base", [(1, 1), (2, 1), (5, 3), (10, 5)])
-def test_step_drops_to_a_tenth_at_half(steps, at_base):
-    assert rates("step", steps) == [8] * at_base + [pytest.approx(0.8)] * (steps - at_base)
-
-
 def test_step_is_the_papers_stage_2():
     """10^5 updates at 10^-4 and another 10^5 at 10^-5."""
     assert learning_rate("step", 1e-4, 10**5 - 1, 2 * 10**5) == 1e-4

@@ -221,12 +221,6 @@ def test_a_device_that_is_not_there_is_an_error(photographs, tmp_path):
     fails(pretrain_g, *line, "tpu", words=["--device tpu: must be cpu, gpu or gpu:N"])
 
 
-def test_unreadable_weights_are_named(photographs, tmp_path):
-    path = tmp_path / "bad.pdparams"
-    path.write_bytes(b"\x80\x04cos\nsystem\n.")
-    fails(pretrain_g, "--data", photographs, "--output", tmp_path / "o", "--init", path, *SMALL, words=[str(path)])
-
-
 def test_what_is_not_finite_stops_the_run_and_keeps_the_last_good_weights(photographs, tmp_path):
     (tmp_path / "pretrain_g.pdparams").write_bytes(b"good")
     line = ["--data", photographs, "--output", tmp_path, "--learning-rate", "1e38", "--epochs", 0, *SMALL]
@@ -271,13 +265,6 @@ def test_given_weights_have_a_learning_rate_of_their_own_in_stage_1():
     assert rate(pretrain_g) == 1e-3 and rate(pretrain_g, "--init", "srresnet") == 1e-4
     assert rate(pretrain_g, "--init", "srresnet", "--learning-rate", "1e-3") == 1e-3
     assert rate(pretrain_g, "--init", "srresnet", "--recipe", "photo") == 5e-4  # it is made for such a start
-
-
-def test_help_has_only_what_the_stage_reads():
-    stage1, stage2 = (module.PARSER.format_help() for module in (pretrain_g, train_gan))
-    for flag in ("--adv-weight", "--vgg-layer", "--no-vgg", "--init-d"):
-        assert flag in stage2 and flag not in stage1
-    assert "--icnr" in stage1 and "--icnr" not in stage2
 
 
 def test_samples_of_tiny_epochs_are_a_hundred_steps_apart_unless_told():
