@@ -28,7 +28,7 @@ def re_estimate(copy, generator, crops, epoch: int, batch_size: int, check_stop=
     """
     copy.set_state_dict(generator.state_dict())
     copy.train()
-    _estimate(copy, (standardize(lr) for lr, _ in _draws(crops, epoch, batch_size)), check_stop)
+    _estimate(copy, (standardize(lr) for lr, _ in _first_batches(crops, epoch, batch_size)), check_stop)
     copy.eval()
 
 
@@ -37,14 +37,14 @@ def estimate_discriminators(discriminator, generator, crops, batch_size: int) ->
 
     discriminator: in train mode. generator: with its own statistics frozen. crops: as in `re_estimate`.
     """
-    batches = _draws(crops, 0, batch_size)
+    batches = _first_batches(crops, 0, batch_size)
     _estimate(discriminator, (paddle.concat([standardize(hr), generator(standardize(lr))]) for lr, hr in batches))
 
 
-def _draws(crops, epoch: int, batch_size: int):
+def _first_batches(crops, epoch: int, batch_size: int):
     """The (lr, hr) of BATCHES batches, from `epoch` on."""
-    draws = itertools.chain.from_iterable(crops.batches(e, batch_size) for e in itertools.count(epoch))
-    return itertools.islice(draws, BATCHES)
+    batches = itertools.chain.from_iterable(crops.batches(e, batch_size) for e in itertools.count(epoch))
+    return itertools.islice(batches, BATCHES)
 
 
 def _estimate(network, batches, check_stop=lambda: None) -> None:

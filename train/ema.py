@@ -34,10 +34,10 @@ class Ema:
         """Add the weights of `generator` to the average after a step. Batch norm's moving statistics are copied."""
         share = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
         with paddle.no_grad():
-            for is_taken, average, value in zip(
+            for is_copied, average, value in zip(
                 self._is_statistic, self.generator.parameters(), generator.parameters()
             ):
-                if is_taken:
+                if is_copied:
                     paddle.assign(value, output=average)
                 else:
                     # Three short calls take half as long as lerp_, or as joining all weights to one tensor first.

@@ -60,17 +60,17 @@ def perceptual(vgg19, sr, hr, recipe, shift=(0, 0)):
     error = F.l1_loss if recipe.l1 else F.mse_loss
 
     def maps(picture):
-        seen = vgg_picture(picture, recipe.vgg_normalize, recipe.vgg_resize)
-        found = [_float32(x) for x in vgg19.features_of_blocks(seen, recipe.vgg_layer, recipe.vgg_before_relu)]
-        texture = found if recipe.vgg_texture else []
-        return found[-1], [strength(x, 2 * round(TEXTURE / 2 * x.shape[2] / seen.shape[2])) for x in texture]
+        x = vgg_picture(picture, recipe.vgg_normalize, recipe.vgg_resize)
+        blocks = [_float32(y) for y in vgg19.features_of_blocks(x, recipe.vgg_layer, recipe.vgg_before_relu)]
+        texture = blocks if recipe.vgg_texture else []
+        return blocks[-1], [strength(y, 2 * round(TEXTURE / 2 * y.shape[2] / x.shape[2])) for y in texture]
 
     def distance(sr, hr):
         with paddle.no_grad():
-            wanted, wanted_texture = maps(hr)
-        found, texture = maps(sr)
-        total = error(found, wanted)
-        for one, other in zip(texture, wanted_texture):
+            hr_maps, hr_texture = maps(hr)
+        sr_maps, sr_texture = maps(sr)
+        total = error(sr_maps, hr_maps)
+        for one, other in zip(sr_texture, hr_texture):
             total = total + recipe.vgg_texture * error(one, other)
         return total
 
@@ -105,10 +105,10 @@ class _InParts(PyLayer):
     def forward(context, sr, hr, distance, count: int):
         total, gradients = 0.0, []
         for start in range(0, sr.shape[0], count):
-            part, wanted = sr[start : start + count].detach(), hr[start : start + count]
+            part, hr_part = sr[start : start + count].detach(), hr[start : start + count]
             part.stop_gradient = sr.stop_gradient
             with paddle.set_grad_enabled(not sr.stop_gradient):
-                loss = distance(part, wanted) * (part.shape[0] / sr.shape[0])
+                loss = distance(part, hr_part) * (part.shape[0] / sr.shape[0])
             if not sr.stop_gradient:
                 loss.backward()
                 gradients.append(part.grad)

@@ -48,13 +48,6 @@ def first_generator(arguments) -> Generator:
     return load_generator(path)
 
 
-def first_discriminator(arguments, hr_size: int) -> Discriminator:
-    """The discriminator of `--init-d`, else a new one. Raises InputError if the file cannot be used."""
-    if arguments.init_d is None or training_flags.is_resuming(arguments):
-        return Discriminator(hr_size)
-    return load_discriminator(arguments.init_d, hr_size)
-
-
 def vgg19_of(arguments, recipe):
     """VGG19 as deep as the recipe needs, or None with --no-vgg. Raises InputError if its weights are missing."""
     if arguments.no_vgg:
@@ -78,7 +71,10 @@ def main(arguments) -> None:
     recipe = training_flags.recipe_of(arguments, PARSER)
     training_flags.start(arguments, recipe, GAN)
     generator = first_generator(arguments)
-    discriminator = first_discriminator(arguments, recipe.hr_size)
+    if arguments.init_d and not training_flags.is_resuming(arguments):
+        discriminator = load_discriminator(arguments.init_d, recipe.hr_size)
+    else:
+        discriminator = Discriminator(recipe.hr_size)
     vgg19 = vgg19_of(arguments, recipe)
     warn_without_content(recipe, vgg19)
     crops = training_flags.open_crops(arguments, recipe)

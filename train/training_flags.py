@@ -151,7 +151,7 @@ def _add_recipe_flag(group, field, recipes: dict) -> None:
     switch = {"nargs": "?", "const": True} if field.type is bool else {}
     flag = field.metadata.get("flag") or "--" + field.name.replace("_", "-")
     kind = field.metadata["kind"]
-    values = {"choices": kind} if isinstance(kind, tuple) else {"type": kind or on_off}
+    values: dict = {"choices": kind} if isinstance(kind, tuple) else {"type": kind or on_off}
     group.add_argument(flag, dest=field.name, metavar=metavar, help=help_text, **values, **switch)
 
 
@@ -272,10 +272,10 @@ def open_crops(arguments: argparse.Namespace, recipe: Recipe) -> Crops:
 
 def first_existing(paths, what: str, remedy: str) -> str:
     """The first of `paths` that exists. Raises InputError naming all of them and the command that fetches one."""
-    found = _existing(paths)
-    if found is None:
+    path = _existing(paths)
+    if path is None:
         raise InputError(f"{what}: neither {' nor '.join(paths)} exists; get it with: {remedy}")
-    return found
+    return path
 
 
 def _existing(paths):
