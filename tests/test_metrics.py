@@ -1,6 +1,4 @@
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -53,19 +51,15 @@ def test_luma_is_rgb2ycbcrs_for_every_level_of_a_coarse_cube():
     np.testing.assert_array_equal(luma(cube), rgb2ycbcr_y(cube))
 
 
-@pytest.mark.parametrize("difference", [1, 2, 7, 100])
+@pytest.mark.parametrize("difference", [1, 100])
 def test_a_constant_offset_has_a_known_psnr(difference):
     hr = np.full((20, 30, 3), 100, np.uint8)
     sr = hr + np.uint8(difference)
     assert psnr_rgb(sr, hr) == pytest.approx(20 * math.log10(255 / difference))
     offset = float(luma(sr)[0, 0]) - float(luma(hr)[0, 0])
     assert psnr_y(sr, hr) == pytest.approx(20 * math.log10(255 / offset))
-
-
-def test_psnr_rgb_is_over_the_three_colours_together():
-    hr = np.full((20, 20, 3), 100, np.uint8)
-    sr = hr + np.array([6, 0, 0], np.uint8)
-    assert psnr_rgb(sr, hr) == pytest.approx(10 * math.log10(255**2 / (36 / 3)))
+    sr[..., 1:] = 100  # over the three colours together
+    assert psnr_rgb(sr, hr) == pytest.approx(10 * math.log10(3 * 255**2 / difference**2))
 
 
 def test_equal_pictures():
@@ -95,30 +89,26 @@ def test_ssim_in_bands_is_that_of_the_whole(monkeypatch):
 
 
 @pytest.mark.parametrize("metric", [psnr_y, ssim_y, psnr_rgb])
-class TestAll:
-    def test_what_is_shaved_does_not_count_and_the_next_pixel_does(self, metric):
-        hr = noise(40, 36)
-        sr = hr // 2
-        border = np.ones((40, 36, 1), bool)
-        border[4:-4, 4:-4] = False
-        assert metric(np.where(border, 255 - sr, sr), hr) == metric(sr, hr)
-        sr = sr.copy()
-        sr[4, 4] = 255 - hr[4, 4]
-        assert metric(sr, hr) != metric(hr // 2, hr)
-        assert metric(sr, hr, shave=5) == metric(hr // 2, hr, shave=5)
+def test_what_is_shaved_does_not_count_and_the_next_pixel_does(metric):
+    hr = noise(40, 36)
+    sr = hr // 2
+    border = np.ones((40, 36, 1), bool)
+    border[4:-4, 4:-4] = False
+    assert metric(np.where(border, 255 - sr, sr), hr) == metric(sr, hr)
+    sr = sr.copy()
+    sr[4, 4] = 255 - hr[4, 4]
+    assert metric(sr, hr) != metric(hr // 2, hr)
+    assert metric(sr, hr, shave=5) == metric(hr // 2, hr, shave=5)
 
-    def test_different_shapes_are_refused(self, metric):
-        with pytest.raises(ValueError, match=r"\[24, 24, 3\] and \[24, 28, 3\]"):
-            metric(noise(24, 24), noise(24, 28))
 
-    @pytest.mark.parametrize("other", [np.zeros((24, 24), np.uint8), np.zeros((24, 24, 3), np.float32)])
-    def test_another_type_is_refused(self, metric, other):
-        with pytest.raises(ValueError, match="expected uint8"):
-            metric(other, other)
-
-    def test_a_picture_of_nothing_but_borders_is_refused(self, metric):
-        with pytest.raises(InputError, match="30x8 pixels"):
-            metric(noise(8, 30), noise(8, 30))
+@pytest.mark.parametrize("metric", [psnr_y, ssim_y, psnr_rgb])
+def test_other_arrays_are_refused(metric):
+    with pytest.raises(ValueError, match=r"\[24, 24, 3\] and \[24, 28, 3\]"):
+        metric(noise(24, 24), noise(24, 28))
+    with pytest.raises(ValueError, match="expected uint8"):
+        metric(np.zeros((24, 24, 3), np.float32), np.zeros((24, 24, 3), np.float32))
+    with pytest.raises(InputError, match="30x8 pixels"):
+        metric(noise(8, 30), noise(8, 30))
 
 
 def test_a_picture_smaller_than_the_window_is_refused():
@@ -127,28 +117,19 @@ def test_a_picture_smaller_than_the_window_is_refused():
     assert psnr_y(noise(100, 18), noise(100, 18, seed=1)) > 0
 
 
-def test_the_module_does_not_load_paddle():
-    """Measuring in worker processes does not need it."""
-    code = "import sys, data.metrics; print([name for name in sys.modules if name.split('.')[0] == 'paddle'])"
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
-    assert result.stdout.strip() == "[]"
-
-
 def has_one_plane(path):
     return cv2.imread(str(path), cv2.IMREAD_UNCHANGED).ndim == 2
 
 
 @pytest.mark.slow
 @golden.needs_data
-@pytest.mark.parametrize("lr_from", ["LRbicx4", "HR"])
 @pytest.mark.parametrize("data_set", PUBLISHED)
-def test_bicubic_has_its_published_figures(data_set, lr_from):
+def test_bicubic_has_its_published_figures(data_set):
     psnr, ssim, psnr_of_levels = [], [], []
     for path in sorted((golden.DATA / data_set / "HR").glob("*.png")):
         hr = read_with_opencv(path)
         hr = hr[: hr.shape[0] // 4 * 4, : hr.shape[1] // 4 * 4]
-        lr = bicubic(hr) if lr_from == "HR" else read_with_opencv(golden.DATA / data_set / lr_from / path.name)
-        sr = imresize(lr, *hr.shape[:2])
+        sr = imresize(bicubic(hr), *hr.shape[:2])
         psnr.append(psnr_y(sr, hr))
         ssim.append(ssim_y(sr, hr))
         psnr_of_levels.append(psnr_rgb(sr, hr) if has_one_plane(path) else psnr[-1])
@@ -168,8 +149,7 @@ def tiled(pattern, height=64, width=60, grey=100):
 
 
 class TestGrid:
-    @pytest.mark.parametrize("phase", [(0, 0), (1, 3), (2, 2)])
-    @pytest.mark.parametrize("level", [-12, 4, 20])
+    @pytest.mark.parametrize(("phase", "level"), [((0, 0), -12), ((1, 3), 20)])
     def test_one_pixel_of_sixteen(self, level, phase):
         """Its value by hand: 5 pixels in a row have the raised phase twice where it is 2 away, once elsewhere, so the
         16 means over 5x5 are level/25 times products of 1, 1, 1 and 2. The mean of what is left is 0, and the sum of
