@@ -66,16 +66,6 @@ def test_exif_is_carried_whole_and_true_of_the_result(tmp_path, source, target, 
         assert after.get_ifd(GPS) == before[GPS]
 
 
-@to_each
-def test_exif_goes_with_16_bits_and_grey_with_alpha(tmp_path, target):
-    deep = samples_of_16_bits(9, 13, 2)
-    (tmp_path / "a.png").write_bytes(png_of(deep, chunk(b"eXIf", camera().tobytes()[6:])))
-    write_picture(tmp_path / target, read_picture(tmp_path / "a.png"))
-    with Image.open(tmp_path / target) if target != "b.tif" else tifffile.TiffFile(tmp_path / target) as file:
-        maker = file.pages[0].tags[0x010F].value if target == "b.tif" else file.getexif()[0x010F]
-    assert maker == "a maker of a long name"
-
-
 def test_exif_without_its_last_bytes_still_turns_the_picture(tmp_path):
     """Some programs leave out where the next directory is. To lack more is damage."""
     for exif, turned in ((exif_of(6)[:-4], True), (camera().tobytes()[6:66], False)):
@@ -165,14 +155,12 @@ def test_a_tiff_without_resolution_has_none(tmp_path):
     assert read_picture(tmp_path / "a.tif").dpi is None
 
 
-@pytest.mark.parametrize(
-    "names", [b'hdrgm:Version="1.0"', b'GCamera:MotionPhoto="1"', b'GDepth:Format="RangeInverse"', b'GImage:Mime="a"']
-)
-def test_xmp_that_names_other_parts_of_the_file_goes_with_them(tmp_path, names):
-    write_picture(tmp_path / "a.jpg", Picture(RGB, xmp=XMP.replace(b'dc:title="a"', names)))
-    picture = read_picture(tmp_path / "a.jpg")
-    (said,) = omissions("b.jpg", picture)
-    assert picture.xmp == b"" and "gain map" in said and "XMP" in said
+def test_xmp_that_names_other_parts_of_the_file_goes_with_them(tmp_path):
+    for names in (b'hdrgm:Version="1.0"', b'GCamera:MotionPhoto="1"', b'GDepth:Format="RangeInverse"'):
+        write_picture(tmp_path / "a.jpg", Picture(RGB, xmp=XMP.replace(b'dc:title="a"', names)))
+        picture = read_picture(tmp_path / "a.jpg")
+        (said,) = omissions("b.jpg", picture)
+        assert picture.xmp == b"" and "gain map" in said and "XMP" in said
     write_picture(tmp_path / "a.jpg", Picture(RGB, xmp=XMP.replace(b'dc:title="a"', b'GCamera:MotionPhoto="0"')))
     assert read_picture(tmp_path / "a.jpg").xmp
 
@@ -218,13 +206,13 @@ class TestProfile:
                 with Image.open(tmp_path / name) as image:
                     assert image.info["icc_profile"] == profile
 
-    @pytest.mark.parametrize("mode, space", [("L", b"RGB "), ("RGB", b"GRAY"), ("RGB", b"CMYK"), ("RGB", b"odd!")])
-    def test_for_other_colours_is_omitted(self, tmp_path, mode, space):
-        for name in ("a.png", "a.jpg", "a.tif"):
-            Image.fromarray(RGB).convert(mode).save(tmp_path / name, icc_profile=profile_of(space))
-            picture = read_picture(tmp_path / name)
-            assert picture.icc_profile is None
-            assert omissions("b.png", picture) == ["ICC profile (damaged, or for other colours)"]
+    def test_for_other_colours_is_omitted(self, tmp_path):
+        for mode, space in (("L", b"RGB "), ("RGB", b"GRAY"), ("RGB", b"CMYK"), ("RGB", b"odd!")):
+            for name in ("a.png", "a.jpg", "a.tif"):
+                Image.fromarray(RGB).convert(mode).save(tmp_path / name, icc_profile=profile_of(space))
+                picture = read_picture(tmp_path / name)
+                assert picture.icc_profile is None
+                assert omissions("b.png", picture) == ["ICC profile (damaged, or for other colours)"]
 
     def test_of_cmyk_is_applied(self, tmp_path, monkeypatch):
         used = []

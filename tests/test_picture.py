@@ -16,6 +16,7 @@ from data.pictures.picture import Picture, to_8_bits
 from data.pictures.reading import read_picture
 from data.pictures.writing import check_writable, omissions, write_picture
 from tests.helpers.errors import refusal
+from tests.helpers.full_disk import full_after
 from tests.helpers.pictures import STORED, chunk, exif_of, picture, png_bytes, png_of, samples_of_16_bits
 
 # pytest sets aside the filter that data.pictures.picture installs.
@@ -218,17 +219,15 @@ class TestRefused:
             (tmp_path / "a.png").write_bytes(content)
             assert "it is not a PNG, JPEG, BMP, WebP or TIFF" in refusal(read_picture, tmp_path / "a.png")
 
-    @pytest.mark.parametrize("kind", ["float16", "float32", "int8", "int16", "uint32"])
-    def test_tiffs_of_other_samples(self, tmp_path, kind):
-        tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 4), kind))
-        assert "cannot be read as a picture" in refusal(read_picture, tmp_path / "a.tif")
+    def test_tiffs_of_other_samples(self, tmp_path):
+        for kind in ("float16", "float32", "int8", "int16", "uint32"):
+            tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 4), kind))
+            assert "cannot be read as a picture" in refusal(read_picture, tmp_path / "a.tif")
 
-    @pytest.mark.parametrize("tag", [(50706, 1, 4, b"\1\4\0\0", True), (254, 4, 1, 1, True)])
-    def test_a_cameras_raw_file_is_not_taken_for_its_preview(self, tmp_path, tag):
-        subfile = 1 if tag[0] == 254 else 0
-        extratags = [] if subfile else [tag]
-        tifffile.imwrite(tmp_path / "a.dng", picture(), photometric="rgb", subfiletype=subfile, extratags=extratags)
-        assert "a camera's raw file" in refusal(read_picture, tmp_path / "a.dng")
+    def test_a_cameras_raw_file_is_not_taken_for_its_preview(self, tmp_path):
+        for tags in ({"extratags": [(50706, 1, 4, b"\1\4\0\0", True)]}, {"subfiletype": 1}):
+            tifffile.imwrite(tmp_path / "a.dng", picture(), photometric="rgb", **tags)
+            assert "a camera's raw file" in refusal(read_picture, tmp_path / "a.dng")
 
     def test_more_pixels_than_the_callers_limit(self, tmp_path):
         (tmp_path / "a.png").write_bytes(png_of(samples(np.uint8, 3)))
@@ -268,22 +267,9 @@ class TestWriteLossless:
         read = cv2.imread(str(tmp_path / "a.bmp"), cv2.IMREAD_UNCHANGED).reshape(expected.shape)
         np.testing.assert_array_equal(bgra(read), expected)
 
-    def test_views(self, tmp_path):
-        drawn = samples(np.uint16, 4)[::-2, 1:9].transpose(1, 0, 2)
-        for name in ("a.png", "a.tif"):
-            write_picture(tmp_path / name, as_picture(drawn))
-            assert_read(tmp_path / name, drawn)
-
-    def test_png_is_about_as_small_as_opencvs(self, tmp_path):
-        drawn = cv2.resize(picture(), (400, 300), interpolation=cv2.INTER_CUBIC)
-        noise = np.random.default_rng(0).normal(0, 2, drawn.shape)
-        drawn = np.clip(drawn + noise, 0, 255).astype(np.uint8)
-        write_picture(tmp_path / "a.png", Picture(drawn))
-        assert (tmp_path / "a.png").stat().st_size < 1.1 * len(cv2.imencode(".png", drawn)[1])
-
 
 class TestWriteLossy:
-    @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.webp"])
+    @pytest.mark.parametrize("name", ["a.JPEG", "a.webp"])
     def test_near(self, tmp_path, name):
         for planes in (1, 3):
             drawn = picture()[..., :planes]
@@ -291,16 +277,10 @@ class TestWriteLossy:
             read = cv2.imdecode(np.fromfile(tmp_path / name, np.uint8), cv2.IMREAD_UNCHANGED)
             assert read.shape[2:] == ((3,) if planes == 3 or name == "a.webp" else ())  # JPEG of grey is grey
             assert np.abs(bgra(read.reshape(26, 37, -1)).astype(int) - drawn).max() <= 12
-
-    @pytest.mark.parametrize("name", ["jpg", "webp"])
-    def test_quality(self, tmp_path, name):
-        noise = Picture(samples(np.uint8, 3, 64, 64))
-        for quality in (20, 80, 95, 100):
-            write_picture(tmp_path / f"{quality}.{name}", noise, quality=quality)
-        write_picture(tmp_path / f"default.{name}", noise)
-        sizes = [(tmp_path / f"{quality}.{name}").stat().st_size for quality in (20, 80, 95, 100)]
-        assert sizes == sorted(set(sizes))
-        assert (tmp_path / f"default.{name}").read_bytes() == (tmp_path / f"95.{name}").read_bytes()
+        by_default = (tmp_path / name).read_bytes()
+        for quality, order in ((20, -1), (95, 0), (99, 1)):
+            write_picture(tmp_path / name, Picture(drawn), quality=quality)
+            assert np.sign((tmp_path / name).stat().st_size - len(by_default)) == order
 
     def test_a_lossless_webp_stays_lossless(self, tmp_path):
         for lossless in (True, False):
@@ -328,14 +308,13 @@ class TestWriteLossy:
         np.testing.assert_array_equal(to_8_bits(tall), np.round(tall / 257))
 
 
-class TestOmissions:
-    def test_by_format(self):
-        deep = as_picture(samples(np.uint16, 4))
-        assert omissions("a.png", deep) == omissions("a.TIFF", deep) == omissions(Path("a.tif"), deep) == []
-        assert omissions("a.jpg", deep) == omissions("a.bmp", deep) == ["transparency", "16-bit depth"]
-        assert omissions("a.webp", deep) == ["16-bit depth"]
-        deep.alpha[:] = 65535
-        assert omissions("a.jpg", deep) == ["16-bit depth"]
+def test_omissions_by_format():
+    deep = as_picture(samples(np.uint16, 4))
+    assert omissions("a.png", deep) == omissions("a.TIFF", deep) == omissions(Path("a.tif"), deep) == []
+    assert omissions("a.jpg", deep) == omissions("a.bmp", deep) == ["transparency", "16-bit depth"]
+    assert omissions("a.webp", deep) == ["16-bit depth"]
+    deep.alpha[:] = 65535
+    assert omissions("a.jpg", deep) == ["16-bit depth"]
 
 
 class TestCheckWritable:
@@ -352,29 +331,20 @@ class TestCheckWritable:
             with pytest.raises(InputError, match="ends at .* pixels"):
                 check_writable(tmp_path / name, 40_000, 40_000)
 
-    @pytest.mark.parametrize(
-        "name, said", [("a.gif", r"must end in .*\.png"), (".png", "must end in"), ("b/a.png", "folder")]
-    )
-    def test_names(self, tmp_path, name, said):
-        for write in (lambda path: check_writable(path, 1, 1), lambda path: write_picture(path, Picture(picture()))):
+    def test_names(self, tmp_path):
+        for name, said in (("a.gif", r"must end in .*\.png"), (".png", "must end in"), ("b/a.png", "folder")):
             with pytest.raises(InputError, match=said):
-                write(tmp_path / name)
+                write_picture(tmp_path / name, Picture(picture()))
         assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.webp", "a.tif"])
 def test_no_room_keeps_what_was_there(tmp_path, name):
-    resource = pytest.importorskip("resource", reason="limits a file's size, as a full disk would")
     write_picture(tmp_path / name, as_picture(samples(np.uint8, 3)))
     before = (tmp_path / name).read_bytes()
     # A JPEG of this size is written at once, of which the disk takes a part.
     noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), dtype=np.uint8)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    try:
-        with pytest.raises(OSError, match=r"cannot be written \(File too large\)") as error:
-            write_picture(tmp_path / name, Picture(noise))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with full_after(20_000), pytest.raises(OSError, match=r"cannot be written \(File too large\)") as error:
+        write_picture(tmp_path / name, Picture(noise))
     assert error.value.filename == str(tmp_path / name)
     assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_bytes() == before

@@ -12,6 +12,7 @@ from common.errors import InputError
 from data import store
 from data.pictures.images import read_rgb
 from data.store import open_pairs, open_store
+from tests.helpers.full_disk import full_after
 
 COUNT = 12
 
@@ -143,19 +144,11 @@ def test_a_file_in_the_stores_place_stays(photographs, folder, tmp_path):
 
 
 def test_a_full_disk_is_an_error_that_names_the_file_and_what_is_decoded_stays(folder):
-    # A limit on the size of files stands in for the disk: the kernel refuses the write just so.
-    import resource
-
     open_store(folder, 20)
     before = decoded(folder)
     write_png(folder / "01.png", noise(1, 100, 100))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    try:
-        with pytest.raises(OSError, match=r"File too large.*\.decoded"):
-            open_store(folder, 20)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with full_after(20_000), pytest.raises(OSError, match=r"File too large.*\.decoded"):
+        open_store(folder, 20)
     assert decoded(folder) == before
 
 

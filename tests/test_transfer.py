@@ -1,7 +1,6 @@
 """data/transfer.py against a web server on this machine: the oracles are the bytes it serves, and hashlib."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from common.errors import InputError
 from data import transfer
 from tests.helpers.errors import message
 from tests.helpers.file_server import CONTENT, OTHER, names
+from tests.helpers.full_disk import full_after
 
 MD5 = "md5", hashlib.md5(CONTENT).hexdigest()
 OTHERS = "sha256", hashlib.sha256(OTHER).hexdigest()
@@ -132,17 +132,9 @@ def test_a_silent_server_is_not_waited_for_for_ever_nor_one_that_is_not_there(se
     assert "refused" in refusal("http://127.0.0.1:1/file.bin", path.with_name("b"))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the limit on a file's size is POSIX")
 def test_a_full_disk_is_an_error_that_keeps_the_part(server, path):
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))  # write() fails from there on, as on a full disk
-    try:
-        with pytest.raises(OSError, match=r"File too large.*file\.bin\.part"):
-            transfer.fetch(server.url(), path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with full_after(150_000), pytest.raises(OSError, match=r"File too large.*file\.bin\.part"):
+        transfer.fetch(server.url(), path)
     assert 0 < Path(f"{path}.part").stat().st_size <= 150_000 and not path.exists()
     transfer.fetch(server.url(), path, digest=MD5)
     assert path.read_bytes() == CONTENT
