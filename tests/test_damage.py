@@ -115,8 +115,9 @@ class TestPng:
 
 
 class TestJpeg:
-    @pytest.mark.parametrize("settings", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
-    @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+    @pytest.mark.parametrize(
+        ("mode", "settings"), [("L", {}), ("RGB", {"progressive": True}), ("CMYK", {"restart_marker_rows": 1})]
+    )
     def test_without_its_end_mark_it_has_all_its_pixels(self, tmp_path, mode, settings):
         stream = io.BytesIO()
         Image.fromarray(photograph()).convert(mode).save(stream, "JPEG", **settings)

@@ -169,13 +169,6 @@ def test_another_package_is_refused_and_nothing_in_it_is_run(serve, server, pack
     assert names(tmp_path / "weights") == [download.LPIPS_PACKAGE]
 
 
-def test_a_damaged_file_is_named_and_kept(tmp_path, capsys):
-    (tmp_path / "weights").mkdir()
-    (tmp_path / "weights" / "lpips_alex.npz").write_bytes(b"no archive")
-    assert "weights/lpips_alex.npz: not LPIPS's weights" in refusal(capsys, "lpips")
-    assert (tmp_path / "weights" / "lpips_alex.npz").read_bytes() == b"no archive"
-
-
 @pytest.mark.slow
 def test_without_an_index_or_the_package_in_it(serve, server, package, monkeypatch, tmp_path, capsys):
     serve(package)

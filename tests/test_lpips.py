@@ -1,7 +1,6 @@
 """LPIPS: the authors' own figures of their example pictures, and the formula once more by SciPy."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -86,15 +85,6 @@ def test_bands_have_the_distance_of_the_whole(distance, monkeypatch, size):
     assert distance(sr, hr) == pytest.approx(whole, rel=1e-5) and len(calls) > 1
 
 
-def test_threads_get_the_figures_of_their_own_pictures(distance, arrays):
-    originals = [matlab.noise(40 + i, 50) for i in range(2)]
-    jobs = [(cv2.GaussianBlur(hr, (0, 0), 1.0 + i), hr) for i in range(6) for hr in originals]
-    wanted = [Lpips(arrays)(*job) for job in jobs]
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda job: distance(*job), jobs))
-    assert found == pytest.approx(wanted, rel=1e-6)
-
-
 def test_what_it_cannot_measure_is_refused(distance):
     with pytest.raises(InputError, match="too small for LPIPS: 40x30 pixels; expected 31"):
         distance(matlab.noise(30, 40), matlab.noise(30, 40))
@@ -112,10 +102,6 @@ class TestFile:
         for name, array in arrays.items():
             np.testing.assert_array_equal(variables[name], array)
         assert [path.name for path in tmp_path.iterdir()] == ["w.npz"]
-
-    def test_a_missing_file_is_named_with_the_command(self, tmp_path):
-        with pytest.raises(InputError, match=r"w\.npz: LPIPS's weights are missing; get them with: python data/dow"):
-            Lpips(tmp_path / "w.npz")
 
     def test_a_cut_or_damaged_file_is_named(self, arrays, tmp_path):
         path = tmp_path / "w.npz"
@@ -135,7 +121,7 @@ class TestFile:
         np.save(tmp_path / "array.npy", arrays["conv0.bias"])
         (tmp_path / "page.npz").write_bytes(b"<!DOCTYPE html><html>")
         (tmp_path / "folder.npz").mkdir()
-        for path in tmp_path.iterdir():
+        for path in (*tmp_path.iterdir(), tmp_path / "missing.npz"):
             with pytest.raises(InputError, match="LPIPS's weights") as error:
                 lpips.read(path)
             assert str(error.value).startswith(str(path)) and lpips.COMMAND in str(error.value)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import types
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +20,6 @@ from common.errors import InputError
 from notebooks import show
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def decoded(image) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(image.data)).convert("RGB"))
 
 
 @pytest.fixture
@@ -62,10 +57,9 @@ def test_what_a_command_writes_is_shown_at_once(script, tmp_path, monkeypatch):
     show.run(str(path))
 
 
-@pytest.mark.parametrize("status", [1, 2, 130])
-def test_a_command_that_fails_is_an_error(script, status):
-    with pytest.raises(InputError, match=f"exit status {status}"):
-        show.run(str(script(f"raise SystemExit({status})")))
+def test_a_command_that_fails_is_an_error(script):
+    with pytest.raises(InputError, match="exit status 3"):
+        show.run(str(script("raise SystemExit(3)")))
 
 
 def test_the_stop_button_is_ctrl_c_for_the_command_which_may_still_save(script, tmp_path):
@@ -108,8 +102,8 @@ def test_of_many_epochs_some_samples_are_shown_the_first_and_the_last_among_them
 
 def test_a_picture_is_made_smaller_and_never_larger(tmp_path):
     Image.new("RGB", (2000, 500), (200, 10, 10)).save(tmp_path / "a.png")
-    assert decoded(show.picture(tmp_path / "a.png", width=800)).shape == (200, 800, 3)
-    assert decoded(show.picture(tmp_path / "a.png", width=3000)).shape == (500, 2000, 3)
+    for width, size in ((800, (800, 200)), (3000, (2000, 500))):
+        assert Image.open(io.BytesIO(show.picture(tmp_path / "a.png", width).data)).size == size
 
 
 def test_the_detail_is_where_the_most_can_be_seen():
@@ -124,13 +118,10 @@ def test_the_detail_is_where_the_most_can_be_seen():
         assert before[after[:, :, 0] == 255].std() > 5 * before[after[:, :, 0] == 0].std()
 
 
-def test_the_slider_holds_both_pictures(tmp_path):
+def test_the_slider_holds_both_pictures():
     pictures = [np.full((40, 60, 3), level, np.uint8) for level in (10, 240)]
     page = show.compare(*pictures, ("left", "right")).data
-    found = [
-        decoded(types.SimpleNamespace(data=base64.b64decode(text))) for text in re.findall(r"base64,([\w+/=]+)", page)
-    ]
-    for shown, picture in zip(found, pictures):
-        np.testing.assert_allclose(shown, picture, atol=2)
-    assert len(found) == 2
-    assert page.index("left") < page.index("right")
+    shown = [base64.b64decode(text) for text in re.findall(r"base64,([\w+/=]+)", page)]
+    assert len(shown) == 2 and page.index("left") < page.index("right")
+    for content, picture in zip(shown, pictures):
+        np.testing.assert_allclose(np.asarray(Image.open(io.BytesIO(content))), picture, atol=2)
