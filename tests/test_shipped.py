@@ -60,16 +60,6 @@ def test_for_an_unknown_name_the_error_lists_the_known_ones():
 
 
 @pytest.mark.parametrize(
-    ("name", "weights", "hint"), [("a.jpg", "srgan", True), ("a.png", "srgan", False), ("a.jpg", "srgan_photo", False)]
-)
-def test_for_jpegs_the_command_names_the_generator_made_for_them(name, weights, hint, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    Image.fromarray(photographs.chelsea()[:12, :16]).save(name)
-    upscale.main(upscale.parser().parse_args([name, "--weights", weights]))
-    assert ("--weights srgan_photo" in capsys.readouterr().err) == hint
-
-
-@pytest.mark.parametrize(
     ("name", "flags", "is_deblocked"),
     [
         ("a.jpg", ["--weights=srgan_photo"], True),
