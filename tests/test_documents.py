@@ -11,7 +11,6 @@ import shlex
 import shutil
 from collections import Counter
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from PIL import Image
 
 from models.discriminator import Discriminator
 from tests.helpers import commands, training
-from tests.helpers.documents import COMMAND, LANGUAGES, ROOT, anchors, documents, exists, filled_in, usage
+from tests.helpers.documents import COMMAND, LANGUAGES, ROOT, anchors, documents, exists, filled_in, scripts, usage
 from train.run import cpu
 
 ROOMS = ("common", "models", "data", "train", "infer", "notebooks", "benchmarks", "tests", "docs", ".ci")
@@ -53,8 +52,10 @@ PYTHON = {
 }
 
 DOCUMENTS = documents()
+SCRIPTS = scripts()
 SPANS = [(document.name, span) for document in DOCUMENTS for span in document.spans()]
-COMMANDS = {filled_in(text): document.name for document in DOCUMENTS for text in document.commands()}
+COMMANDS = {filled_in(text) for document in DOCUMENTS for text in document.commands()}
+USAGE = {filled_in(text) for script in SCRIPTS for text in usage(ROOT / script)}
 CODE = {text: document.name for document in DOCUMENTS for language, text in document.blocks if language == "python"}
 RUN_ELSEWHERE = "import onnxruntime"  # code with it: test_export.py
 
@@ -108,12 +109,7 @@ def test_code_that_is_shown_runs(code, world, monkeypatch):
     exec(f"{before}\n{code}\n{after}", {})  # noqa: S102  as a reader would run it
 
 
-def script_of(words: list) -> str:
-    """The project's script that a command starts, or ''."""
-    return next((word for word in words if re.fullmatch(r"\w+/\w+\.py", word)), "") if words[0] == "python" else ""
-
-
-@pytest.mark.parametrize("text", COMMANDS)
+@pytest.mark.parametrize("text", sorted(COMMANDS | USAGE))
 def test_a_command_that_is_shown_exists_and_takes_its_flags(text):
     words = shlex.split(text)
     ci = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in (".ci/run", ".ci/set_up.sh", "Makefile"))
@@ -161,8 +157,8 @@ def flags_of(script: str) -> set:
 
 def check_flags(words: list) -> None:
     """The command's own parser takes what follows its name, every flag in full."""
-    script = script_of(words)
-    assert script in scripts(), f"{words}: which command is that?"
+    script = next((word for word in words if word in SCRIPTS), None)
+    assert script and words[0] == "python", f"{words}: which command is that?"
     arguments = words[words.index(script) + 1 :]
     shortened = {word for word in arguments if word.startswith("--")} - flags_of(script)
     assert not shortened, f"{script} has no {' '.join(shortened)}"
@@ -172,23 +168,8 @@ def check_flags(words: list) -> None:
         pytest.fail(f"{shlex.join(words)}: not what the command takes (exit status {stopped.code})")
 
 
-def scripts() -> list:
-    """The project's commands."""
-    rooms = ["data", "train", "infer", "benchmarks", *["notebooks"] * bool(find_spec("nbclient"))]
-    files = [path for room in rooms for path in sorted((ROOT / room).glob("*.py"))]
-    return [path.relative_to(ROOT).as_posix() for path in files if "command.run(" in path.read_text(encoding="utf-8")]
-
-
-@pytest.mark.parametrize("script", scripts())
-def test_the_usage_in_a_module_is_what_the_command_takes(script):
-    for text in usage(ROOT / script):
-        words = shlex.split(filled_in(text))
-        if words[1] != "-m":
-            check_flags(words)
-
-
 def test_flags_that_are_named_exist():
-    known = {flag for script in scripts() for flag in flags_of(script)}
+    known = {flag for script in SCRIPTS for flag in flags_of(script)}
     # Those of other programs: commands that are run above.
     known.update(word for text in COMMANDS for word in text.split() if word.startswith("--"))
     named = [(where, flag) for where, span in SPANS for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", span)]

@@ -3,6 +3,7 @@
 import json
 import re
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +56,13 @@ def documents() -> list:
                 name = f"{path.relative_to(ROOT).as_posix()}[{number}]"
                 result.append(parse(name, path.parent, "".join(cell["source"])))
     return result
+
+
+def scripts() -> list:
+    """The project's commands."""
+    rooms = ["data", "train", "infer", "benchmarks", *["notebooks"] * bool(find_spec("nbclient"))]
+    files = [path for room in rooms for path in sorted((ROOT / room).glob("*.py"))]
+    return [path.relative_to(ROOT).as_posix() for path in files if "command.run(" in path.read_text(encoding="utf-8")]
 
 
 def usage(path: Path) -> list:
