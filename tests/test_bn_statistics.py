@@ -19,18 +19,17 @@ def crops_of(pictures, hr_size=16):
 @pytest.fixture(scope="module")
 def generator():
     paddle.seed(0)
-    return Generator()
+    return Generator(16, 2)
 
 
 def noise(seed, side):
     return np.random.RandomState(seed).randint(0, 256, (side, side, 3)).astype("uint8")
 
 
-@pytest.mark.slow
 def test_with_one_batch_over_and_over_eval_mode_computes_what_train_mode_does(generator):
     crops = crops_of([noise(0, 16), noise(1, 16)])  # as large as the crop: every epoch draws the same batch
     lr = standardize(next(iter(crops.batches(0, 2)))[0])
-    copy = Generator()
+    copy = Generator(*generator.sizes)
     re_estimate(copy, generator, crops, epoch=0, batch_size=2)
     assert not copy.training
     generator.train()
@@ -43,7 +42,7 @@ def test_with_one_batch_over_and_over_eval_mode_computes_what_train_mode_does(ge
 
 def test_the_first_statistic_is_the_mean_over_the_batches_it_saw(generator):
     crops = crops_of([noise(i, 40) for i in range(6)])
-    copy = Generator()
+    copy = Generator(*generator.sizes)
     re_estimate(copy, generator, crops, epoch=5, batch_size=2)  # 3 batches an epoch: it goes on to epochs 6, 7 …
     batches = [standardize(lr) for epoch in range(5, 11) for lr, _ in crops.batches(epoch, 2)][:16]
     with paddle.no_grad():
@@ -55,10 +54,9 @@ def test_the_first_statistic_is_the_mean_over_the_batches_it_saw(generator):
     np.testing.assert_allclose(copy.head_bn._variance.numpy(), variances, rtol=1e-4)
 
 
-@pytest.mark.slow
 def test_weights_are_copied_and_the_original_stays_as_it_was(generator):
     before = {name: value.numpy().copy() for name, value in generator.state_dict().items()}
-    copy = Generator()
+    copy = Generator(*generator.sizes)
     re_estimate(copy, generator, crops_of([noise(0, 20), noise(1, 20)]), epoch=0, batch_size=2)
     for name, value in generator.state_dict().items():
         np.testing.assert_array_equal(value.numpy(), before[name])
