@@ -4,10 +4,8 @@ They are the network's alone; `infer/evaluate.py` measures it with the borders a
 """
 
 import numpy as np
-import psutil
 from tqdm import tqdm
 
-from common.errors import InputError
 from common.scale import SCALE
 from data import lpips
 from data.hr_lr_pairs import SHAVE, pairs, read_pair
@@ -15,25 +13,22 @@ from data.metrics import grid, psnr_y, ssim_y
 from data.pictures.images import all_of
 from train.report import samples
 
-LPIPS_BYTES = 500  # of memory an HR pixel
 TILE, REACH = 128, 36  # LR pixels: a tile's side, and how far an SR pixel sees (`infer.tiles.reach`)
 
 
 def find_pictures(folder, lr_folder=None, with_lpips: bool = False) -> list:
     """[(HR file, LR file or None)] of `folder`, for `measure`. Raises InputError naming all unusable ones.
 
-    with_lpips: whether LPIPS is measured too, which needs larger pictures and more memory.
+    with_lpips: whether LPIPS is measured too, which needs larger pictures.
     """
     files = pairs(folder, lr_folder)
-    most = psutil.virtual_memory().available // LPIPS_BYTES
 
     def check(pair):
         hr, _ = read_pair(*pair)
         if with_lpips:
-            remedy = f"Take it out of --valid, or move {lpips.WEIGHTS} away to train without LPIPS"
-            lpips.check_size(hr, pair[0], f". {remedy}")
-            if hr[:, :, 0].size > most:
-                raise InputError(f"{pair[0]} is too large for LPIPS in the free memory ({most:,} pixels). {remedy}")
+            lpips.check_size(
+                hr, pair[0], f". Take it out of --valid, or move {lpips.WEIGHTS} away to train without LPIPS"
+            )
 
     all_of(tqdm(files, "checking the validation pictures", leave=False), check)
     return files

@@ -78,22 +78,20 @@ def lock(folder):
     Raises InputError if another run is writing there.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY) if fcntl else None
-    try:
+    with contextlib.ExitStack() as stack:
         if fcntl:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the process ends, in whatever way
-    except BlockingIOError:
-        os.close(descriptor)
-        raise InputError(
-            f"{folder}: another run is writing here. Wait until it ends, stop it, or name another folder with --output"
-        ) from None
-    except OSError:  # some network drives have no locks
-        pass
-    try:
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the process ends, in whatever way
+            except BlockingIOError:
+                raise InputError(
+                    f"{folder}: another run is writing here. Wait until it ends, stop it, or name another folder with "
+                    "--output"
+                ) from None
+            except OSError:  # some network drives have no locks
+                pass
         yield
-    finally:
-        if fcntl:
-            os.close(descriptor)
 
 
 def save(path, variables: dict, note: dict) -> None:
