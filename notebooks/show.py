@@ -18,7 +18,7 @@ from common.errors import InputError
 from common.scale import SCALE
 from data.imresize import enlarge
 from data.pictures.images import read_rgb
-from infer.measuring.plots import detail as most_detailed
+from infer.measuring.measure import detail as most_detailed
 
 ROOT = Path(__file__).resolve().parents[1]
 DPI = 100

@@ -6,15 +6,20 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
 from common.device import cores
 from common.files import replacing
+from common.scale import SCALE
+from data.degrade import bicubic
 from data.hr_lr_pairs import SHAVE, read_pair, read_sr
-from data.metrics import grid, psnr_rgb, psnr_y, ssim_y
+from data.imresize import enlarge
+from data.metrics import grid, luma, psnr_rgb, psnr_y, ssim_y
 
 BICUBIC = "bicubic"
+DETAIL = 6  # default: the detail's side is a sixth of the picture's shorter side
 
 # The measures: key, title in the table and format in the table.
 COLUMNS = (
@@ -88,6 +93,21 @@ def figures_of(sr: np.ndarray, hr: np.ndarray, distance=None) -> dict:
         "psnr_rgb": psnr_rgb(sr, hr, SHAVE),
         "grid": grid(sr),
     }
+
+
+def detail(hr: np.ndarray, parts: int = DETAIL) -> tuple:
+    """(top, left, side) of the most detailed square of `hr`: the one whose Y loses most when shrunk.
+
+    hr: uint8 [h,w,3] with sides that are multiples of 4. side: the picture's shorter side divided by `parts`.
+    """
+    side = min(hr.shape[:2]) // parts
+    loss = cv2.absdiff(luma(hr), luma(enlarge(bicubic(hr, SCALE)))).astype(np.float64)
+    mean = cv2.blur(loss, (side, side))
+    before = side // 2  # pixels of a window before the pixel that gets its mean from `blur`
+    height, width = (length - side + 1 for length in hr.shape[:2])
+    inside = mean[before : before + height, before : before + width]
+    top, left = np.unravel_index(np.argmax(inside), inside.shape)
+    return int(top), int(left), side
 
 
 def columns(results: list) -> list:

@@ -2,33 +2,14 @@
 
 import warnings
 
-import cv2
 import numpy as np
 
 from common.plots import plt, write_plot
 from common.scale import SCALE
-from data.degrade import bicubic
-from data.imresize import enlarge
-from data.metrics import luma
+from infer.measuring.measure import DETAIL, detail
 
 IN_FIGURE = 3  # pictures, where --pictures does not choose them
-DETAIL = 6  # default: the detail's side is a sixth of the picture's shorter side
 FRAME = "#ff2a2a"  # colour of the frame around the detail in the whole picture
-
-
-def detail(hr: np.ndarray, parts: int = DETAIL) -> tuple:
-    """(top, left, side) of the most detailed square of `hr`: the one whose Y loses most when shrunk.
-
-    hr: uint8 [h,w,3] with sides that are multiples of 4. side: the picture's shorter side divided by `parts`.
-    """
-    side = min(hr.shape[:2]) // parts
-    loss = cv2.absdiff(luma(hr), luma(enlarge(bicubic(hr, SCALE)))).astype(np.float64)
-    mean = cv2.blur(loss, (side, side))
-    before = side // 2  # pixels of a window before the pixel that gets its mean from `blur`
-    height, width = (length - side + 1 for length in hr.shape[:2])
-    inside = mean[before : before + height, before : before + width]
-    top, left = np.unravel_index(np.argmax(inside), inside.shape)
-    return int(top), int(left), side
 
 
 def draw_comparison(shown: list, parts: int = DETAIL):
