@@ -22,4 +22,4 @@ def reason(error: BaseException) -> str:
 
 def without_controls(text: str) -> str:
     r"""The text with its control characters escaped, as \x1b: a file name may contain any."""
-    return _CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+    return _CONTROLS.sub(lambda match: match.group().encode("unicode_escape").decode(), text)

@@ -33,13 +33,13 @@ def write(path, stage: str, rows: list) -> None:
     The file is written atomically. Raises InputError, as `check` does, without touching a file that is not a log.
     """
     path = Path(path)
-    kept = _read(path)
-    kept[stage] = [{**row, "stage": stage} for row in rows]
+    stages = _read(path)
+    stages[stage] = [{**row, "stage": stage} for row in rows]
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for name in STAGE_NAMES:
-            writer.writerows(kept[name])
+            writer.writerows(stages[name])
 
 
 def _read(path: Path) -> dict:

@@ -27,7 +27,7 @@ except ImportError:  # on Windows, where runs are not kept apart
     fcntl = None
 
 FOLDER = "checkpoints"
-KEPT = 3  # newest checkpoints; the best one is kept too
+NEWEST = 3  # checkpoints that are kept, and the best one
 FORMAT = 1  # increment it when older checkpoints cannot be resumed
 
 _NAME = re.compile(r"epoch_(\d{6,})_step_(\d{6,})\.npz")
@@ -166,8 +166,8 @@ def load_newest(folder):
 
 
 def prune(folder, best) -> None:
-    """Remove all but the newest KEPT checkpoints and `best`, a path or None."""
-    for path in list_checkpoints(folder)[KEPT:]:
+    """Remove all but the NEWEST newest checkpoints and `best`, a path or None."""
+    for path in list_checkpoints(folder)[NEWEST:]:
         if path != best:
             path.unlink()
 

@@ -29,9 +29,9 @@ class Stop:
 
     def __enter__(self):
         # A lost connection sends SIGHUP, which processes under `nohup` ignore.
-        wanted = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-        self._before = {number: signal.signal(number, self._note) for number in wanted}
-        for number in () if self.alone else wanted:
+        signals = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._note) for number in signals}
+        for number in () if self.alone else signals:
             signal.siginterrupt(number, False)  # Paddle takes an interrupted call for a lost connection
         return self
 
