@@ -146,7 +146,7 @@ class _Run:
     def _check(self, means: dict) -> None:
         bad = [name for name, value in means.items() if not math.isfinite(value)]
         if bad:
-            saved = f"the last saved weights are in {self.saved}" if self.saved.exists() else "no weights were saved yet"
+            saved = f"the last saved weights are in {self.saved}" if self.saved.exists() else "no weights are saved yet"
             raise NotFinite(
                 f"{', '.join(bad)} is not finite at epoch {self.progress.epoch}, step {self.progress.step}: "
                 f"training stopped, {saved}. Try a smaller --learning-rate (from the last checkpoint: --resume "
