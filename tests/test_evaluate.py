@@ -154,20 +154,6 @@ class TestPlots:
             assert texts[2] == f"bicubic\n{figures['psnr_y']:.2f} dB / {figures['ssim_y']:.4f}"
         plt.close(figure)
 
-    def test_the_curve_has_the_mixtures_and_the_rest_are_points(self):
-        blends = {0.0: {"psnr_y": 30, "lpips": 0.3}, 1.0: {"psnr_y": 28, "lpips": 0.1}}
-        others = {
-            "a$_b$": {"psnr_y": 29, "lpips": 0.15},
-            "SRGAN (paper)": {"psnr_y": 29.4, "ssim_y": 0.8472},
-            "ESRGAN (SPSR)": {"lpips": 0.0748},
-        }
-        figure = plots.draw_tradeoff(blends, others, "srgan_g")
-        (axis,) = figure.axes
-        lines = {line.get_label(): line.get_xydata().tolist() for line in axis.lines}
-        assert lines == {"share of srgan_g": [[30, 0.3], [28, 0.1]], "a$_b$": [[29, 0.15]]}
-        assert [(text.get_text(), text.xy) for text in axis.texts] == [("0.0", (30, 0.3)), ("1.0", (28, 0.1))]
-        plt.close(figure)
-
 
 def run(*arguments):
     evaluate.main(evaluate.parser().parse_args(list(map(str, arguments))))
@@ -226,15 +212,20 @@ class TestCommand:
         line = ["--hr", hr_folder, "--device", "cpu", "--lpips", tmp_path / "lpips.npz"]
         plot = tmp_path / "new" / "t.png"
         flags = ["--weights", files[0], "--blend", files[1], "--tradeoff", plot, "--csv", tmp_path / "mixed.csv"]
+        write, figures = evaluate.write_plot, []
+        monkeypatch.setattr(evaluate, "write_plot", lambda *given: figures.append(given[0]) or write(*given))
         run(*line, *flags)
         assert cv2.imread(str(plot)) is not None
         run(*line, "--weights", *files, "--csv", tmp_path / "pure.csv")
         mixed, pure = (rows_of(tmp_path / f"{name}.csv") for name in ("mixed", "pure"))
         assert list(mixed) == ["bicubic", "0.0 of b", "0.5 of b", "1.0 of b"]
+        bicubic, *blends = ([row["psnr_y"], row["lpips"]] for row in mixed.values())
+        lines = {line.get_label(): line.get_xydata().tolist() for line in figures[0].axes[0].lines}
+        assert lines == {"share of b": blends, "bicubic": [bicubic]}
         for name in ("psnr_y", "lpips", "grid"):
             assert mixed["0.0 of b"][name] == pytest.approx(pure["a"][name], rel=1e-6)
             assert mixed["1.0 of b"][name] == pytest.approx(pure["b"][name], rel=1e-6)
-        assert len({figures["psnr_y"] for figures in mixed.values()}) == 4
+        assert len({row["psnr_y"] for row in mixed.values()}) == 4
 
     @pytest.mark.parametrize(
         "flags, words, status",
