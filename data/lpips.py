@@ -108,16 +108,13 @@ def read(path) -> dict:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: LPIPS's weights are missing; get them with: {COMMAND}")
-    remedy = f"Move it away and get it with: {COMMAND}"
     try:
         with np.load(path, allow_pickle=False) as file:
             variables = {name: file[name] for name in SHAPES if name in file.files}
+        return select(variables, {name: (name, shape) for name, shape in SHAPES.items()}, "its content")
     except Exception as error:  # noqa: BLE001  a damaged archive, or another file, can raise anything
-        raise InputError(f"{path}: not LPIPS's weights, or damaged ({reason(error)}). {remedy}") from None
-    try:
-        return select(variables, {name: (name, shape) for name, shape in SHAPES.items()}, f"{path}, as LPIPS's weights")
-    except InputError as error:
-        raise InputError(f"{error}. {remedy}") from None
+        problem = f"{path}: not LPIPS's weights, or damaged ({reason(error)})"
+        raise InputError(f"{problem}. Move it away and get it with: {COMMAND}") from None
 
 
 def write(path, arrays: dict) -> None:

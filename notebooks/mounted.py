@@ -18,7 +18,6 @@ UNPACKED = "data/mounted"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 REMEDY = "Upload or mount it again, or unpack it yourself and name the folder"
 FEWEST_PICTURES = 10  # pictures in a mounted folder to train on: fewer are a data set's illustrations
-BENCHMARKS = ("set5", "set14", "bsd100")
 
 # Names of folders of LR pictures, or of pictures to measure on.
 _NOT_TO_TRAIN_ON = re.compile(
@@ -31,14 +30,13 @@ def training_pictures(named="", mount=MOUNT, to=UNPACKED):
     """The folder of pictures to train on, a Path: DIV2K_train_HR if there is one, else the one with the most pictures.
 
     named: the user's folder or archive to search; "" searches `mount`, where a folder needs 10 pictures. to: the folder
-    that archives are unpacked to. Folders of LR, validation or test pictures rank last; those of Set5, Set14 and
-    BSD100, which `benchmark` finds, are used only if they are in `named`.
+    that archives are unpacked to. Folders of LR, validation or test pictures rank last.
     Returns None if `mount` has none. Raises InputError if `named` has none, or is a damaged archive.
     """
 
     def rank(files):
         for folder, names in _pictures(files).items():
-            if len(names) >= (1 if named else FEWEST_PICTURES) and (named or not _benchmarks(folder)):
+            if len(names) >= (1 if named else FEWEST_PICTURES):
                 is_div2k = folder.name == "DIV2K_train_HR"
                 yield (is_div2k, not _NOT_TO_TRAIN_ON.search(str(folder)), len(names)), folder
 
@@ -78,18 +76,6 @@ def g_models(named="", mount=MOUNT, to=UNPACKED):
     return _find("article checkpoints (g_models)", rank, named, mount, to)
 
 
-def benchmark(named="", mount=MOUNT, to=UNPACKED):
-    """The folder of HR pictures of Set5, else Set14, else BSD100, a Path. Otherwise as `training_pictures`."""
-
-    def rank(files):
-        for folder, names in _pictures(files).items():
-            known = _benchmarks(folder)
-            if known and not any(map(_LR.search, [str(folder), *names])):
-                yield (-known[-1], len(names)), folder
-
-    return _find("pictures of Set5, Set14 or BSD100", rank, named, mount, to)
-
-
 def _pictures(files) -> dict:
     """{folder: names of its pictures}."""
     folders = {}
@@ -97,11 +83,6 @@ def _pictures(files) -> dict:
         if path.suffix.lower() in EXTENSIONS:
             folders.setdefault(path.parent, []).append(path.name)
     return folders
-
-
-def _benchmarks(path: Path) -> list:
-    """The positions in BENCHMARKS of those parts of a path that are in it."""
-    return [BENCHMARKS.index(part.lower()) for part in path.parts if part.lower() in BENCHMARKS]
 
 
 def _find(what: str, rank, named, mount, to):

@@ -1,7 +1,6 @@
 """`notebooks/mounted.py`: what a fake AI Studio mounts is found, and unpacked once."""
 
 import os
-import shutil
 
 import cv2
 import numpy as np
@@ -78,7 +77,7 @@ def test_a_few_illustrations_hidden_files_and_an_empty_mount_are_nothing(mount, 
     write(mount / "data1", {"logo.png": PNG, "readme.md": b"", "notes.zip": zipped({"a.txt": b""})})
     write(mount / "data1", {f".decoded/{i}.png": PNG for i in range(20)})
     write(mount / "data1", {"mac.zip": zipped({f"__MACOSX/{i}.png": PNG for i in range(20)})})
-    for find in (mounted.training_pictures, mounted.vgg19, mounted.g_models, mounted.benchmark):
+    for find in (mounted.training_pictures, mounted.vgg19, mounted.g_models):
         assert find(mount=mount, to=tmp_path / "to") is None
         assert find(mount=tmp_path / "nowhere", to=tmp_path / "to") is None
 
@@ -108,7 +107,7 @@ def test_what_is_named_is_looked_in_and_one_picture_is_enough(tmp_path, to):
 def test_what_is_named_and_of_no_use_is_an_error(tmp_path, to):
     write(tmp_path / "texts", {"a.txt": b"", "b.zip": zipped({"c.txt": b""})})
     write(tmp_path, {"a.rar": PNG})
-    for find in (mounted.training_pictures, mounted.g_models, mounted.benchmark):
+    for find in (mounted.training_pictures, mounted.g_models):
         with pytest.raises(InputError, match="does not exist"):
             find(named=tmp_path / "nothing", to=to)
         with pytest.raises(InputError, match="texts: no "):
@@ -134,39 +133,6 @@ def test_of_the_articles_folders_g_models_is_taken(mount, to):
     assert mounted.g_models(mount=mount, to=to).name == "g_models"
     write(mount / "data2", files)
     assert mounted.g_models(mount=mount, to=to) == mount / "data2" / "article" / "g_models", "what is unpacked already"
-
-
-def test_the_best_benchmark_is_taken_and_its_lr_left(mount, to):
-    write(mount / "data1", {f"BSD100/{i}.png": PNG for i in range(9)})
-    assert mounted.benchmark(mount=mount, to=to) == mount / "data1" / "BSD100"
-    write(mount / "data2", {"sets.zip": zipped({"Set5/HR/a.png": PNG, "Set5/LRbicx4/ax4.png": PNG[:-1]})})
-    found = mounted.benchmark(mount=mount, to=to)
-    assert found.parts[-2:] == ("Set5", "HR")
-    assert contents(found) == {"a.png": PNG}
-    shutil.rmtree(mount / "data2")
-    write(
-        mount / "data3", {f"Set5/image_SRF_4/img_{i}_SRF_4_{kind}.png": PNG for i in range(5) for kind in ("HR", "LR")}
-    )
-    assert mounted.benchmark(mount=mount, to=to) == mount / "data1" / "BSD100"
-
-
-BSD100 = {f"{i}.png": PNG for i in range(12)}
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        {f"BSD100/HR/{name}": PNG for name in BSD100},
-        {"sets.zip": zipped({f"bsd100/{name}": PNG for name in BSD100})},
-        {"Set14.tar": tarred(BSD100)},
-    ],
-)
-def test_the_pictures_to_measure_on_are_trained_on_only_where_they_are_named(mount, to, files):
-    write(mount / "data1", files)
-    for _ in range(2):  # also once all is unpacked
-        assert mounted.training_pictures(mount=mount, to=to) is None
-        assert contents(mounted.benchmark(mount=mount, to=to)) == BSD100
-    assert contents(mounted.training_pictures(named=mount / "data1", to=to)) == BSD100
 
 
 def test_a_faulty_archive_is_passed_over_in_a_line(mount, to, capsys):

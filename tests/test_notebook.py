@@ -58,7 +58,7 @@ def test_every_text_is_in_chinese_first_and_english_beside_it():
 def test_settings_come_first_and_nothing_is_of_one_machine():
     assert source(CODE[0]).startswith("QUICK = True")
     empty = re.findall(r'^(\w+) = ""', source(CODE[0]), re.MULTILINE)
-    assert empty == ["DATA", "VGG19", "G_MODELS", "INIT", "PHOTO"]
+    assert empty == ["DATA", "VGG19", "G_MODELS", "INIT", "MEASURE", "PHOTO"]
     everything = "\n".join([*TEXTS, *map(source, CODE)])
     absolute = re.findall(r"(?<![\w.:/])/(?:[\w.-]+/)+[\w.-]*", everything)
     assert set(absolute) <= {"/home/aistudio/data"}
@@ -123,19 +123,22 @@ def executed(tmp_path_factory):
     set_constant(home / "srgan" / "models" / "discriminator.py", "CHANNELS", (8,) * 8)
     set_constant(home / "srgan" / "train" / "bn_statistics.py", "BATCHES", 2)
     Image.fromarray(matlab.noise(40, 60)).save(home / "mine.png")
+    (home / "measured").mkdir()
+    for i in range(2):
+        (home / "measured" / f"{i}.png").write_bytes(png(64, 60 + i))
     (home / "data" / "data1").mkdir(parents=True)
     files = {
         "original": {
             f"models/g_models/{name}": variable(array) for name, array in golden.generator_variables().items()
         },
         "photos": {f"{i}.png": png(120, 100 + i) for i in range(12)},
-        "sets": {f"Set5/{i}.png": png(64, 60 + i) for i in range(2)},
     }
     for name, content in files.items():
         (home / "data" / "data1" / f"{name}.zip").write_bytes(zipped(content))
     notebook = nbformat.read(home / "srgan" / "notebooks" / "srgan.ipynb", as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for name, value in {"MOUNTED": home / "data", "PHOTO": home / "mine.png"}.items():
+    settings = {"MOUNTED": home / "data", "MEASURE": home / "measured", "PHOTO": home / "mine.png"}
+    for name, value in settings.items():
         cells[0].source, count = re.subn(
             rf"^{name} = .*", f"{name} = {str(value)!r}", cells[0].source, flags=re.MULTILINE
         )
@@ -205,7 +208,7 @@ def test_what_is_installed_stays_and_what_is_mounted_is_trained_and_measured_on(
     assert "stays as it is" in printed(cell_of(executed, "set_up()"))
     said = printed(cell_of(executed, "sources.training"))
     assert re.search(r"pictures to train on: data/mounted/data1/\d+/photos, 12 of them\nQUICK takes the first 8", said)
-    assert re.search(r"pictures to measure on: data/mounted/data1/\d+/sets/Set5", said)
+    assert re.search("pictures to measure on: .*/measured", said)
     assert "WITHOUT THE VGG LOSS" in printed(cell_of(executed, "sources.vgg19"))
     said = printed(cell_of(executed, '"--figure", OUTPUT / "comparison.png"'))
     assert {"bicubic", "srgan", "pretrain_g", "srgan_g"} <= set(means_of(said))
