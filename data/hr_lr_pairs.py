@@ -11,7 +11,7 @@ from common.errors import InputError
 from common.scale import SCALE
 from data.degrade import bicubic
 from data.metrics import WINDOW
-from data.pictures.images import all_of, list_pictures, read_rgb, skipped, some_of
+from data.pictures.images import all_of, list_and_report, read_rgb, some_of
 
 # What data sets append to a name to tell HR, LR and SR: DIV2K, Set5 of SelfExSR, BasicSR's scripts and others.
 _SUFFIX = re.compile(
@@ -31,8 +31,7 @@ def pairs(hr_folder, lr_folder=None) -> list:
     data sets have: x4, _x4, _LR, LRBI_x4, _SRF_4_LR (then HR's is _SRF_4_HR). Skipped files, and pairs that don't look
     like pairs, are named on standard error. Raises InputError that names what is missing or cannot be used.
     """
-    hr_paths = list_pictures(hr_folder)
-    _print_error(skipped(hr_folder))
+    hr_paths = list_and_report(hr_folder)
     if lr_folder is None:
         return [(path, None) for path in hr_paths]
     partners, agreements = lr_files(hr_paths, lr_folder), {}
@@ -42,7 +41,7 @@ def pairs(hr_folder, lr_folder=None) -> list:
 
     all_of(hr_paths, check)
     for hr_path, problem in mismatches(agreements).items():
-        _print_error(f"{partners[hr_path]} {problem} of {hr_path}")
+        print(f"{partners[hr_path]} {problem} of {hr_path}", file=sys.stderr)
     return list(partners.items())
 
 
@@ -91,17 +90,12 @@ def mismatches(agreements: dict) -> dict:
     }
 
 
-def _print_error(line: str) -> None:
-    if line:
-        print(line, file=sys.stderr)
-
-
 def _partners(hr_paths: list, folder, kind: str) -> dict:
     """{HR file: the LR or SR file (`kind`) in `folder` that belongs to it, or an InputError}.
 
     Files that belong to none are named.
     """
-    paths = list_pictures(folder)
+    paths = list_and_report(folder)
     stems = {path.stem for path in hr_paths}
     named = {}  # {stem, or stem without suffix: the files of that name}
     for path in paths:
@@ -120,10 +114,10 @@ def _partners(hr_paths: list, folder, kind: str) -> dict:
         else:
             expected = f"{hr_path.name} or {hr_path.stem}x{SCALE}{hr_path.suffix}"
             partners[hr_path] = InputError(f"{folder} lacks the {kind} picture of {hr_path}: expected {expected}")
-    _print_error(skipped(folder))
     used = set(partners.values())
     without = [path.name for path in paths if path not in used]
-    _print_error(f"{folder}: {kind} pictures without HR, skipped: {some_of(without)}" if without else "")
+    if without:
+        print(f"{folder}: {kind} pictures without HR, skipped: {some_of(without)}", file=sys.stderr)
     return partners
 
 

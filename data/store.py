@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sys
 import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +13,7 @@ from common.device import cores
 from common.errors import InputError
 from common.files import replacing
 from data.hr_lr_pairs import agreement, check_quarter, lr_files, mismatches
-from data.pictures.images import list_pictures, read_rgb, skipped
+from data.pictures.images import list_and_report, read_rgb
 
 FOLDER = ".decoded"  # in the folder of the pictures
 FALLBACK = "output/decoded"  # if that is not writable
@@ -61,7 +60,7 @@ def open_store(folder, hr_size: int, fallback=FALLBACK, skip_bad: bool = False) 
     Raises InputError that lists every picture that cannot be decoded or is too small; with skip_bad they are left out,
     by name, if any is good. Raises OSError if the store cannot be written (full disk).
     """
-    place, shapes = _decode(folder, _list(folder), fallback)
+    place, shapes = _decode(folder, list_and_report(folder), fallback)
     problems = {source: _problem(source, shape, hr_size) for source, shape in shapes.items()}
     return Store(place, _usable(problems, skip_bad))
 
@@ -74,7 +73,7 @@ def open_pairs(hr_folder, lr_folder, hr_size: int, fallback=FALLBACK, skip_bad: 
     of HR. Raises InputError that lists every picture that cannot be decoded, is too small, has no partner or one of
     another size or content; with skip_bad these pairs are left out, by name. Raises OSError as `open_store` does.
     """
-    sources = _list(hr_folder)
+    sources = list_and_report(hr_folder)
     partners = lr_files(sources, lr_folder)
     hr_place, hr_shapes = _decode(hr_folder, sources, fallback)
     lr_sources = [path for path in partners.values() if isinstance(path, Path)]
@@ -96,15 +95,6 @@ def open_pairs(hr_folder, lr_folder, hr_size: int, fallback=FALLBACK, skip_bad: 
         problems[hr_path] = f"{partners[hr_path]} {problem} of {hr_path}"
     good = _usable(problems, skip_bad)
     return Store(hr_place, good), Store(lr_place, [partners[path] for path in good])
-
-
-def _list(folder) -> list:
-    """The pictures of a folder; other files in it are named."""
-    sources = list_pictures(folder)
-    others = skipped(folder)
-    if others:
-        print(others, file=sys.stderr)
-    return sources
 
 
 def _decode(folder, sources: list, fallback) -> tuple:

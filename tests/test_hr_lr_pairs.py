@@ -96,7 +96,7 @@ def test_names_as_data_sets_have_them(tmp_path, capsys):
     assert {hr.stem: lr.stem for hr, lr in pairs(tmp_path / "hr", tmp_path / "lr")} == names
     said = capsys.readouterr().err
     assert "LR pictures without HR, skipped: alone_x4.png, b_x4.png\n" in said
-    assert "notes.txt; sub-folders are not searched: more/\n" in said
+    assert "those of pictures: more/, notes.txt\n" in said
 
 
 def test_a_picture_called_as_another_hr_is_that_ones(tmp_path):

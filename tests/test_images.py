@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from data.pictures.images import EXTENSIONS, all_of, list_pictures, read_rgb, skipped, write_rgb
+from data.pictures.images import EXTENSIONS, all_of, list_and_report, list_pictures, read_rgb, write_rgb
 from tests.helpers.errors import refusal
 from tests.helpers.pictures import picture, png_of, read_with_opencv, samples_of_16_bits
 
@@ -30,14 +30,15 @@ def test_write_rgb(tmp_path):
 
 
 class TestListPictures:
-    def test_pictures_of_the_folder_itself_by_name(self, tmp_path):
+    def test_pictures_of_the_folder_itself_by_name(self, tmp_path, capsys):
         names = ["b.PNG", "a.png", "c.jpeg", "C.jpg", "d.BmP", "e.webp", "f.tif", "g.TIFF", "10.png", "i.jfif", "j.jpe"]
         for name in [*names, ".hidden.png", "notes.txt", "png", "a.png.part", "h.gif"]:
             (tmp_path / name).touch()
         (tmp_path / "folder.png").mkdir()
         (tmp_path / "folder.png" / "inner.png").touch()
         assert list_pictures(str(tmp_path)) == [tmp_path / name for name in sorted(names)]
-        said = skipped(tmp_path)
+        assert list_and_report(tmp_path) == list_pictures(tmp_path)
+        said = capsys.readouterr().err
         assert all(name in said for name in ("notes.txt", "h.gif", "folder.png/")) and ".hidden" not in said
 
     def test_a_broken_link_is_listed_for_reading_to_name_it(self, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,22 +34,19 @@ def list_pictures(folder) -> list:
     return pictures
 
 
-def skipped(folder) -> str:
-    """One line that names what `list_pictures` leaves out of `folder` and is not hidden; "" where there is nothing."""
-    visible = sorted(entry for entry in Path(folder).iterdir() if not entry.name.startswith("."))
-    files = [entry.name for entry in visible if not entry.is_dir() and not _is_picture(entry)]
-    folders = [f"{entry.name}/" for entry in visible if entry.is_dir()]
-    parts = []
-    if files:
-        parts.append(not_pictures(files))
-    if folders:
-        parts.append(f"sub-folders are not searched: {some_of(folders)}")
-    return f"{folder}: {'; '.join(parts)}" if parts else ""
+def list_and_report(folder) -> list:
+    """What `list_pictures` finds; a line on standard error names what else is there and not hidden."""
+    pictures = list_pictures(folder)
+    rest = sorted({*Path(folder).iterdir()} - {*pictures})
+    others = [f"{entry.name}{'/' * entry.is_dir()}" for entry in rest if not entry.name.startswith(".")]
+    if others:
+        print(f"{folder}: {not_pictures(others)}", file=sys.stderr)
+    return pictures
 
 
 def not_pictures(names: list) -> str:
-    """What is said of files that are skipped for their extensions."""
-    return f"skipped, as their extensions are not those of pictures: {some_of(names)}"
+    """What is said of files and folders that are skipped."""
+    return f"skipped, as their names do not end like those of pictures: {some_of(names)}"
 
 
 def some_of(names: list) -> str:
