@@ -26,8 +26,8 @@ class Crops:
     lr_pictures: the LR of every picture, uint8 [h/4,w/4,3] (rounded down), by the same index. LR crops are then windows
     of these, not made by the degradation, and HR crops lie at multiples of 4.
 
-    What is drawn depends on (seed, epoch, picture's name, number of the crop) alone. Raises ValueError for a picture
-    that is smaller than the crop.
+    No picture may be smaller than the crop. What is drawn depends on (seed, epoch, picture's name, number of the crop)
+    alone.
     """
 
     def __init__(
@@ -51,9 +51,6 @@ class Crops:
         self.seed = seed
         self._keys = np.array([draws.key(name) for name in pictures.names], np.uint64)
         sizes = np.array([pictures[i].shape[:2] for i in range(len(pictures))], np.int64)
-        if (sizes < hr_size).any():
-            name = pictures.names[int(np.argmax((sizes < hr_size).any(axis=1)))]
-            raise ValueError(f"{name} is smaller than the {hr_size}×{hr_size} crop")
         self._apart = 1 if lr_pictures is None else SCALE  # pixels from a place to the next
         self._places = ((sizes - hr_size) // self._apart + 1).astype(np.uint64)  # how many tops, how many lefts
 
@@ -82,15 +79,9 @@ class Crops:
         out, and end when the iterator is closed, is forgotten or raises. start: batches left out at the beginning.
         share: (rank, count), for `count` processes that make the epoch's batches together: this one gets every
         count-th crop of each batch, from the rank-th on, n = batch_size / count of them.
-        Raises InputError if batch_size is no multiple of count, or for too few crops; while iterating, what
-        `pictures` raises.
+        Raises InputError for too few crops; while iterating, what `pictures` raises.
         """
         rank, count = share
-        if batch_size % count:
-            raise InputError(
-                f"batches of {batch_size} crops cannot be shared by {count} processes: --batch-size must be a multiple "
-                f"of {count}"
-            )
         steps = self.steps(batch_size)
         drawn = self._draws(epoch)[: steps * batch_size].reshape(steps, batch_size, -1)
         return _ahead(self._batch, drawn[start:, rank::count], workers)

@@ -130,13 +130,10 @@ def _ending(name) -> str:
 
 def _files(root: Path) -> list:
     """The files below a folder, sorted; links are followed, hidden files skipped."""
-    files, seen = [], set()
+    files = []
     for folder, folders, names in os.walk(root, followlinks=True, onerror=lambda error: print(f"skipped: {error}")):
-        real = os.path.realpath(folder)
-        folders[:] = [] if real in seen else [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        if real not in seen:
-            files += [Path(folder, name) for name in names if not name.startswith(".")]
-        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        files += [Path(folder, name) for name in names if not name.startswith(".")]
     return sorted(files)
 
 

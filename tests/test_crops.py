@@ -154,11 +154,6 @@ def test_the_hash_is_splitmix64():
     assert module._absorb(states, np.uint64(0)).tolist() == published
 
 
-def test_a_picture_smaller_than_the_crop_is_refused_by_name():
-    with pytest.raises(ValueError, match="1.png is smaller than the 24×24 crop"):
-        made(sizes=((24, 24), (30, 23)))
-
-
 def test_augmentation_draws_all_eight_flips_and_turns_and_nothing_else():
     crops = made(sizes=((24, 24),), augment=True, crops_per_image=4000)
     source = crops.pictures[0]
@@ -221,11 +216,6 @@ def test_an_epoch_is_the_same_with_workers_from_its_middle_and_shared_by_process
             assert crops.pictures.asked == 24 // count
             for part, all_of_it in zip(share, whole):
                 np.testing.assert_array_equal(part, all_of_it[rank::count])
-
-
-def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_made():
-    with pytest.raises(InputError, match="batches of 4 crops .* 3 processes.*--batch-size must be a multiple of 3"):
-        made(crops_per_image=8).batches(0, 4, share=(0, 3))
 
 
 def threads_of_crops():

@@ -10,7 +10,7 @@ import numpy as np
 from common.errors import InputError
 from data.pictures.picture import FORMATS, Picture, to_8_bits
 from data.pictures.reading import read_picture
-from data.pictures.writing import DEFAULT_QUALITY, write_picture
+from data.pictures.writing import write_picture
 
 EXTENSIONS = tuple(FORMATS)
 SHOWN = 5  # how many skipped files are named
@@ -83,9 +83,9 @@ def read_rgb(path, max_pixels: int | None = None) -> np.ndarray:
     return np.repeat(rgb, 3, axis=2) if rgb.shape[2] == 1 else rgb
 
 
-def write_rgb(path, rgb_uint8: np.ndarray, quality: int = DEFAULT_QUALITY) -> None:
-    """Write uint8 [h,w,3] (RGB, 0..255) to a new file; format, `quality` and errors are those of `write_picture`."""
-    write_picture(path, Picture(rgb_uint8), quality)
+def write_rgb(path, rgb_uint8: np.ndarray) -> None:
+    """Write uint8 [h,w,3] (RGB, 0..255) to a new file; format and errors are those of `write_picture`."""
+    write_picture(path, Picture(rgb_uint8))
 
 
 def _is_picture(entry: Path) -> bool:
