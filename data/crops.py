@@ -84,7 +84,7 @@ class Crops:
         rank, count = share
         steps = self.steps(batch_size)
         drawn = self._draws(epoch)[: steps * batch_size].reshape(steps, batch_size, -1)
-        return _ahead(self._batch, drawn[start:, rank::count], workers)
+        return _make_ahead(self._batch, drawn[start:, rank::count], workers)
 
     def lr_of(self, hr: np.ndarray, name: str) -> np.ndarray:
         """The LR of a whole picture, uint8 [h,w,3] to [h/4,w/4,3], as the degradation makes it; `name` is its seed."""
@@ -135,7 +135,7 @@ def _turn(window: np.ndarray, turn: int, target: np.ndarray) -> None:
         np.copyto(target, window)
 
 
-def _ahead(make, jobs, workers: int):
+def _make_ahead(make, jobs, workers: int):
     """make(job) for each job, in order; with workers, threads make up to workers + 1 of them ahead."""
     if workers == 0:
         yield from map(make, jobs)

@@ -22,12 +22,12 @@ GRID_DETAIL = 20  # grey levels: an edge, which is more, is no grid
 
 def psnr_y(sr: np.ndarray, hr: np.ndarray, shave: int = SCALE) -> float:
     """Peak signal-to-noise ratio of the luma (see `luma`) in dB; infinite for equal pictures."""
-    return _psnr(*map(luma, _shaved(sr, hr, shave)))
+    return _psnr(*map(luma, _shave(sr, hr, shave)))
 
 
 def psnr_rgb(sr: np.ndarray, hr: np.ndarray, shave: int = SCALE) -> float:
     """Peak signal-to-noise ratio over the three colours together, in dB; infinite for equal pictures."""
-    return _psnr(*_shaved(sr, hr, shave))
+    return _psnr(*_shave(sr, hr, shave))
 
 
 def ssim_y(sr: np.ndarray, hr: np.ndarray, shave: int = SCALE) -> float:
@@ -37,7 +37,7 @@ def ssim_y(sr: np.ndarray, hr: np.ndarray, shave: int = SCALE) -> float:
     a Gaussian window of 11x11 pixels, sigma 1.5, K1 0.01, K2 0.03. As in their ssim_index.m the mean is over the
     windows that lie within the picture, which must be 11 pixels a side or more after shaving.
     """
-    sr, hr = _shaved(sr, hr, shave)
+    sr, hr = _shave(sr, hr, shave)
     if min(hr.shape[:2]) < WINDOW:
         size = f"{hr.shape[1]}x{hr.shape[0]} pixels without {shave} along each border"
         raise InputError(f"too small for SSIM: {size}; its window takes {WINDOW}x{WINDOW}")
@@ -93,7 +93,7 @@ def check_pair(sr: np.ndarray, hr: np.ndarray) -> None:
         raise ValueError(f"the pictures differ in shape: {list(sr.shape)} and {list(hr.shape)}")
 
 
-def _shaved(sr: np.ndarray, hr: np.ndarray, shave: int) -> tuple:
+def _shave(sr: np.ndarray, hr: np.ndarray, shave: int) -> tuple:
     check_pair(sr, hr)
     height, width = hr.shape[:2]
     if min(height, width) <= 2 * shave:

@@ -62,7 +62,7 @@ def open_store(folder, hr_size: int, fallback=FALLBACK, skip_bad: bool = False) 
     """
     place, shapes = _decode(folder, list_and_report(folder), fallback)
     problems = {source: _problem(source, shape, hr_size) for source, shape in shapes.items()}
-    return Store(place, _usable(problems, skip_bad))
+    return Store(place, _select_usable(problems, skip_bad))
 
 
 def open_pairs(hr_folder, lr_folder, hr_size: int, fallback=FALLBACK, skip_bad: bool = False) -> tuple:
@@ -93,7 +93,7 @@ def open_pairs(hr_folder, lr_folder, hr_size: int, fallback=FALLBACK, skip_bad: 
         problems[hr_path] = "\n  ".join(filter(None, lines))
     for hr_path, problem in mismatches(agreements).items():
         problems[hr_path] = f"{partners[hr_path]} {problem} of {hr_path}"
-    good = _usable(problems, skip_bad)
+    good = _select_usable(problems, skip_bad)
     return Store(hr_place, good), Store(lr_place, [partners[path] for path in good])
 
 
@@ -171,7 +171,7 @@ def _problem(source: Path, shape, min_side: int) -> str:
     return ""
 
 
-def _usable(problems: dict, skip_bad: bool) -> list:
+def _select_usable(problems: dict, skip_bad: bool) -> list:
     """The pictures without a problem. problems: {picture: "" or why it cannot be used}."""
     good = [source for source, problem in problems.items() if not problem]
     if len(good) < len(problems):

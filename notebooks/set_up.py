@@ -38,7 +38,7 @@ class SetUpError(Exception):
     """The set-up cannot go on; the message says why and what to do."""
 
 
-def installed() -> dict:
+def installed_packages() -> dict:
     """{name, in lower case with hyphens: version} of this Python's packages."""
     importlib.invalidate_caches()
     named = ((entry.metadata["Name"], entry.version) for entry in metadata.distributions())
@@ -50,10 +50,10 @@ def _normal(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement).group()).lower()
 
 
-def beside_paddle(packages: dict, requirements: list) -> list:
+def requirements_beside_paddle(packages: dict, requirements: list) -> list:
     """The requirements for pip beside an installed Paddle: it and NumPy keep their versions.
 
-    packages: from `installed`; a Paddle that pip does not know, such as one built from source, is not in it.
+    packages: from `installed_packages`; a Paddle that pip does not know, such as one built from source, is not in it.
     requirements: lines of the project's file. NumPy 2 beside Paddle 2, which does not run with it, goes. What else
     Paddle needs pip changes only where something requires it: Pillow.
     """
@@ -64,7 +64,7 @@ def beside_paddle(packages: dict, requirements: list) -> list:
     omitted = {*PADDLES, *fixed}
     if any(name in packages for name in OPENCVS):
         omitted.add("opencv-python")  # all of them provide the module cv2 and would overwrite each other
-    others = [line for line in for_paddle(packages.get(paddle, ""), requirements) if _normal(line) not in omitted]
+    others = [line for line in adapt_to_paddle(packages.get(paddle, ""), requirements) if _normal(line) not in omitted]
     return [f"{name}=={packages[name]}" for name in sorted(fixed)] + others
 
 
@@ -72,7 +72,7 @@ def _paddle_in(packages: dict) -> str:
     return next((name for name in sorted(packages) if name.startswith("paddlepaddle")), "")
 
 
-def for_paddle(version: str, requirements: list) -> list:
+def adapt_to_paddle(version: str, requirements: list) -> list:
     """The requirements for a version of Paddle: the bounds that only Paddle 2 needs, built for NumPy 1, go with it."""
     is_2 = not version or version.startswith("2.")
     return requirements if is_2 else [re.sub(r"^(numpy|opencv-python)<.*", r"\1", line) for line in requirements]
@@ -91,7 +91,7 @@ def set_up(paddle: str = "") -> None:
     Raises SetUpError if packages loaded by this process were replaced (restart it), if there is no Paddle for this
     Python, or if pip or Paddle fails.
     """
-    before = installed()
+    before = installed_packages()
     present = _paddle_in(before)
     if paddle:
         print(f"the Paddle that was named: {paddle}")
@@ -99,14 +99,14 @@ def set_up(paddle: str = "") -> None:
             _pip("uninstall", "--yes", other)
         base = "requirements.txt" if "gpu" in paddle else "requirements-cpu.txt"
         others = [line for line in read_requirements(base) if _normal(line) not in PADDLES]
-        _pip("install", paddle, *for_paddle(paddle.partition("==")[2] or "3", others))
+        _pip("install", paddle, *adapt_to_paddle(paddle.partition("==")[2] or "3", others))
     elif present or find_spec("paddle"):
         print(f"{f'{present} {before[present]}' if present else 'a Paddle that pip does not know'} stays as it is")
-        _pip("install", *beside_paddle(before, read_requirements("requirements.txt")))
+        _pip("install", *requirements_beside_paddle(before, read_requirements("requirements.txt")))
     else:
         _install_paddle()
     _check()
-    after = installed()
+    after = installed_packages()
     added = ", ".join(f"{name} {after[name]}" for name in sorted(set(after) - set(before)))
     print("installed:", added or "nothing new")
     replaced = [name for name in sorted(before) if after.get(name) != before[name]]
@@ -144,7 +144,7 @@ def _check(is_gpu: bool = False) -> None:
     """Load Paddle and OpenCV, whose build without windows takes its place if the system lacks what that needs."""
     done = subprocess.run([sys.executable, "-c", "import cv2"], capture_output=True, encoding="utf-8", check=False)
     if done.returncode and "cannot open shared object" in done.stderr:
-        version = installed()["opencv-python"]
+        version = installed_packages()["opencv-python"]
         print(f"{done.stderr.splitlines()[-1]}\nopencv-python-headless takes the place of opencv-python")
         _pip("uninstall", "--yes", "opencv-python")
         # Forced, as it may be there already with its files replaced.

@@ -17,7 +17,7 @@ from data import draws as module
 from data.crops import Crops
 from data.photo import DRAWS, Photo, photo
 from tests.helpers import matlab
-from tests.helpers.crops import Pictures, coordinates, made
+from tests.helpers.crops import Pictures, coordinates, make_crops
 
 
 class Watched(Pictures):
@@ -51,7 +51,7 @@ def within_chance(counts, chances):
 
 @pytest.mark.parametrize("hr_size", [4, 8, 24, 40])
 def test_a_crop_is_a_window_of_its_picture_and_lr_is_cv2s_resize_of_it(hr_size):
-    crops = made(crops_per_image=20, hr_size=hr_size)
+    crops = make_crops(crops_per_image=20, hr_size=hr_size)
     for (picture, top, left), lr, hr in zip(places(crops), *epoch_of(crops, batch_size=3)):
         np.testing.assert_array_equal(hr, crops.pictures[picture][top : top + hr_size, left : left + hr_size])
         wanted = cv2.resize(hr, (hr_size // 4, hr_size // 4), interpolation=cv2.INTER_LINEAR)
@@ -66,12 +66,12 @@ def test_bicubic_lr_is_matlabs():
 
 def test_photo_lr_is_drawn_for_each_crop_and_made_of_it_as_it_is_turned():
     strengths = Photo(strength=0.8, clean=0.3)
-    crops = made(degradation="photo", strengths=strengths, crops_per_image=10, augment=True)
+    crops = make_crops(degradation="photo", strengths=strengths, crops_per_image=10, augment=True)
     states = crops._draws(0)[:, -1].astype(np.uint64)
     assert len(set(states.tolist())) == 30
     for lr, hr, uniform in zip(*epoch_of(crops, batch_size=3), module.uniform(states)):
         np.testing.assert_array_equal(lr, photo(hr, strengths.draw(uniform)))
-    places_of = [epoch_of(made(degradation=name, crops_per_image=10), 2)[1] for name in ("photo", "bicubic")]
+    places_of = [epoch_of(make_crops(degradation=name, crops_per_image=10), 2)[1] for name in ("photo", "bicubic")]
     np.testing.assert_array_equal(*places_of, err_msg="the same crops as with any other degradation")
 
 
@@ -91,14 +91,14 @@ def test_what_photo_is_drawn_from_is_a_hash_of_seed_epoch_name_and_number():
         state = functools.reduce(splitmix64, (7, 3, name, number), 0)
         # The words 0 to 3 are the order's, the place's and the turn's.
         expected.add(tuple((splitmix64(state, word) >> 11) / 2**53 for word in range(4, 4 + DRAWS)))
-    draws = made(crops_per_image=2, seed=7)._draws(3)
+    draws = make_crops(crops_per_image=2, seed=7)._draws(3)
     assert set(map(tuple, module.uniform(draws[:, -1].astype(np.uint64)).tolist())) == expected
 
 
 class TestPairs:
     """Crops whose LR is given."""
 
-    def made(self, sizes=((40, 51), (43, 36), (24, 27)), **changes):
+    def make(self, sizes=((40, 51), (43, 36), (24, 27)), **changes):
         """LR of noise, and HR that shows each of its pixels 4×4 times, with some more at the right and the bottom."""
         lr = [matlab.noise(height // 4, width // 4) for height, width in sizes]
         hr = [
@@ -112,7 +112,7 @@ class TestPairs:
     @pytest.mark.parametrize("augment", [False, True])
     @pytest.mark.parametrize("workers", [0, 2])
     def test_lr_shows_what_hr_shows_however_it_is_turned(self, augment, workers):
-        crops = self.made(augment=augment)
+        crops = self.make(augment=augment)
         pairs = list(zip(*epoch_of(crops, batch_size=4, workers=workers)))
         assert len(pairs) == 60
         for lr, hr in pairs:
@@ -121,14 +121,14 @@ class TestPairs:
         assert len(kinds) > 30, "from many places"
 
     def test_every_place_is_taken_to_the_last_whole_one_and_none_beyond(self):
-        crops = self.made(sizes=((35, 32),), crops_per_image=300)
+        crops = self.make(sizes=((35, 32),), crops_per_image=300)
         counts = collections.Counter(map(tuple, crops._draws(0)[:, 1:3].tolist()))
         assert set(counts) == {(top, left) for top in (0, 4, 8) for left in (0, 4, 8)}
         assert within_chance(list(counts.values()), [1 / 9] * 9)
 
 
 def test_every_place_has_the_same_chance_to_the_last_row_and_column():
-    places_of_all = places(made(sizes=((26, 25),), crops_per_image=3000))
+    places_of_all = places(make_crops(sizes=((26, 25),), crops_per_image=3000))
     counts = [places_of_all.count((0, top, left)) for top in range(3) for left in range(2)]
     assert sum(counts) == 3000 and within_chance(counts, [1 / 6] * 6)
 
@@ -155,7 +155,7 @@ def test_the_hash_is_splitmix64():
 
 
 def test_augmentation_draws_all_eight_flips_and_turns_and_nothing_else():
-    crops = made(sizes=((24, 24),), augment=True, crops_per_image=4000)
+    crops = make_crops(sizes=((24, 24),), augment=True, crops_per_image=4000)
     source = crops.pictures[0]
     turned = [np.rot90(source, k) for k in range(4)]
     expected = [np.ascontiguousarray(p).tobytes() for t in turned for p in (t, t[:, ::-1])]
@@ -165,7 +165,7 @@ def test_augmentation_draws_all_eight_flips_and_turns_and_nothing_else():
 
 
 def test_what_is_drawn_does_not_depend_on_the_other_pictures():
-    three = made(crops_per_image=4)
+    three = make_crops(crops_per_image=4)
     two = Crops(Pictures(three.pictures[1:], three.pictures.names[1:]), 24, "bilinear", 4, False, 0)
     for epoch in range(3):
         assert places(two, epoch) == [place for place in places(three, epoch) if place[0] != 0]
@@ -176,11 +176,11 @@ def test_what_is_drawn_does_not_depend_on_the_other_pictures():
 def test_what_is_drawn_stays_the_same_in_later_versions():
     # A run that is resumed goes on with these crops: recorded when they were first drawn.
     recorded = [(0, 8, 16), (2, 7, 7), (2, 9, 4), (1, 5, 3), (1, 18, 6), (0, 8, 17)]
-    assert places(made(crops_per_image=2, seed=7), 3) == recorded
+    assert places(make_crops(crops_per_image=2, seed=7), 3) == recorded
 
 
 def test_batches_are_uint8_arrays_of_their_own():
-    crops = made(crops_per_image=3)
+    crops = make_crops(crops_per_image=3)
     batches = list(crops.batches(0, 4))
     assert len(batches) == crops.steps(4) == 2
     for lr, hr in batches:
@@ -190,7 +190,7 @@ def test_batches_are_uint8_arrays_of_their_own():
 
 
 def test_an_epoch_takes_every_picture_once_in_another_order_each_time():
-    crops = made(sizes=((24, 24),) * 6)
+    crops = make_crops(sizes=((24, 24),) * 6)
     orders = [tuple(picture for picture, _, _ in places(crops, epoch)) for epoch in range(300)]
     assert all(sorted(order) == list(range(6)) for order in orders)
     for position in range(6):
@@ -201,7 +201,7 @@ def test_an_epoch_takes_every_picture_once_in_another_order_each_time():
 @pytest.mark.parametrize("degradation", ["bilinear", "photo"])
 def test_an_epoch_is_the_same_with_workers_from_its_middle_and_shared_by_processes(degradation):
     """And nothing is made that is left out."""
-    crops = made(crops_per_image=8, kind=Watched, degradation=degradation, augment=True)
+    crops = make_crops(crops_per_image=8, kind=Watched, degradation=degradation, augment=True)
     whole = epoch_of(crops, 2, 6, workers=0)
     for start, workers in ((0, 1), (0, 5), (1, 0), (3, 2)):
         crops.pictures.asked = 0
@@ -223,7 +223,7 @@ def threads_of_crops():
 
 
 def test_few_batches_are_made_ahead():
-    crops = made(crops_per_image=40, kind=Watched)
+    crops = make_crops(crops_per_image=40, kind=Watched)
     crops.pictures.asked = 0
     with contextlib.closing(crops.batches(0, 2, 2)) as batches:
         next(batches)
@@ -233,7 +233,7 @@ def test_few_batches_are_made_ahead():
 
 @pytest.mark.parametrize("end", ["closed", "forgotten", "used up"])
 def test_the_threads_end_with_the_iterator(end):
-    crops = made(crops_per_image=40)
+    crops = make_crops(crops_per_image=40)
     batches = crops.batches(0, 2, 2)
     next(batches)
     assert threads_of_crops()
@@ -248,7 +248,7 @@ def test_the_threads_end_with_the_iterator(end):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_error_comes_out_in_its_turn_and_ends_the_threads(workers):
-    crops = made(sizes=((30, 30),) * 12, kind=Watched)
+    crops = make_crops(sizes=((30, 30),) * 12, kind=Watched)
     crops.pictures.bad = places(crops)[7][0]
     batches = crops.batches(0, 2, workers)
     for _ in range(3):
@@ -262,7 +262,7 @@ def test_an_error_comes_out_in_its_turn_and_ends_the_threads(workers):
 
 def test_too_few_crops_for_a_batch_says_what_would_do():
     with pytest.raises(InputError, match=r"too few for one batch of 32: --batch-size 3 or --crops-per-image 11 would"):
-        made().steps(32)
+        make_crops().steps(32)
     with pytest.raises(InputError, match="too few"):
-        made().batches(0, 32)
-    assert made(crops_per_image=11).steps(32) == 1
+        make_crops().batches(0, 32)
+    assert make_crops(crops_per_image=11).steps(32) == 1

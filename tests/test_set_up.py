@@ -40,7 +40,7 @@ def machine(monkeypatch):
     def make(*arguments, **settings):
         result = Machine(*arguments, **settings)
         monkeypatch.setattr(set_up.subprocess, "run", result.run)
-        monkeypatch.setattr(set_up, "installed", lambda: dict(result.packages))
+        monkeypatch.setattr(set_up, "installed_packages", lambda: dict(result.packages))
         monkeypatch.setattr(set_up.shutil, "which", lambda program: "nvidia-smi" if result.has_gpu else None)
         monkeypatch.setattr(set_up, "find_spec", lambda module: None)
         return result

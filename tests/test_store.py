@@ -44,7 +44,7 @@ def folder(photographs):
     return next(iter(photographs)).parent
 
 
-def decoded(folder):
+def stored_files(folder):
     """{name: (inode, time)} of all that is in a store: what is decoded again has another."""
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in (folder / ".decoded").iterdir()}
 
@@ -61,21 +61,21 @@ def test_pictures_are_decoded_once_and_read_in_place(photographs, folder, capfd)
     assert pictures.folder == folder / ".decoded"
     assert not pictures[3].flags.writeable and not pictures[3].flags.owndata
     assert "decoding" in capfd.readouterr().err
-    before = decoded(folder)
+    before = stored_files(folder)
     check_pictures(open_store(folder, 20), photographs)
-    assert decoded(folder) == before and capfd.readouterr() == ("", "")
+    assert stored_files(folder) == before and capfd.readouterr() == ("", "")
 
 
 def test_only_what_changed_is_decoded_again(photographs, folder):
     open_store(folder, 20)
-    before = decoded(folder)
+    before = stored_files(folder)
     changed, touched, removed, added = (folder / name for name in ("03.png", "08.png", "10.png", "50.png"))
     write_png(changed, noise(100, 25, 25))
     os.utime(touched, ns=(0, 0))
     removed.unlink()
     write_png(added, noise(101, 26, 26))
     pictures = open_store(folder, 20)
-    assert before.items() <= decoded(folder).items() and len(decoded(folder)) == COUNT + 3
+    assert before.items() <= stored_files(folder).items() and len(stored_files(folder)) == COUNT + 3
     photographs.update({changed: noise(100, 25, 25), added: noise(101, 26, 26)})
     del photographs[removed]
     check_pictures(pictures, photographs)
@@ -108,7 +108,7 @@ def test_all_bad_pictures_are_named_in_one_message_or_left_out(photographs, fold
     message = str(error.value)
     assert "4 of 12 pictures" in message and "--skip-bad" in message and all(str(path) in message for path in bad)
     assert f"{paths[0]}: 30×20 is smaller than the 21×21 crop" in message and str(paths[1]) not in message
-    assert len(decoded(folder)) == COUNT - 3, "the good ones are ready when the others are mended"
+    assert len(stored_files(folder)) == COUNT - 3, "the good ones are ready when the others are mended"
     pictures = open_store(folder, 21, skip_bad=True)
     check_pictures(pictures, {path: rgb for path, rgb in photographs.items() if path not in bad})
     assert all(str(path) in capsys.readouterr().out for path in bad[:1])
@@ -126,7 +126,7 @@ def test_where_the_folder_cannot_be_written_the_store_is_elsewhere(photographs, 
     monkeypatch.setattr(store.os, "access", lambda *_: False)  # not by permissions, which do not stop root
     pictures = open_store(folder, 20, tmp_path / "out" / "decoded")
     check_pictures(pictures, photographs)
-    assert pictures.folder.parent == tmp_path / "out" / "decoded" and not decoded(folder)
+    assert pictures.folder.parent == tmp_path / "out" / "decoded" and not stored_files(folder)
     assert capsys.readouterr().out == f"{folder} is not writable: the decoded pictures go to {pictures.folder}\n"
     other = make_photographs(tmp_path / "other", count=3)
     check_pictures(open_store(tmp_path / "other", 20, tmp_path / "out" / "decoded"), other)
@@ -145,11 +145,11 @@ def test_a_file_in_the_stores_place_stays(photographs, folder, tmp_path):
 
 def test_a_full_disk_is_an_error_that_names_the_file_and_what_is_decoded_stays(folder):
     open_store(folder, 20)
-    before = decoded(folder)
+    before = stored_files(folder)
     write_png(folder / "01.png", noise(1, 100, 100))
     with full_after(20_000), pytest.raises(OSError, match=r"File too large.*\.decoded"):
         open_store(folder, 20)
-    assert decoded(folder) == before
+    assert stored_files(folder) == before
 
 
 def test_a_build_that_is_interrupted_goes_on_where_it_was(photographs, folder, monkeypatch):
@@ -162,10 +162,10 @@ def test_a_build_that_is_interrupted_goes_on_where_it_was(photographs, folder, m
         patch.setattr(store, "read_rgb", interrupted)
         with pytest.raises(KeyboardInterrupt):
             open_store(folder, 20)
-    before = decoded(folder)
+    before = stored_files(folder)
     assert 0 < len(before) < COUNT
     check_pictures(open_store(folder, 20), photographs)
-    assert before.items() <= decoded(folder).items()
+    assert before.items() <= stored_files(folder).items()
 
 
 def test_threads_may_read_at_once_and_a_view_stays_valid(photographs, folder):
@@ -224,10 +224,10 @@ def test_pairs_are_in_the_same_order_whatever_they_are_called_and_decoded_once(p
         np.testing.assert_array_equal(hr[i], hr_picture(i))
         np.testing.assert_array_equal(lr[i], lr_picture(i))
     assert "LR pictures without HR, skipped: aa.png" in capsys.readouterr().err
-    before = decoded(tmp_path / "hr"), decoded(tmp_path / "lr")
+    before = stored_files(tmp_path / "hr"), stored_files(tmp_path / "lr")
     assert len(before[1]) == 5, "what belongs to none is not decoded"
     open_both(paired)
-    assert (decoded(tmp_path / "hr"), decoded(tmp_path / "lr")) == before
+    assert (stored_files(tmp_path / "hr"), stored_files(tmp_path / "lr")) == before
 
 
 def test_swapped_pictures_are_named_and_can_be_left_out(paired, tmp_path):

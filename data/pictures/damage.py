@@ -43,7 +43,7 @@ def check_deflate(content: bytes, tags) -> None:
         zlib.decompress(content[offset : offset + count])
 
 
-def stuffed_jpeg(content: bytes) -> bytes:
+def stuff_jpeg(content: bytes) -> bytes:
     """A JPEG with meaningless bytes at the end of its compressed data, of each part that is decoded by itself.
 
     A decoder that has all its pixels passes over them. One that lacks some, where data was cut out, fills in grey

@@ -22,7 +22,7 @@ _NAMES_PARTS = re.compile(
 )
 
 
-def updated_exif(exif: bytes, height: int, width: int) -> bytes:
+def correct_exif(exif: bytes, height: int, width: int) -> bytes:
     """The same EXIF data, in place, of an upright picture of [height,width], without its thumbnail.
 
     exif: from its TIFF header on. Raises struct.error if it is damaged.
@@ -57,7 +57,7 @@ def updated_exif(exif: bytes, height: int, width: int) -> bytes:
     return bytes(result)
 
 
-def updated_xmp(xmp: bytes, height: int, width: int) -> bytes:
+def correct_xmp(xmp: bytes, height: int, width: int) -> bytes:
     """The same XMP data of an upright picture of [height,width]."""
     numbers = {b"tiff:Orientation": 1, b"tiff:ImageWidth": width, b"tiff:ImageLength": height}
     numbers.update({b"exif:PixelXDimension": width, b"exif:PixelYDimension": height})
@@ -78,7 +78,7 @@ def read_exif(image) -> tuple:
             exif = b"II*\0" + struct.pack("<I", 8) + tags.tobytes(8) if set(tags).difference(_BY_PROGRAMS) else b""
             omitted = ("the camera maker's notes",) if has_notes else ()
         exif = exif[6:] if exif.startswith(b"Exif\0\0") else exif
-        return updated_exif(exif, image.height, image.width) if exif else b"", orientation, omitted
+        return correct_exif(exif, image.height, image.width) if exif else b"", orientation, omitted
     except Exception:  # noqa: BLE001  Pillow's parser raises many kinds on damaged data
         return b"", orientation, ("EXIF, which is damaged",)
 

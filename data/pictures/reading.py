@@ -80,7 +80,7 @@ def _decode(image, content: bytes) -> Picture:
     if file_format == "JPEG":
         if image.width * image.height > _PIXELS_A_BYTE * len(content):  # which would fill the memory
             raise ValueError(f"it claims to have {image.width}x{image.height} pixels in {len(content)} bytes")
-        stuffed_jpeg = damage.stuffed_jpeg(content)
+        stuffed_jpeg = damage.stuff_jpeg(content)
     exif, orientation, exif_omitted = metadata.read_exif(image)
     xmp, xmp_omitted = metadata.read_xmp(image.info)
     dpi, omitted = metadata.read_dpi(image), (*exif_omitted, *xmp_omitted, *_further_pages(image))

@@ -56,7 +56,7 @@ def omissions(path, picture: Picture) -> list:
     """
     file_format = _format_of(Path(path))
     has_transparency = picture.alpha is not None and picture.alpha.min() < np.iinfo(picture.alpha.dtype).max
-    held = _held_metadata(file_format, picture)
+    held = _metadata_for(file_format, picture)
     words = {
         "transparency": has_transparency and file_format in ("BMP", "JPEG"),
         "16-bit depth": picture.colour.dtype == np.uint16 and file_format in ("BMP", "JPEG", "WebP"),
@@ -85,7 +85,7 @@ def write_picture(path, picture: Picture, quality: int | None = None) -> None:
         quality = 100 if picture.lossless and file_format == "WebP" else DEFAULT_QUALITY
     height, width = picture.colour.shape[:2]
     check_writable(path, width, height)
-    held = _held_metadata(file_format, picture)
+    held = _metadata_for(file_format, picture)
     with replacing(path) as temporary, open(temporary, "wb") as file:
         if file_format == "PNG":
             _write_png(file, picture, held)
@@ -110,7 +110,7 @@ def _format_of(path: Path) -> str:
     return FORMATS[path.suffix.lower()]
 
 
-def _held_metadata(file_format: str, picture: Picture) -> dict:
+def _metadata_for(file_format: str, picture: Picture) -> dict:
     """What of a picture's metadata a format holds, as it will be written: icc_profile, exif, xmp and dpi.
 
     Of a TIFF `exif` are tags, and `has_notes` says whether a maker's notes are left out of them.
@@ -122,9 +122,9 @@ def _held_metadata(file_format: str, picture: Picture) -> dict:
         held["icc_profile"] = picture.icc_profile
     longest = {"BMP": 0, "JPEG": _LONGEST_EXIF}.get(file_format, np.inf)
     if 0 < len(picture.exif) <= longest:
-        held["exif"] = metadata.updated_exif(picture.exif, height, width)
+        held["exif"] = metadata.correct_exif(picture.exif, height, width)
     if 0 < len(picture.xmp) <= longest:
-        held["xmp"] = metadata.updated_xmp(picture.xmp, height, width)
+        held["xmp"] = metadata.correct_xmp(picture.xmp, height, width)
     if file_format == "TIFF" and "exif" in held:
         parsed = Image.Exif()
         try:

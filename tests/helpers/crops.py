@@ -24,6 +24,6 @@ def pictures_of(sizes, kind=Pictures):
     return kind(pictures, [f"{i}.png" for i in range(len(sizes))])
 
 
-def made(sizes=((40, 50), (60, 44), (48, 48)), kind=Pictures, **changes):
+def make_crops(sizes=((40, 50), (60, 44), (48, 48)), kind=Pictures, **changes):
     settings = {"hr_size": 24, "degradation": "bilinear", "crops_per_image": 1, "augment": False, "seed": 0, **changes}
     return Crops(pictures_of(sizes, kind), **settings)
