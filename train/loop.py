@@ -156,8 +156,6 @@ class _Run:
     def _end_epoch(self, stop: Stop) -> None:
         """Report on a finished epoch, save weights and a checkpoint, and move on to the next."""
         progress = self.progress
-        for network in self.step.networks.values():
-            parallel.average_statistics(network)
         rate = self._learning_rate((progress.epoch + 1) * self.steps - 1)
         row = {"epoch": progress.epoch, "seconds": progress.seconds, "learning_rate": rate}
         row.update({name: total / self.steps for name, total in progress.totals.items()})

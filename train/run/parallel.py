@@ -16,7 +16,6 @@ import paddle.distributed as dist
 
 from common.device import choose_device
 from common.errors import InputError
-from models.layers import is_statistic
 
 PATIENCE = 30  # seconds for the end of the other processes
 _barriers = 0  # how many this process has come to
@@ -57,18 +56,6 @@ def start(device=None) -> str:
     return device
 
 
-@contextlib.contextmanager
-def _explain():
-    """Turn Paddle's error about another process that has ended into InputError."""
-    try:
-        yield
-    except RuntimeError as error:
-        time.sleep(5)  # the launcher shows the log of the process that it sees fail first, which has the reason
-        raise InputError(
-            "another process of this run has ended; the launcher's folder of logs has the reason"
-        ) from error
-
-
 def barrier() -> None:
     """Wait until every process has arrived here, however long that takes.
 
@@ -78,10 +65,9 @@ def barrier() -> None:
     if count() > 1:
         _barriers += 1
         store = paddle.base.core.create_or_get_global_tcp_store()  # by which the processes found each other
-        with _explain():
-            store.add("barrier", 1)
-            while store.add("barrier", 0) < _barriers * count():
-                time.sleep(0.01)
+        store.add("barrier", 1)
+        while store.add("barrier", 0) < _barriers * count():
+            time.sleep(0.01)
 
 
 @contextlib.contextmanager
@@ -110,16 +96,13 @@ def average_gradients(parameters) -> None:
     _average([parameter.grad for parameter in parameters if parameter.grad is not None])
 
 
-def average_statistics(network) -> None:
-    """Replace batch norm's moving means and variances by their means over the processes."""
-    _average([tensor for name, tensor in network.state_dict().items() if is_statistic(name)])
-
-
 @paddle.no_grad()
 def _average(tensors: list) -> list:
-    if count() > 1:
-        with _explain():
-            for tensor in tensors:
-                dist.all_reduce(tensor)
-                tensor.scale_(1 / count())
+    try:
+        for tensor in tensors if count() > 1 else ():
+            dist.all_reduce(tensor)
+            tensor.scale_(1 / count())
+    except RuntimeError as error:
+        time.sleep(5)  # the launcher shows the log of the process that it sees fail first, which has the reason
+        raise InputError("another process of this run has ended; the launcher's logs have the reason") from error
     return tensors
