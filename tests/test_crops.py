@@ -58,12 +58,6 @@ def test_a_crop_is_a_window_of_its_picture_and_lr_is_cv2s_resize_of_it(hr_size):
         np.testing.assert_array_equal(lr, wanted)
 
 
-def test_bicubic_lr_is_matlabs():
-    crops = Crops(Pictures([matlab.noise(30, 40)], ["a.png"]), 24, "bicubic", 6, True, 0)
-    for lr, hr in zip(*epoch_of(crops, batch_size=3)):
-        np.testing.assert_array_equal(lr, matlab.imresize(hr, 6, 6))
-
-
 def test_photo_lr_is_drawn_for_each_crop_and_made_of_it_as_it_is_turned():
     strengths = Photo(strength=0.8, clean=0.3)
     crops = make_crops(degradation="photo", strengths=strengths, crops_per_image=10, augment=True)
@@ -179,14 +173,11 @@ def test_what_is_drawn_stays_the_same_in_later_versions():
     assert places(make_crops(crops_per_image=2, seed=7), 3) == recorded
 
 
-def test_batches_are_uint8_arrays_of_their_own():
+def test_batches_are_whole_and_uint8():
     crops = make_crops(crops_per_image=3)
-    batches = list(crops.batches(0, 4))
-    assert len(batches) == crops.steps(4) == 2
-    for lr, hr in batches:
-        assert lr.dtype == hr.dtype == np.uint8
-        assert lr.shape == (4, 6, 6, 3) and hr.shape == (4, 24, 24, 3)
-        assert hr.flags.c_contiguous and hr.flags.writeable
+    lr, hr = epoch_of(crops, 0, 4)
+    assert crops.steps(4) == 2 and lr.shape == (8, 6, 6, 3) and hr.shape == (8, 24, 24, 3)
+    assert lr.dtype == hr.dtype == np.uint8
 
 
 def test_an_epoch_takes_every_picture_once_in_another_order_each_time():

@@ -1,7 +1,6 @@
 """The decoded pictures: decoded once, complete or absent, read in place."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -168,19 +167,6 @@ def test_a_build_that_is_interrupted_goes_on_where_it_was(photographs, folder, m
     assert before.items() <= stored_files(folder).items()
 
 
-def test_threads_may_read_at_once_and_a_view_stays_valid(photographs, folder):
-    pictures = open_store(folder, 20)
-    first, wanted = pictures[0], list(photographs.values())
-
-    def count_wrong(seed):
-        order = np.random.RandomState(seed).randint(0, COUNT, 100)
-        return sum(not np.array_equal(pictures[int(i)], wanted[i]) for i in order)
-
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(count_wrong, range(4))) == [0, 0, 0, 0]
-    np.testing.assert_array_equal(first, wanted[0])
-
-
 # ------------------------------------------------------------------------------------------------------------- pairs
 
 
@@ -266,11 +252,3 @@ def test_all_that_does_not_match_is_named_at_once_or_left_out(paired, capsys):
     assert hr.sources == [e] and lr.sources == [paired[e]]
     said = capsys.readouterr().out
     assert all(problem in said for problem in problems)
-
-
-def test_without_any_lr_none_is_left(paired, tmp_path):
-    for path in paired.values():
-        path.unlink()
-    write_png(tmp_path / "lr" / "another.png", noise(9, 10, 10))
-    with pytest.raises(InputError, match="5 of 5 .*(?s:.)*none is left"):
-        open_both(paired, skip_bad=True)
