@@ -137,7 +137,8 @@ def fuzz(kind: str, cases: int, seed: int) -> dict:
         except InputError as error:
             assert name in str(error), error
             outcomes["refused"] += 1
-        signal.alarm(0)
+        finally:
+            signal.alarm(0)
     return outcomes
 
 

@@ -1,5 +1,7 @@
 """`benchmarks/fuzz.py`, with a few cases: the readers stand them, and it does find what is wrong."""
 
+import signal
+
 import pytest
 
 from benchmarks import fuzz
@@ -28,3 +30,4 @@ def test_an_error_of_another_kind_and_another_array_are_found(tmp_path, monkeypa
     monkeypatch.setattr(fuzz.checkpoint, "load", lambda path: ({**load(path)[0], "counter": 0}, load(path)[1]))
     with pytest.raises(AssertionError, match="other arrays"):
         run("--cases", "1", "--kinds", "checkpoints")
+    assert signal.alarm(0) == 0, "nothing is left that would end this process"
