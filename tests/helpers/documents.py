@@ -3,7 +3,6 @@
 import json
 import re
 from fnmatch import fnmatch
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,8 +59,7 @@ def documents() -> list:
 
 def scripts() -> list:
     """The project's commands."""
-    rooms = ["data", "train", "infer", "benchmarks", *["notebooks"] * bool(find_spec("nbclient"))]
-    files = [path for room in rooms for path in sorted((ROOT / room).glob("*.py"))]
+    files = [path for room in ("data", "train", "infer", "benchmarks") for path in sorted((ROOT / room).glob("*.py"))]
     return [path.relative_to(ROOT).as_posix() for path in files if "command.run(" in path.read_text(encoding="utf-8")]
 
 
