@@ -213,14 +213,6 @@ def test_a_damaged_checkpoint_is_passed_over(train, tmp_path, capsys):
     training.assert_same(training.checkpoints(tmp_path, STAGE1)[newest.stem], wanted[newest.stem])
 
 
-def test_what_a_killed_run_left_half_written_is_removed(train, tmp_path):
-    folder = tmp_path / "checkpoints" / STAGE1
-    folder.mkdir(parents=True)
-    (folder / ".srgan-unfinished-01234567.npz").write_bytes(b"half")
-    train(pretrain_g, "--epochs", 0, "--resume")
-    assert [path.name for path in folder.iterdir()] == ["epoch_000001_step_000000.npz"]
-
-
 def test_a_checkpoint_without_what_it_needs_is_named(train, tmp_path):
     train(pretrain_g, "--epochs", 0)
     (path,) = (tmp_path / "checkpoints" / STAGE1).iterdir()
