@@ -57,7 +57,10 @@ def test_a_checkpoint(tmp_path):
     path = checkpoint.path_of(tmp_path, 3, 0)
     checkpoint.save(path, {f"generator/{i}.weight": np.zeros((64, 64), "float32") for i in range(50)}, {"x": 1})
     said = message(load_generator, path)
-    assert said.startswith(f"{path}: it is a checkpoint of a training run") and "srgan_g.pdparams" in said
+    assert (
+        said.startswith(f"{path}: it is a NumPy archive, such as a checkpoint of a training run")
+        and "srgan_g.pdparams" in said
+    )
 
 
 def test_the_output_folder_of_a_run(tmp_path):

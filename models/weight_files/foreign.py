@@ -31,7 +31,9 @@ def describe_file(path: AnyPath) -> str:
     if head.startswith(b"PK\3\4"):
         if b"/data.pkl" in head:
             return "a file of PyTorch's (.pth, .pt)" + _OTHER
-        return "a checkpoint of a training run" + _IN_OUTPUT if b".npy" in head else "a zip archive" + _UNPACK
+        if b".npy" in head:
+            return "a NumPy archive, such as a checkpoint of a training run" + _IN_OUTPUT
+        return "a zip archive" + _UNPACK
     if head.lstrip().lower().startswith((b"<!doctype", b"<html")):
         return "a web page (HTML): the link leads to a page. Download the file itself"
     for magic, what, remedy in _MAGIC:
