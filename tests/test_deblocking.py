@@ -100,7 +100,7 @@ def shares_of_steps(image, plane: str) -> np.ndarray:
     return np.abs(dctn(blocks, axes=(1, 3), norm="ortho")).max((0, 2)) / steps
 
 
-@pytest.mark.parametrize("quality", [30, 60, 90, 95])
+@pytest.mark.parametrize("quality", [30, 90])
 def test_no_coefficient_of_brightness_changes_by_more_than_a_share_of_its_step(quality):
     found = shares_of_steps(encoded(photographs.astronaut()[:64, 192:288], quality), "brightness")
     assert found.max() < deblocking.HELD + 0.01  # of the rounding of single precision
@@ -108,7 +108,7 @@ def test_no_coefficient_of_brightness_changes_by_more_than_a_share_of_its_step(q
 
 
 @pytest.mark.parametrize("plane", ["blue", "red"])
-@pytest.mark.parametrize("subsampling, pixels", [("4:4:4", (1, 1)), ("4:2:2", (1, 2)), ("4:2:0", (2, 2))])
+@pytest.mark.parametrize("subsampling, pixels", [("4:4:4", (1, 1)), ("4:2:0", (2, 2))])
 def test_colours_are_held_in_the_size_in_which_they_are_stored(subsampling, pixels, plane, monkeypatch):
     image = encoded(photographs.astronaut()[:64, 192:288], 60, subsampling=subsampling)
     assert quantization(image).subsampling == pixels
@@ -119,8 +119,8 @@ def test_colours_are_held_in_the_size_in_which_they_are_stored(subsampling, pixe
     assert shares_of_steps(image, plane).max() > 0.3
 
 
-@pytest.mark.parametrize("quality", [30, 60, 90])
-@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
+@pytest.mark.parametrize("quality", [30, 90])
+@pytest.mark.parametrize("name", ["astronaut", "coffee"])
 def test_a_photograph_without_blocks_is_nearer_to_the_uncompressed_one(name, quality, no_grain):
     hr = getattr(photographs, name)()[:256, :256]
     lr = cv2.resize(hr, (128, 128), interpolation=cv2.INTER_AREA)
@@ -180,7 +180,7 @@ def test_pictures_smaller_than_the_filter(size):
 
 
 @pytest.mark.parametrize("orientation", STORED)
-@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("subsampling", ["4:2:0"])
 def test_a_turned_jpeg_has_its_blocks_where_they_are(orientation, subsampling, no_grain, tmp_path):
     rgb = photographs.coffee()[100:150, 200:259]  # of no whole number of blocks
     exif = Image.Exif()
