@@ -166,12 +166,6 @@ def test_the_upsampling_computes_small_pieces_of_what_a_window_keeps(repeating):
     assert computed < 1.25 * 200 * 300, "hardly more than the picture has"
 
 
-def test_pieces_are_no_smaller_than_16_pixels(repeating):
-    lr = noise(40, 50)
-    np.testing.assert_array_equal(repeating(0, tile=60)(lr), lr.repeat(4, 0).repeat(4, 1))
-    assert len(repeating.shapes) == 1 and len(repeating.pieces) == 3 * 3  # of 20 pixels: 18, 16 and 16 are kept
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", HERE)
 def test_pieces_of_every_engine_equal_the_network_run_as_a_whole(weights_file, network, engine, monkeypatch):
