@@ -36,7 +36,10 @@ def words(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         details = f" ({error})" if str(error) else ""
         return f"not enough memory{details}; close other programs, or use smaller pictures"
-    return str(error).replace("\r", "\\r")  # a file name may contain one
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return text.replace("\r", "\\r")  # a file name may contain one
 
 
 @dataclasses.dataclass(frozen=True)
