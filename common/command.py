@@ -38,7 +38,7 @@ def words(error: BaseException) -> str:
         return f"not enough memory{details}; close other programs, or use smaller pictures"
     text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        text = f"{os.fsdecode(error.filename)}: {error.strerror}"
+        text = f"{error.filename}: {error.strerror}"
     return text.replace("\r", "\\r")  # a file name may contain one
 
 
