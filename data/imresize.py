@@ -22,11 +22,7 @@ def imresize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     Raises ValueError for another type or shape, or sides of less than 1.
     """
     _check(picture, height, width)
-    for axis, size in _passes(picture, height, width):
-        across = 1 - axis
-        bands = np.array_split(picture, -(-picture.shape[across] // BAND), axis=across)
-        picture = np.concatenate([_resize_axis(band, axis, size) for band in bands], axis=across)
-    return picture
+    return _resize(picture, height, width, lambda picture, shape: np.empty(shape, picture.dtype))
 
 
 def shrink(picture: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -38,22 +34,21 @@ def shrink(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     _check(picture, height, width)
     if height > picture.shape[0] or width > picture.shape[1]:
         raise ValueError(f"{list(picture.shape[:2])} cannot shrink to {[height, width]}")
-    for axis, size in _passes(picture, height, width):
-        if size == picture.shape[axis]:
-            continue
-        across = 1 - axis
-        result = picture[:size] if axis == 0 else picture[:, :size]
+    return _resize(picture, height, width, lambda picture, shape: picture[: shape[0], : shape[1]])
+
+
+def _resize(picture: np.ndarray, height: int, width: int, place) -> np.ndarray:
+    """place: a function from a picture and the shape of its resized form to the array for it."""
+    # Sorting keeps the order of equals, MATLAB's: height before width.
+    for axis, size in sorted(enumerate((height, width)), key=lambda one: one[1] / picture.shape[one[0]]):
+        across, shape = 1 - axis, list(picture.shape)
+        shape[axis] = size
+        result = place(picture, shape)
         for start in range(0, picture.shape[across], BAND):
             band = (slice(None),) * across + (slice(start, start + BAND),)
             result[band] = _resize_axis(picture[band], axis, size)
         picture = result
     return picture
-
-
-def _passes(picture: np.ndarray, height: int, width: int) -> list:
-    """(axis, size) of the two passes, in MATLAB's order."""
-    # Sorting keeps the order of equals: height before width.
-    return sorted(enumerate((height, width)), key=lambda one: one[1] / picture.shape[one[0]])
 
 
 def enlarge(rgb_uint8: np.ndarray) -> np.ndarray:

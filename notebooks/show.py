@@ -1,6 +1,5 @@
 """The notebook's displays: running commands, pictures side by side, before and after."""
 
-import base64
 import io
 import os
 import re
@@ -10,7 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from IPython.display import HTML, Image
+from IPython.display import Image
 from matplotlib.figure import Figure
 from PIL import Image as Pictures
 
@@ -67,13 +66,9 @@ def picture(path, width: int = 1000) -> Image:
     """A picture file for the notebook, at most `width` pixels wide."""
     image = Pictures.fromarray(read_rgb(path))
     image.thumbnail((width, image.height))  # smaller, never larger
-    return Image(data=_jpeg(image), format="jpeg")
-
-
-def _jpeg(image: Pictures.Image) -> bytes:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=QUALITY)
-    return file.getvalue()
+    return Image(data=file.getvalue(), format="jpeg")
 
 
 def panels(rows: dict, titles: list, inches: float = 2.4) -> Figure:
@@ -120,25 +115,3 @@ def detail(photo: np.ndarray, sr: np.ndarray) -> tuple:
     top, left, side = most_detailed(photo[: height - height % SCALE, : width - width % SCALE], parts)
     part = np.ascontiguousarray(photo[top : top + side, left : left + side])
     return enlarge(part), sr[SCALE * top : SCALE * (top + side), SCALE * left : SCALE * (left + side)]
-
-
-def compare(before: np.ndarray, after: np.ndarray, names=("before", "after")) -> HTML:
-    """Two pictures of the same size on top of each other, with a slider that moves the border. RGB uint8 [h,w,3].
-
-    Plain HTML that contains both pictures: no widgets, no server.
-    """
-    height, width = before.shape[:2]
-    sources = [base64.b64encode(_jpeg(Pictures.fromarray(rgb))).decode("ascii") for rgb in (before, after)]
-    images = [
-        f'<img alt="{name}" src="data:image/jpeg;base64,{source}" style="position:absolute;left:0;top:0;'
-        f'width:{width}px;height:{height}px;max-width:none;margin:0;{cut}">'
-        for name, source, cut in zip(names, sources, ("", "clip-path:inset(0 0 0 50%)"))
-    ]
-    move = "this.previousElementSibling.lastElementChild.style.clipPath='inset(0 0 0 '+this.value+'%)'"
-    return HTML(
-        f'<div style="width:{width}px">'
-        f'<div style="position:relative;width:{width}px;height:{height}px">{"".join(images)}</div>'
-        f'<input type="range" min="0" max="100" value="50" style="width:100%" oninput="{move}">'
-        '<div style="display:flex;justify-content:space-between">'
-        f"<span>{names[0]}</span><span>{names[1]}</span></div></div>"
-    )

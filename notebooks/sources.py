@@ -71,21 +71,10 @@ def vgg19(named, mount, quick: bool) -> list:
     return ["--no-vgg"]
 
 
-def benchmark(named) -> Path:
-    """The folder of pictures to measure on: the named one, else two photographs that are not trained on."""
-    folder = Path(named) if named else sample()[1]
-    print(f"pictures to measure on: {folder}")
-    return folder
-
-
 def g_models(named, mount):
     """The original project's checkpoint folder, or None."""
     folder = mounted.g_models(named, mount) or _existing(SAVED_BY_THE_ARTICLE)
-    if folder:
-        print(f"the original project's generator: {folder}")
-    else:
-        print("the original project's models/g_models was not found; with one, mounted or named in G_MODELS,")
-        print("this cell loads it and measures it beside the generator trained above")
+    print(f"the original project's generator: {folder or 'not found; mount its models/g_models, or set G_MODELS'}")
     return folder
 
 

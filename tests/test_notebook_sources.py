@@ -89,11 +89,6 @@ def test_vgg19_is_mounted_or_left_out_and_said(project, capsys):
     assert sources.vgg19("", "mount", True) == ["--vgg19", Path("mount/data1/vgg19.pdparams")]
 
 
-def test_the_benchmark_is_named_or_the_held_out_photographs():
-    assert sources.benchmark("") == Path("data/sample/held_out")
-    assert sources.benchmark("Set5/HR") == Path("Set5/HR")
-
-
 def test_what_is_named_and_of_no_use_is_an_error_and_not_replaced():
     with pytest.raises(InputError, match="nothing here"):
         sources.training("nothing here", "mount", True, Path("output"))
