@@ -99,6 +99,7 @@ def own_kernel(tmp_path_factory):
 IN_THE_KERNEL = """
 from notebooks import show
 from tests.helpers import commands
+from train.run import cpu
 
 
 def run(*words):
@@ -106,6 +107,7 @@ def run(*words):
 
 
 show.run = run
+cpu.speed_up = lambda *networks, **settings: None  # compiling takes longer than a few steps
 """
 
 
