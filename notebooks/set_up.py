@@ -153,7 +153,7 @@ def _check(is_gpu: bool = False) -> None:
 
 
 def _pip(*words) -> None:
-    """Run pip, which contacts no server if all that is wanted is installed."""
+    """Run pip, which contacts no server if everything is installed already."""
     _run([sys.executable, "-m", "pip", words[0], "--quiet", "--disable-pip-version-check", *words[1:]])
 
 

@@ -78,7 +78,7 @@ def splitmix64(state, word):
 
 
 def test_what_photo_is_drawn_from_is_a_hash_of_seed_epoch_name_and_number():
-    """A run that is resumed, by a later version too, goes on with the same."""
+    """A resumed run, also of a later version, draws the same."""
     expected = set()
     for picture, number in itertools.product(range(3), range(2)):
         name = int.from_bytes(hashlib.blake2b(f"{picture}.png".encode(), digest_size=8).digest(), "little")
@@ -168,7 +168,7 @@ def test_what_is_drawn_does_not_depend_on_the_other_pictures():
 
 
 def test_what_is_drawn_stays_the_same_in_later_versions():
-    # A run that is resumed goes on with these crops: recorded when they were first drawn.
+    # A resumed run draws the same crops: recorded from the first version.
     recorded = [(0, 8, 16), (2, 7, 7), (2, 9, 4), (1, 5, 3), (1, 18, 6), (0, 8, 17)]
     assert places(make_crops(crops_per_image=2, seed=7), 3) == recorded
 

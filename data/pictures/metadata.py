@@ -33,7 +33,7 @@ def correct_exif(exif: bytes, height: int, width: int) -> bytes:
         return struct.unpack_from(order + "I", result, place)[0]
 
     def entries(place: int) -> tuple:
-        """{tag: where its entry goes on} of the directory there, and where it ends."""
+        """{tag: offset of its entry after the tag} of the directory at `place`, and the offset of its end."""
         (count,) = struct.unpack_from(order + "H", result, place)
         end = place + 2 + 12 * count
         tags = struct.unpack_from(order + "H10x" * count, result, place + 2)

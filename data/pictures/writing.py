@@ -158,8 +158,8 @@ def _write_by_pillow(file, picture: Picture, held: dict, file_format: str, quali
             settings.update(lossless=True, exact=True)
         else:
             settings["quality"] = quality
-    # Given a true file Pillow writes to its descriptor, and there takes no notice when the disk, nearly full, takes
-    # less than all: a JPEG is cut short without an error.
+    # Not the file itself: Pillow would write to its descriptor, and not notice that a nearly full disk wrote only a
+    # part. The JPEG would be cut short without an error.
     image.save(types.SimpleNamespace(write=file.write), format=file_format, **settings)
 
 
@@ -174,8 +174,8 @@ def _blocks(picture: Picture, order: str):
 
 
 def _write_png(file, picture: Picture, held: dict) -> None:
-    # By hand, because no library here writes 16-bit grey with alpha, and OpenCV, which writes 16-bit colour, wants a
-    # second copy of the picture, in its own order, and the whole file in memory, and writes no metadata.
+    # By hand: no library here writes 16-bit grey with alpha. OpenCV writes 16-bit colour, but without metadata, and
+    # needs a second copy of the picture and the whole file in memory.
     height, width, planes = picture.colour.shape
     planes += picture.alpha is not None
     pixel_bytes = planes * picture.colour.itemsize
