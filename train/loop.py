@@ -167,7 +167,7 @@ class _Run:
         if parallel.is_main():
             self.report.write_history(is_last)
         if is_best or is_last or self.saver.is_due_after_epoch():
-            self._save()
+            self.saver.save(self.progress, after_epoch=True)
 
     def _save_generator(self, row: dict, is_last: bool, stop: Stop) -> bool:
         """Save the generator's weights, and samples if they are due; return whether the weights are the best yet."""
@@ -179,12 +179,6 @@ class _Run:
         self.progress.best = row
         weights.save(generator, self.best_path())
         return True
-
-    def _save(self) -> None:
-        if parallel.is_main():
-            for name, file in self.stage.also_saved.items():
-                weights.save(self.step.networks[name], self.options.output / file)
-        self.saver.save(self.progress)
 
 
 def _check_stop(stop: Stop) -> Callable:

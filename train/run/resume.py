@@ -7,6 +7,7 @@ from argparse import Namespace
 
 from common.errors import InputError
 from common.files import remove_leftovers
+from models.weight_files import weights
 from train.recipe import Recipe
 from train.run import checkpoint, parallel, run_json
 from train.run.checkpoint import Progress
@@ -135,10 +136,12 @@ class Saver:
             progress.best = {}
             progress.start = {name: value for name, value in progress.start.items() if not name.startswith("valid")}
 
-    def save(self, progress: Progress) -> None:
-        """Write a checkpoint and remove old ones, in the main process only."""
+    def save(self, progress: Progress, after_epoch: bool = False) -> None:
+        """Write a checkpoint, after an epoch D's weights too, and remove old ones, in the main process only."""
         if parallel.is_main():
             start = time.monotonic()
+            for name, file in self.stage.also_saved.items() if after_epoch else ():
+                weights.save(self.step.networks[name], self.options.output / file)
             path = checkpoint.path_of(self.folder, progress.epoch, progress.step)
             checkpoint.save(path, self._variables(), self._note(progress))
             best = checkpoint.path_of(self.folder, progress.best["epoch"] + 1, 0) if progress.best else None
