@@ -62,9 +62,8 @@ def path_of(folder, epoch: int, step: int) -> Path:
 def list_checkpoints(folder) -> list:
     """The checkpoints in `folder`, as Paths, the newest first."""
     folder = Path(folder)
-    names = [_NAME.fullmatch(path.name) for path in folder.glob("*.npz") if path.is_file()]
-    names = sorted(filter(None, names), key=lambda name: (int(name[1]), int(name[2])), reverse=True)
-    return [folder / name[0] for name in names]
+    names = [name for name in (_NAME.fullmatch(path.name) for path in folder.glob("*.npz") if path.is_file()) if name]
+    return [folder / name[0] for name in sorted(names, key=lambda name: (int(name[1]), int(name[2])), reverse=True)]
 
 
 class Damaged(InputError):
