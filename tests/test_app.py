@@ -13,7 +13,6 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -52,17 +51,6 @@ def test_the_shipped_weights_then_those_of_the_usual_places_newest_first(tmp_pat
     ]
     with pytest.raises(InputError, match=r"--weights nowhere.pdparams: no such file or folder"):
         app.find_weights(["nowhere.pdparams"])
-
-
-def test_gradio_that_is_too_old(tmp_path, monkeypatch):
-    for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "no_proxy"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setitem(sys.modules, "gradio", SimpleNamespace(__version__="5.49.1"))
-    with pytest.raises(InputError, match="needs Gradio 6, not 5.49.1: pip install -r requirements/app.txt"):
-        app.load_gradio(tmp_path)
-    monkeypatch.setitem(sys.modules, "gradio", None)
-    with pytest.raises(InputError, match="pip install -r requirements/app.txt"):
-        app.load_gradio(tmp_path)
 
 
 def test_unless_told_otherwise_it_listens_to_this_machine_alone(monkeypatch):

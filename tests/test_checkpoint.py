@@ -257,14 +257,6 @@ def test_a_network_and_its_adam_go_on_as_if_they_had_never_stopped():
     equal(arrays_of("g", other), arrays_of("g", network))
 
 
-def test_an_optimizer_that_has_not_begun_has_no_state():
-    network = small_network()
-    adam = paddle.optimizer.Adam(1e-2, parameters=network.parameters())
-    assert checkpoint.optimizer_variables("g", adam, network) == {}
-    checkpoint.restore_optimizer("g", adam, network, {}, "here")
-    learn(network, adam, 1, start=0)
-
-
 def test_arrays_of_another_network_are_named():
     network = small_network()
     adam = paddle.optimizer.Adam(1e-2, parameters=network.parameters())

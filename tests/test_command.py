@@ -1,7 +1,6 @@
 """What every command shares: one line for what a user can put right, and the exit status."""
 
 import argparse
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,21 +61,6 @@ def test_a_signal_ends_it_with_its_status_and_removes_what_is_half_written(name,
     result = subprocess.run(line, cwd=ROOT, check=False, capture_output=True, encoding="utf-8", timeout=100)
     assert (result.returncode, result.stderr) == (status, "")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_signal_that_comes_while_python_ends_shows_no_traceback(name):
-    """Paddle's launcher sends SIGTERM three times in a row."""
-    code = (
-        "import argparse, atexit, os, signal, sys; from common import command\n"
-        f"atexit.register(lambda: os.kill(os.getpid(), signal.{name}))\n"
-        f"command.run(argparse.Namespace(debug=False), lambda _: os.kill(os.getpid(), signal.{name}))"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, encoding="utf-8", timeout=100
-    )
-    assert result.returncode == -signal.Signals[name]
-    assert "Traceback" not in result.stderr
 
 
 COMMANDS = sorted(

@@ -121,12 +121,6 @@ class TestPairs:
         assert within_chance(list(counts.values()), [1 / 9] * 9)
 
 
-def test_every_place_has_the_same_chance_to_the_last_row_and_column():
-    places_of_all = places(make_crops(sizes=((26, 25),), crops_per_image=3000))
-    counts = [places_of_all.count((0, top, left)) for top in range(3) for left in range(2)]
-    assert sum(counts) == 3000 and within_chance(counts, [1 / 6] * 6)
-
-
 def test_epochs_seeds_and_names_draw_independently():
     """Two tops are equal in 1 of 5 cases."""
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.fft import dctn
-from scipy.ndimage import uniform_filter
 from skimage import data as photographs
 from skimage.metrics import peak_signal_noise_ratio
 
@@ -18,8 +17,6 @@ from infer.deblocking import deblocked, smoothed
 from infer.files import Job
 from infer.picture import Options, upscale_file
 from models.weight_files.shipped import SHIPPED
-from tests.helpers import matlab
-from tests.helpers.pictures import STORED
 
 COARSE = of_quality(60)
 
@@ -107,18 +104,6 @@ def test_no_coefficient_of_brightness_changes_by_more_than_a_share_of_its_step(q
     assert found[:2, :2].min() > deblocking.HELD - 0.01, "it is held no more than it must be"
 
 
-@pytest.mark.parametrize("plane", ["blue", "red"])
-@pytest.mark.parametrize("subsampling, pixels", [("4:4:4", (1, 1)), ("4:2:0", (2, 2))])
-def test_colours_are_held_in_the_size_in_which_they_are_stored(subsampling, pixels, plane, monkeypatch):
-    image = encoded(photographs.astronaut()[:64, 192:288], 60, subsampling=subsampling)
-    assert quantization(image).subsampling == pixels
-    # What is enlarged by interpolation is no longer exactly what it was.
-    limit = 0.16 if subsampling == "4:4:4" else 0.2
-    assert shares_of_steps(image, plane).max() < limit
-    monkeypatch.setattr(deblocking, "HELD", 1e6)
-    assert shares_of_steps(image, plane).max() > 0.3
-
-
 @pytest.mark.parametrize("quality", [30, 90])
 @pytest.mark.parametrize("name", ["astronaut", "coffee"])
 def test_a_photograph_without_blocks_is_nearer_to_the_uncompressed_one(name, quality, no_grain):
@@ -127,38 +112,6 @@ def test_a_photograph_without_blocks_is_nearer_to_the_uncompressed_one(name, qua
     image = encoded(lr, quality)
     before, after = np.asarray(image), deblocked(np.asarray(image), quantization(image))
     assert peak_signal_noise_ratio(lr, after) > peak_signal_noise_ratio(lr, before) + 0.2  # dB
-
-
-def noisy(sigma, planes, size=(304, 400), seed=3):
-    """Grey noise around 128, uint8 [h,w,planes], of no more than 8 levels, nearly all of which the filter removes."""
-    noise = np.random.default_rng(seed).normal(128, sigma, size)
-    return np.repeat(np.clip(np.rint(noise), 120, 136).astype(np.uint8)[..., None], planes, axis=2)
-
-
-@pytest.mark.parametrize("dtype, levels", [("uint8", 1), ("uint16", 257)])
-@pytest.mark.parametrize("planes", [1, 3])
-def test_grain_is_grey_white_gaussian_noise_as_strong_as_what_the_filter_removed(dtype, levels, planes):
-    picture = noisy(np.linspace(1.5, 6, 400), planes)
-    after, removed = smoothed(picture.astype("float32"), COARSE)
-    found = deblocked(picture.astype(dtype) * levels, COARSE)
-    assert np.ptp(found, axis=2).max() <= (0 if levels == 1 else 1), "the same in all colours"
-    noise = found / levels - after
-    first = cv2.bilateralFilter(
-        picture.astype("float32"),
-        deblocking.DIAMETER,
-        deblocking.SIGMA_COLOUR[0] * COARSE.step * planes / 3,
-        deblocking.SIGMA_SPACE,
-    )
-    expected = np.abs(picture - first.reshape(picture.shape))[..., 0]
-    assert np.abs(removed - expected).max() < 0.01
-    sigma = deblocking.GRAIN * uniform_filter(np.sqrt(expected), deblocking.AROUND, mode="mirror") ** 2
-    assert sigma.min() > 0.5 and sigma.max() > 2 * sigma.min()
-    # Whole levels add the variance of rounding (Sheppard). Five standard errors each.
-    noise = noise[..., 0] / np.sqrt(sigma**2 + 1 / 12 / levels**2)
-    assert abs(noise.mean()) < 5 / noise.size**0.5
-    assert noise.std() == pytest.approx(1, rel=5 / (2 * noise.size) ** 0.5)
-    for one, other in ((noise[:, 1:], noise[:, :-1]), (noise[1:], noise[:-1])):
-        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 5 / one.size**0.5
 
 
 def test_it_is_the_same_each_time_and_whatever_is_computed_at_a_time(monkeypatch):
@@ -172,28 +125,6 @@ def test_it_is_the_same_each_time_and_whatever_is_computed_at_a_time(monkeypatch
         monkeypatch.setattr(deblocking, "TILE", 16)
         difference = np.abs(deblocked(picture, jpeg).astype(int) - whole)
         assert difference.max() <= 1 and (difference > 0).mean() < 2e-5, "but for rounding"
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 2)])
-def test_pictures_smaller_than_the_filter(size):
-    assert deblocked(matlab.noise(*size)).shape == (*size, 3)
-
-
-@pytest.mark.parametrize("orientation", STORED)
-@pytest.mark.parametrize("subsampling", ["4:2:0"])
-def test_a_turned_jpeg_has_its_blocks_where_they_are(orientation, subsampling, no_grain, tmp_path):
-    rgb = photographs.coffee()[100:150, 200:259]  # of no whole number of blocks
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.fromarray(rgb).save(tmp_path / "a.jpg", quality=60, subsampling=subsampling, exif=exif)
-    with Image.open(tmp_path / "a.jpg") as image:
-        stored = deblocked(np.asarray(image), quantization(image))
-    picture = read_picture(tmp_path / "a.jpg")
-    found = STORED[orientation](deblocked(picture.colour, picture.jpeg))
-    assert np.abs(found.astype(int) - stored).max() <= 1, "but for rounding"
-    if orientation > 1 and picture.jpeg.corner != (0, 0):
-        elsewhere = STORED[orientation](deblocked(picture.colour, picture.jpeg._replace(corner=(0, 0))))
-        assert np.abs(elsewhere.astype(int) - stored).max() > 1
 
 
 class Nearest:

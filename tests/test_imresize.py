@@ -63,27 +63,12 @@ def test_shrinking_in_place_is_the_same_in_the_pictures_own_memory(before, after
         assert found.dtype == picture.dtype and np.shares_memory(found, own)
 
 
-def test_what_would_grow_is_not_shrunk():
-    for size in ((9, 4), (4, 9), (0, 4)):
-        with pytest.raises(ValueError):
-            shrink(matlab.noise(8, 8), *size)
-
-
 @pytest.mark.parametrize("size", [(3, BAND + 1), (2 * BAND, 2)])
 def test_a_picture_of_several_bands(size):
     small = matlab.noise(*size)
     large = imresize(small, 2 * size[0], 4 * size[1])
     np.testing.assert_array_equal(large, matlab.imresize(small, 2 * size[0], 4 * size[1]))
     np.testing.assert_array_equal(imresize(large, *size), matlab.imresize(large, *size))
-
-
-def test_a_plane_by_itself_is_that_of_the_picture():
-    rgb = matlab.noise(9, 7)
-    for picture in (rgb, np.stack([to_16_bits(np.roll(rgb, i, 2)) for i in range(3)], axis=2)):
-        expected = imresize(picture, 36, 28)
-        for plane in range(3):
-            np.testing.assert_array_equal(imresize(picture[..., plane], 36, 28), expected[..., plane])
-            np.testing.assert_array_equal(imresize(picture[..., [plane]], 36, 28), expected[..., [plane]])
 
 
 def test_result_is_the_callers_own_of_any_view():

@@ -1,7 +1,5 @@
 """What a JPEG file says about its compression."""
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,12 +17,6 @@ def test_at_quality_50_the_steps_are_the_standards():
     assert found.colour[0].tolist() == [17, 18, 24, 47, 99, 99, 99, 99]
     assert found.step == pytest.approx(57.625)
     assert found.subsampling == (2, 2) and found.corner == (0, 0)
-
-
-@pytest.mark.parametrize("quality", [0, 101])
-def test_there_is_no_such_quality(quality):
-    with pytest.raises(ValueError, match=f"{quality} is not 1 to 100"):
-        of_quality(quality)
 
 
 def saved(path, mode="RGB", orientation=1, **settings):
@@ -53,29 +45,6 @@ def test_a_turned_one_begins_amid_a_block_and_its_tables_are_turned(orientation,
     if orientation > 4:
         expected = [table.T for table in expected]
     assert np.array_equal(found.brightness, expected[0]) and np.array_equal(found.colour, expected[1])
-
-
-def test_of_colours_with_a_table_each_the_smaller_steps_count(tmp_path):
-    tables = [[9] * 64, list(range(1, 65)), list(range(64, 0, -1))]
-    with io.BytesIO() as stream:
-        Image.fromarray(matlab.noise(16, 16)).save(stream, "JPEG", qtables=tables)
-        content = bytearray(stream.getvalue())
-    frame = content.index(b"\xff\xc0")  # ITU-T T.81, B.2.2: then two bytes of length, six, and three a component
-    content[frame + 10 + 3 * 2 + 2] = 2
-    (tmp_path / "a.jpg").write_bytes(content)
-    found = read_picture(tmp_path / "a.jpg").jpeg
-    assert np.array_equal(found.colour.ravel(), np.minimum(tables[1], tables[2])) and found.brightness.max() == 9
-
-
-def test_of_stored_rgb_the_colours_are_not_held(tmp_path):
-    assert saved(tmp_path / "a.jpg", keep_rgb=True).colour is None
-    assert saved(tmp_path / "a.jpg").colour is not None
-
-
-def test_grey_has_brightness_alone_and_so_has_cmyk(tmp_path):
-    for mode in ("L", "CMYK"):
-        found = saved(tmp_path / "a.jpg", mode, quality=50)
-        assert found.brightness[0, 1] == 11 and found.colour is None
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "BMP"])

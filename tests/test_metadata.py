@@ -150,11 +150,6 @@ def test_xmp_and_dpi_are_carried_and_true_of_the_result(tmp_path, source, target
             assert image.info["dpi"] == pytest.approx((300, 200), abs=0.1)
 
 
-def test_a_tiff_without_resolution_has_none(tmp_path):
-    Image.fromarray(RGB).save(tmp_path / "a.tif")
-    assert read_picture(tmp_path / "a.tif").dpi is None
-
-
 def test_xmp_that_names_other_parts_of_the_file_goes_with_them(tmp_path):
     for names in (b'hdrgm:Version="1.0"', b'GCamera:MotionPhoto="1"', b'GDepth:Format="RangeInverse"'):
         write_picture(tmp_path / "a.jpg", Picture(RGB, xmp=XMP.replace(b'dc:title="a"', names)))

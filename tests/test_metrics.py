@@ -159,26 +159,3 @@ class TestGrid:
         assert grid(tiled([[k] for k in range(128)])) == pytest.approx(0, abs=1e-4)  # a ramp
         # 3 is no part of 4: over 12 pixels every phase has met every line, in a picture of whole twelves.
         assert grid(tiled([[0], [15], [0]], 16 + 48, 16 + 48)) == pytest.approx(0, abs=1e-4)
-
-    def test_an_edge_counts_no_more_than_twenty_levels(self):
-        def lines(level):
-            picture = np.full((64, 64, 3), 20, np.uint8)
-            picture[30] += np.uint8(level)
-            return picture
-
-        assert 1 < grid(lines(100)) == pytest.approx(grid(lines(200)), rel=1e-6)
-        assert grid(lines(20)) == pytest.approx(2 * grid(lines(10)), rel=1e-4)
-
-    def test_the_border_does_not_count_and_the_next_pixel_does(self):
-        picture = noise(40, 40)
-        border = picture.copy()
-        border[:6] = border[-6:] = 0
-        border[:, :6] = border[:, -6:] = 0
-        assert grid(border) == grid(picture)
-        border[8, 8] ^= 128
-        assert grid(border) != grid(picture)
-
-    def test_the_smallest_picture(self):
-        assert grid(tiled([[0, 10], [10, 0]], 20, 20)) == pytest.approx(4.8, rel=1e-4)
-        with pytest.raises(InputError, match="too small for its grid .*24x19 pixels; expected 20"):
-            grid(noise(19, 24))

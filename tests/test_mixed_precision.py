@@ -108,16 +108,6 @@ def test_after_an_overflow_weights_stay_and_the_scale_is_halved(gpu, trained, ba
     assert on_gpu.state() == {"scale": 2.0**15, "steps": 1}
 
 
-def test_the_scale_grows_after_steps_without_overflow(gpu, trained, monkeypatch):
-    monkeypatch.setattr(mixed_precision, "GROWS_AFTER", 3)
-    on_gpu = Precision(amp=True)
-    scales = []
-    for x in (0.0, 0.0, math.nan, 0.0, 0.0, 0.0, 0.0):
-        step(on_gpu, *trained, x=x)
-        scales.append(on_gpu.scale / 2**15)
-    assert scales == [2, 2, 1, 1, 1, 2, 2]
-
-
 def test_gradients_that_no_scale_helps_end_the_run(gpu, trained):
     on_gpu = Precision(amp=True)
     with pytest.raises(InputError, match="--amp: the gradients"):

@@ -1,7 +1,5 @@
 """Which pictures a command works on, and where the results go."""
 
-import os
-
 import pytest
 
 from common.errors import InputError
@@ -94,13 +92,6 @@ def test_two_pictures_have_one_result_if_the_ending_is_given(folder):
     assert good == {"b.png": "out/b_x4.png"} and "pictures/b.JPG" in problems[0] and "leave out --format" in problems[0]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="limits of Linux and macOS")
-def test_a_name_that_is_too_long_does_not_stop_the_others(folder):
-    good, problems, _ = found(["x" * 300 + ".png", "one.png"])
-    assert good["one.png"] == "out/one_x4.png"
-    assert len(good) + len(problems) == 2
-
-
 def put(folder, *names):
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -122,16 +113,6 @@ def test_results_in_a_sub_folder_are_left_out(folder, output):
     assert len(first[0]) == 4
     put(folder, *first[0].values())
     assert found(["pictures"], output=output, recursive=True) == first
-
-
-def test_through_a_link_the_results_are_known_too(folder):
-    try:
-        (folder / "link").symlink_to(folder / "pictures", target_is_directory=True)
-    except OSError:
-        pytest.skip("no links here")
-    first = found(["pictures"], output="link")
-    put(folder, *first[0].values())
-    assert found(["pictures"], output="link") == first
 
 
 def test_the_output_folder_is_made_or_refused(tmp_path):

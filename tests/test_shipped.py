@@ -14,10 +14,9 @@ from skimage.metrics import peak_signal_noise_ratio
 from common.errors import InputError
 from data import lpips
 from data.imresize import enlarge, imresize
-from data.pictures.images import read_rgb
 from data.pictures.reading import read_picture
 from data.prepare import write_sample
-from infer import Upscaler, evaluate, upscale
+from infer import Upscaler, evaluate
 from infer.deblocking import deblocked
 from infer.measuring import measure
 from models.weight_files.shipped import FOLDER, SHIPPED, weights_path
@@ -57,25 +56,6 @@ def test_a_missing_one_says_how_to_get_it_back(monkeypatch, tmp_path):
 def test_for_an_unknown_name_the_error_lists_the_known_ones():
     with pytest.raises(InputError, match=r"srgan_foto: no such file, .*\(srgan, srresnet or srgan_photo\)"):
         load_generator("srgan_foto")
-
-
-@pytest.mark.parametrize(
-    ("name", "flags", "is_deblocked"),
-    [
-        ("a.jpg", ["--weights=srgan_photo"], True),
-        ("a.png", ["--weights=srgan_photo"], False),
-        ("a.jpg", ["--weights=srgan_photo", "--deblock=off"], False),
-        ("a.jpg", ["--weights=srgan"], False),
-    ],
-)
-def test_the_command_says_that_it_deblocks_and_does_so(name, flags, is_deblocked, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    Image.fromarray(photographs.chelsea()[:12, :16]).save(name)
-    upscale.main(upscale.parser().parse_args([name, "--format=png", *flags]))
-    assert ("deblocked" in capsys.readouterr().err) == is_deblocked
-    picture = read_picture(name)
-    lr = deblocked(picture.colour, picture.jpeg) if is_deblocked else picture.colour
-    assert np.array_equal(read_rgb("upscaled/a_x4.png"), Upscaler(flags[0].partition("=")[2])(lr))
 
 
 @pytest.fixture(scope="module")

@@ -108,12 +108,6 @@ def test_a_refusal_is_an_error_at_once_and_keeps_the_part(server, path, part):
     assert len(server.requests) == 1 and part.stat().st_size == 100_000
 
 
-def test_a_page_in_the_files_place_does_not_cost_the_part(server, path, part):
-    server.files["/file.bin"], server.ranges = b"<html>please log in</html>", False
-    assert "has 26 bytes, expected 300,000" in refusal(server.url(), path, len(CONTENT))
-    assert part.stat().st_size == 100_000 and not path.exists()
-
-
 def test_a_file_that_fails_its_check_is_removed(server, path):
     def check(_):
         raise InputError("conv1_1 is missing")

@@ -113,21 +113,3 @@ def test_a_picture_too_small_for_lpips_is_named_only_where_that_is_measured(fold
     assert len(validation.find_pictures(folder)) == 3
     with pytest.raises(InputError, match=r"c\.png is too small for LPIPS: 28x40 .*31 or more.*--valid"):
         validation.find_pictures(folder, with_lpips=True)
-
-
-def test_it_can_be_stopped_between_two_pictures(folder):
-    class Stop(Exception):
-        pass
-
-    calls = []
-
-    def stop():
-        calls.append(1)
-        raise Stop
-
-    generator = generators.shifting(((0, 0),) * 3)
-    with pytest.raises(Stop):
-        validation.measure(generator, validation.find_pictures(folder), check_stop=stop)
-    assert len(calls) == 1
-    validation.measure(generator, validation.find_pictures(folder), check_stop=lambda: calls.append(1))
-    assert len(calls) == 3
