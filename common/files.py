@@ -27,11 +27,11 @@ def replacing(path: AnyPath) -> Iterator[Path]:
 
     Yields the temporary path (beside `path`, with the same ending) to write to. When the block succeeds, the file is
     synced to the disk and renamed to `path`; when it fails, the temporary file is removed and a file that was at
-    `path` before is unchanged. Makes the parent folder. An OSError (a full disk) names `path`. Raises InputError if
-    `path` is a device or a pipe, which a renamed file would replace.
+    `path` before is unchanged. Makes the parent folder. An OSError (a full disk) names `path`. Raises InputError as
+    `check_name` does: a renamed file would replace a device or a pipe.
     """
     path = Path(path)
-    _check_kind(path)
+    check_name(path)
     # Not the name with a suffix: that could exceed the length limit of names.
     temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
@@ -80,14 +80,10 @@ def is_no_file(path: AnyPath) -> bool:
     return os.path.exists(path) and not os.path.isfile(path)
 
 
-def _check_kind(path: AnyPath) -> None:
-    if is_no_file(path) and not os.path.isdir(path):
-        raise InputError(f"{path} is a device or a pipe, and results are written to files; give another name")
-
-
 def check_name(path: AnyPath) -> None:
     """Raise InputError if a file of that name cannot be written: it is too long, or that of a device or a pipe."""
-    _check_kind(path)
+    if is_no_file(path) and not os.path.isdir(path):
+        raise InputError(f"{path} is a device or a pipe, and results are written to files; give another name")
     try:
         os.lstat(path)
     except OSError as error:

@@ -17,14 +17,15 @@ BAND = 64  # LR rows corrected at a time
 
 def mirror(lr: np.ndarray) -> np.ndarray:
     """[h,w,…] with MARGIN mirrored pixels on every side."""
-    return _with_planes(cv2.copyMakeBorder(lr, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REFLECT), lr)
+    mirrored = cv2.copyMakeBorder(lr, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REFLECT)
+    return mirrored.reshape(*mirrored.shape[:2], *lr.shape[2:])  # OpenCV drops the axis of a single plane
 
 
 def match(sr: np.ndarray, lr: np.ndarray) -> None:
     """Correct SR [4h,4w,…] in place by LR [h,w,…], of the same type, uint8 or uint16."""
     height, width = lr.shape[:2]
     signed = np.int16 if lr.dtype == np.uint8 else np.int32
-    means = _with_planes(cv2.resize(sr, (width, height), interpolation=cv2.INTER_AREA), lr)
+    means = cv2.resize(sr, (width, height), interpolation=cv2.INTER_AREA).reshape(lr.shape)
     difference = lr.astype(signed) - means
     for top in range(0, height, BAND):
         first, last = max(0, top - REACH - 1), min(height, top + BAND + REACH + 1)  # 1: of the interpolation
@@ -34,8 +35,3 @@ def match(sr: np.ndarray, lr: np.ndarray) -> None:
         large = large[SCALE * (top - first) :][: len(band)]
         depth = cv2.CV_8U if sr.dtype == np.uint8 else cv2.CV_16U
         cv2.add(band, large, dst=band, dtype=depth)  # rounded, and kept within the type's range
-
-
-def _with_planes(picture: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """OpenCV's result with the axis of planes, which it drops if there is one plane."""
-    return picture.reshape(*picture.shape[:2], *like.shape[2:])

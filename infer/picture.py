@@ -110,19 +110,15 @@ def upscale_file(job: Job, options: Options, upscaler_for: Callable, progress=la
     is_deblocked = options.deblock
     if is_deblocked is None:
         is_deblocked = picture.jpeg is not None and upscaler.weights == str(SHIPPED[PHOTO])
-    with _naming(job.source):
-        sr = _upscale(upscaler, picture, size, is_deblocked, progress, writing_memory(job.target, size[0] * size[1]))
-    write_picture(job.target, sr, options.quality)
-    return Upscaled(picture, sr, upscaler, is_deblocked, notes)
-
-
-def _upscale(upscaler, picture: Picture, size: tuple, is_deblocked: bool, progress, beside: int) -> Picture:
     lr = fill_hidden(picture)
     if is_deblocked:
         lr = deblocked(lr, picture.jpeg)
-    colour = upscaler.upscale(lr, progress, beside, size)
+    with _naming(job.source):
+        colour = upscaler.upscale(lr, progress, writing_memory(job.target, size[0] * size[1]), size)
     alpha = None if picture.alpha is None else imresize(picture.alpha, *size)
-    return replace(picture, colour=colour, alpha=alpha, jpeg=None)
+    sr = replace(picture, colour=colour, alpha=alpha, jpeg=None)
+    write_picture(job.target, sr, options.quality)
+    return Upscaled(picture, sr, upscaler, is_deblocked, notes)
 
 
 def fill_hidden(picture: Picture) -> np.ndarray:

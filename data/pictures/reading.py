@@ -75,7 +75,8 @@ def _decode(image, content: bytes) -> Picture:
     _refuse_misread(tags, content)
     if file_format == "PNG":
         damage.check_png(content)
-    damage.check_deflate(content, tags)
+    if file_format == "TIFF":
+        damage.check_deflate(content, tags)
     stuffed_jpeg = b""
     if file_format == "JPEG":
         if image.width * image.height > _PIXELS_A_BYTE * len(content):  # which would fill the memory
