@@ -13,6 +13,7 @@ from benchmarks.real_esrgan import load_ncnn
 from data.imresize import enlarge
 from data.pictures.images import read_rgb, write_rgb
 from data.pictures.jpeg import quantization
+from data.pictures.metadata import ORIENTATION
 from infer import Upscaler, generator_flags
 from infer.deblocking import deblocked
 from infer.generator_flags import labels
@@ -20,7 +21,6 @@ from infer.measuring.measure import BICUBIC
 from models.weight_files.shipped import DEFAULT, PHOTO, SHIPPED, weights_path
 
 REAL_ESRGAN = "Real-ESRGAN x4plus"
-ORIENTATION = 0x0112  # a tag of EXIF 2.3
 
 
 def read_lr(file) -> tuple:

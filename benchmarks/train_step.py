@@ -25,13 +25,11 @@ been tested, as no GPU was available.
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import argparse
 import datetime
 import math
-import os
 import shlex
 from functools import partial
 from statistics import median
@@ -40,7 +38,7 @@ from tqdm import tqdm
 
 from benchmarks.side_by_side import SETTLE, TRAINING_PARTS, cpu_name, rounds, table, version_of, versions, workers
 from common import command
-from common.device import add_device_flag, choose_device, cpu_bf16
+from common.device import add_device_flag, choose_device, cores, cpu_bf16
 from common.errors import InputError
 from data.pictures.images import read_rgb
 from data.prepare import sample_sources
@@ -139,7 +137,7 @@ def read_photographs(largest: int) -> list:
 
 def header(device: str, repeats: int) -> str:
     """The machine and the versions."""
-    where = f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores" if device == "cpu" else device
+    where = f"{cpu_name()}, {cores()} cores" if device == "cpu" else device
     return (
         f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {where}; {versions()}. "
         f"Seconds are medians of {repeats} steps. G, D and VGG are the forward passes."

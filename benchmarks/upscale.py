@@ -20,7 +20,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import datetime
-import os
 import shlex
 import subprocess
 import tempfile
@@ -35,7 +34,7 @@ from tqdm import tqdm
 from benchmarks import real_esrgan
 from benchmarks.side_by_side import SETTLE, cpu_name, rounds, table, versions, workers
 from common import command
-from common.device import cpu_bf16
+from common.device import cores, cpu_bf16
 from common.errors import InputError
 from common.scale import SCALE
 from data.pictures.images import read_rgb, write_rgb
@@ -187,7 +186,7 @@ def header(name: str, rgb: np.ndarray, repeats: int) -> str:
     height, width = rgb.shape[:2]
     return (
         f"`python {shlex.join(sys.argv)}`, {datetime.date.today()}: {cpu_name()}, "
-        f"{len(os.sched_getaffinity(0))} cores, {cpu_bf16() or 'no instructions for bf16'}; {versions()}.\n"
+        f"{cores()} cores, {cpu_bf16() or 'no instructions for bf16'}; {versions()}.\n"
         f"{name}, {width}×{height} pixels, to {SCALE * width}×{SCALE * height}; "
         f"seconds are the median of {repeats}, beside the least."
     )

@@ -56,9 +56,9 @@ def ssim_y(sr: np.ndarray, hr: np.ndarray, shave: int = SCALE) -> float:
 def grid(rgb_uint8: np.ndarray) -> float:
     """How much of a picture repeats every 4 pixels across and down, in grey levels: SR's phases, seen as a grid.
 
-    rgb_uint8: [h,w,3], 0..255, 20 pixels a side or more; it is compared with nothing. The fine detail is the grey less
-    its mean over 5x5 pixels, cut off at 20 levels. Each of the 16 phases (the pixels at the same place in squares of
-    4x4) has its mean, and these have a standard deviation: that. Photographs have some 0.1; from about 1 people see it.
+    rgb_uint8: [h,w,3], 0..255, 20 pixels a side or more. The fine detail is the grey less its mean over 5x5 pixels, cut
+    off at 20 levels. Each of the 16 phases (the pixels at the same place in squares of 4x4) has its mean; the result is
+    the standard deviation of these 16 means. Photographs have some 0.1; from about 1 people see it.
     Raises InputError for a picture that is too small.
     """
     grey = rgb_uint8.astype(np.float32) @ GREY
@@ -75,8 +75,8 @@ def grid(rgb_uint8: np.ndarray) -> float:
 def luma(rgb_uint8: np.ndarray) -> np.ndarray:
     """Y of ITU-R BT.601, uint8 [h,w] in 16..235, from RGB uint8 [h,w,3]: MATLAB's `rgb2ycbcr`, rounded as it rounds.
 
-    The published figures are of that: bicubic has 28.42 dB and 0.8101 on Set5 (published: 28.42 and 0.8104), and with
-    an unrounded Y 28.43 dB and 0.8111.
+    Published figures use this rounded Y: bicubic has 28.42 dB and 0.8101 on Set5 (published: 28.42 and 0.8104), with an
+    unrounded Y 28.43 dB and 0.8111.
     """
     red, green, blue = np.moveaxis(rgb_uint8.astype(np.int32), 2, 0)
     # Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255, in integers, so that halves are halves; they go up.

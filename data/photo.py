@@ -7,7 +7,7 @@ ringing, noise, an app's sharpening, its JPEG.
 """
 
 import math
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -137,9 +137,6 @@ class Resize(NamedTuple):
         if self.method == "bicubic":
             return imresize(rgb, height, width)
         return cv2.resize(rgb, (width, height), interpolation=RESIZING[self.method])
-
-
-Operation = Union[Blur, Noise, Sharpen, Jpeg, Resize]
 
 
 class Photo(NamedTuple):

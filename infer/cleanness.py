@@ -1,4 +1,4 @@
-"""Which of the shipped generators fits a picture: tells what was reduced cleanly from what people have.
+"""Chooses the shipped generator for a picture: one for clean pictures, one for compressed, noisy or soft ones.
 
 The limits were chosen on 108 photographs of no benchmark: as they are, reduced, and degraded as for training.
 """
@@ -19,7 +19,7 @@ MEASURED, TILE = 1024, 8  # pixels: the most of a side that is measured, and the
 
 
 def fitting_weights(picture: Picture) -> str:
-    """The name of the shipped generator for a picture: DEFAULT if it comes without loss and clean, otherwise PHOTO."""
+    """The name of the shipped generator for a picture: DEFAULT if its file is lossless and it is clean, else PHOTO."""
     is_lossy = picture.format == "JPEG" or picture.format == "WebP" and not picture.lossless
     return DEFAULT if not is_lossy and is_clean(picture.colour) else PHOTO
 
@@ -27,7 +27,7 @@ def fitting_weights(picture: Picture) -> str:
 def is_clean(picture: np.ndarray) -> bool:
     """Whether a picture, uint8 or uint16 [h,w,1 or 3], is sharp and has neither noise nor the traces of compression.
 
-    What is smaller than 24 pixels counts as clean.
+    Pictures with a side under 24 pixels count as clean.
     """
     top, left = (max(0, side - MEASURED) // 2 for side in picture.shape[:2])
     middle = picture[top : top + MEASURED, left : left + MEASURED] * np.float32(255 / np.iinfo(picture.dtype).max)
@@ -40,7 +40,7 @@ def is_clean(picture: np.ndarray) -> bool:
 
 
 def _sharpness(grey: np.ndarray) -> float:
-    """The part of a rise over four pixels that lies between the middle two: the median of the steepest 2 %."""
+    """How much of an edge's rise over four pixels lies between the middle two: the median of the steepest 2 %."""
     found = []
     for each in (grey, grey.T):
         before, step, after = (np.diff(each)[:, start : each.shape[1] - 3 + start] for start in range(3))
@@ -64,7 +64,7 @@ def _noise(grey: np.ndarray) -> tuple:
 
 
 def _blocks(grey: np.ndarray) -> float:
-    """How much oftener a step is larger than both beside it at one place in eight, as between JPEG's blocks."""
+    """How much more often a step is larger than both beside it at one place in eight, as between JPEG's blocks."""
     more = []
     for each in (grey, grey.T):
         step = np.abs(np.diff(each))

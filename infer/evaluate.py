@@ -7,11 +7,11 @@
     python infer/evaluate.py --hr Set5/HR --tradeoff plot.png
 
 Prints for each picture, and as the mean of all: PSNR in dB and SSIM on the Y of BT.601 and PSNR on RGB, all three
-without 4 pixels along each border; LPIPS (v0.1, AlexNet; lower is better) on RGB and the strength of a 4-pixel grid in
-grey levels, both for the whole picture; the seconds per picture; and megapixels (of the result) per second.
-docs/measuring.md says which figure answers which question. Without --weights and --sr, the two generators that come
-with the project are measured. HR pictures are cropped at the right and the bottom to multiples of 4. The seconds cover
-only upscaling, not reading and measuring, after one warm-up call on the first picture. With --tradeoff the methods are
+without 4 pixels along each border; LPIPS (v0.1, AlexNet; lower is better) on RGB, for the whole picture; the strength
+of a 4-pixel grid in grey levels, without 8 pixels along each border; the seconds per picture; and megapixels (of the
+result) per second. docs/measuring.md says which figure answers which question. Without --weights and --sr, `srresnet`
+and `srgan` are measured. HR pictures are cropped at the right and the bottom to multiples of 4. The seconds cover only
+upscaling, not reading and measuring, after one warm-up call on the first picture. With --tradeoff the methods are
 mixtures of two generators, from all of --weights (srresnet by default) to all of --blend (srgan).
 """
 
@@ -162,7 +162,7 @@ def parser():
         nargs="+",
         type=weights_path,
         default=[],
-        help=f"the generators to measure, each {generator_flags.WEIGHTS} (default, without --sr: the shipped ones)",
+        help=f"the generators to measure, each {generator_flags.WEIGHTS} (default, without --sr: srresnet and srgan)",
     )
     result.add_argument(
         "--sr",

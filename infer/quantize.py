@@ -23,10 +23,9 @@ from common.files import check_apart
 from common.scale import SCALE
 from data.imresize import imresize
 from data.pictures.images import list_pictures, read_rgb
-from infer import generator_flags
 from infer.engines import openvino as engine
 from infer.engines.int8 import quantized_path, write_quantized
-from models.weight_files.shipped import DEFAULT, weights_path
+from models.weight_files.shipped import DEFAULT, NAMES, weights_path
 from models.weight_files.weights import generator_arrays
 
 CROPS, SIDE = 60, 96  # LR crops that the ranges are taken from, and their side
@@ -54,7 +53,7 @@ def quantize(weights: dict, crops: list) -> dict:
 
     Weights have a scale for each output channel; a bias makes up for the mean error of its convolution.
     """
-    openvino = engine._openvino()
+    openvino = engine.import_openvino()
     try:
         import nncf
     except ImportError as error:
@@ -96,9 +95,9 @@ def arrays_of(model) -> dict:
 
 def main(arguments: argparse.Namespace) -> None:
     with command.exit_status(2):
-        weights = engine.fold(generator_arrays(arguments.weights))
         if Path(arguments.weights).is_dir():
             raise InputError(f"{arguments.weights}: a folder; a .pdparams file is needed")
+        weights = engine.fold(generator_arrays(arguments.weights))
         check_apart([("--weights", arguments.weights)], files=[("result", quantized_path(arguments.weights))])
     print(write_quantized(arguments.weights, quantize(weights, lr_crops(arguments.data))))
 
@@ -106,7 +105,11 @@ def main(arguments: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     result = command.parser(__doc__)
     result.add_argument(
-        "--weights", metavar="NAME|FILE", type=weights_path, default=DEFAULT, help=f"{generator_flags.WEIGHTS}"
+        "--weights",
+        metavar="NAME|FILE",
+        type=weights_path,
+        default=DEFAULT,
+        help=f"{NAMES} (included) or a .pdparams file (default: {DEFAULT})",
     )
     result.add_argument("--data", metavar="DIR", required=True, help="folder of photographs to find the ranges on")
     return result

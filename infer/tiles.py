@@ -11,12 +11,9 @@ large windows, and the upsampling computes the kept part of a window in small pi
 import math
 from dataclasses import dataclass
 
-from models.settings import RESIDUAL_BLOCKS
+from models.settings import REACH  # noqa: F401  of the whole network
 
 SMALLEST_TILE = 16
-# The distance in LR pixels up to which an SR pixel depends on the input. Each 3×3 convolution adds 1: the head's, two a
-# block, the tail's and the first upsampling's; the second one's, at twice the side, half a pixel, rounded up.
-REACH = 1 + 2 * RESIDUAL_BLOCKS + 1 + 2
 UPSAMPLING_REACH = 2  # the distance in the trunk's features up to which an SR pixel depends on them
 
 

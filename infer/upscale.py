@@ -72,7 +72,7 @@ def main(arguments: argparse.Namespace) -> None:
     if counts["present"]:
         print(f"skipped, as their results exist: {counts['present']}; --overwrite replaces them", file=sys.stderr)
     if is_auto and done:
-        chosen = f"{PHOTO} for {done - counts['clean']}, {DEFAULT} for {counts['clean']} that came clean"
+        chosen = f"{PHOTO} for {done - counts['clean']}, {DEFAULT} for {counts['clean']} clean"
         print(f"--weights {AUTO}: {chosen}", file=sys.stderr)
     if counts["deblocked"] and arguments.deblock is None:
         print(f"deblocked first: {counts['deblocked']} JPEGs; --deblock off leaves them as they are", file=sys.stderr)

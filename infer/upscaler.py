@@ -24,8 +24,8 @@ PIECE_SHARE = 10  # a tenth of the memory is for the upsampling: getting more fr
 class Upscaler:
     """Pictures to 4 times their sides, or less, by a trained generator: `Upscaler()(rgb_uint8)`.
 
-    weights: `srgan` or `srresnet`, which come with the project, a `.pdparams` file, or a folder of the article's
-        (`models/g_models/`).
+    weights: `srgan`, `srresnet` or `srgan_photo`, which come with the project, a `.pdparams` file, or a folder of the
+        article's (`models/g_models/`).
     engine: `auto` (the fastest available), `openvino` or `eager`.
     precision: `auto` (int8 for 8-bit pictures if the weights have a quantized form and the CPU has instructions for it,
         else bf16 if it has those), `int8`, `fp32`, `bf16` or `fp16`.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-BELOW = {  # what a room may import of the project besides itself
+MAY_IMPORT = {  # what a room may import of the project besides itself
     "common": set(),
     "models": {"common"},
     "data": {"models", "common"},
@@ -27,14 +27,14 @@ def rooms_imported(path: Path) -> set:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: a relative import; the project has absolute ones"
             names.append(node.module)
-    return {name.partition(".")[0] for name in names} & {*BELOW, "tests"}
+    return {name.partition(".")[0] for name in names} & {*MAY_IMPORT, "tests"}
 
 
-@pytest.mark.parametrize("room", BELOW)
-def test_an_import_never_goes_up(room):
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_what_it_may(room):
     imports = {str(path.relative_to(ROOT)): rooms_imported(path) for path in (ROOT / room).rglob("*.py")}
     assert any(imports.values()) or room == "common"
-    assert not {path: rooms for path, rooms in imports.items() if rooms - BELOW[room] - {room}}
+    assert not {path: rooms for path, rooms in imports.items() if rooms - MAY_IMPORT[room] - {room}}
 
 
 def test_no_test_file_imports_another():

@@ -207,7 +207,7 @@ class TestFlags:
 
     def test_by_default_each_picture_has_the_generator_that_fits_it(self, pictures, tmp_path):
         result = run(pictures / "colour.png", pictures / "photo.JPG", "-o", tmp_path, "--device", "cpu")
-        assert result.status == 0 and "srgan_photo for 1, srgan for 1 that came clean" in result.stderr
+        assert result.status == 0 and "srgan_photo for 1, srgan for 1 clean" in result.stderr
         expected = Upscaler("srgan", device="cpu")(pixels(pictures / "colour.png"))
         np.testing.assert_array_equal(pixels(tmp_path / "colour_x4.png"), expected)
         assert "give --weights too" in run("none.png", "-o", tmp_path / "o", "--blend", "srresnet").stderr

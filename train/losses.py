@@ -48,8 +48,8 @@ def vgg_picture(picture, normalize: bool, resize: bool = True):
 def perceptual(vgg19, sr, hr, recipe, shift=(0, 0)):
     """Mean squared error between VGG19's maps of SR and HR, both [N,3,h,w] in [-1,1]; with `l1` mean absolute error.
 
-    To it is added, `vgg_texture` times, the same error between the maps' local strengths, those of the blocks before
-    the layer's own included.
+    Added to it is `vgg_texture` times the same error between the local strengths of the maps, of the layer's and of the
+    last convolution's of each block before.
     recipe: a `train.recipe.Recipe`, of which the fields that start with `vgg_` are read, except `vgg_weight` and
     `vgg_shift`, and `l1`. shift: (rows, columns) cropped from the top and the left of both, so that VGG19's poolings
     start at another of the 4×4 pixels that G makes of one LR pixel and cannot always favour the same ones.
@@ -84,9 +84,9 @@ def strength(maps, window: int):
     """The root mean square of maps [N,C,h,w] in square windows, which overlap by half: [N,C,2·h//window-1,…].
 
     window: their side, an even number; 2 if it is less, and in smaller maps as large as fits.
-    How much of a feature there is, wherever in the window it is: of a texture that LR does not determine, this can be
-    known. It is the diagonal of the Gram matrices that the texture loss of EnhanceNet compares (arXiv 1612.07919,
-    section 4.2.3), without which the VGG loss prefers no texture to one at the wrong place.
+    LR does not determine where a texture's features are, but it tells how many there are. This is the diagonal of the
+    Gram matrices that the texture loss of EnhanceNet compares (arXiv 1612.07919, section 4.2.3); without it, the VGG
+    loss prefers no texture to one in the wrong place.
     """
     # In two steps, since Paddle's pooling on a CPU adds up each of the overlapping windows anew.
     half = max(1, min(window, *maps.shape[2:]) // 2)

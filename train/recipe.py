@@ -2,13 +2,12 @@
 
 import dataclasses
 
-from common.command import Number
+from common.command import Number, count, positive
 from data.degrade import NAMES
 from data.photo import Photo
 from models.vgg19 import LAYERS
 from train.schedule import SCHEDULES
 
-COUNT, POSITIVE = Number(0, whole=True), Number(1, whole=True)
 WEIGHT, RATE = Number(0), Number(0, above=True)
 BELOW_1 = Number(0, 0.999999)
 
@@ -31,13 +30,13 @@ class Recipe:
     """
 
     pretrain_epochs: int = _field(
-        50, "stage 1 runs epochs 0 to N, numbered as in the article", COUNT, "pretrain", flag="--epochs"
+        50, "stage 1 runs epochs 0 to N, numbered as in the article", count, "pretrain", flag="--epochs"
     )
     gan_epochs: int = _field(
-        2000, "stage 2 runs epochs 0 to N, numbered as in the article", COUNT, "gan", flag="--epochs"
+        2000, "stage 2 runs epochs 0 to N, numbered as in the article", count, "gan", flag="--epochs"
     )
-    batch_size: int = _field(32, "crops per step, over all devices", POSITIVE)
-    grad_accumulate: int = _field(1, "micro-batches per step, computed one after the other to save memory", POSITIVE)
+    batch_size: int = _field(32, "crops per step, over all devices", positive)
+    grad_accumulate: int = _field(1, "micro-batches per step, computed one after the other to save memory", positive)
     learning_rate: float = _field(1e-3, "Adam's step size", RATE)
     pretrain_schedule: str = _field(
         "constant",
@@ -74,7 +73,7 @@ class Recipe:
         Number(0, 1),
         degradation="photo",
     )
-    crops_per_image: int = _field(1, "random crops per picture and epoch", POSITIVE)
+    crops_per_image: int = _field(1, "random crops per picture and epoch", positive)
     augment: bool = _field(False, "random flips and quarter turns of the crops")
     icnr: bool = _field(
         False, "stage 1 starts with equal sub-pixels (ICNR), so there is no checkerboard to unlearn", stage="pretrain"
@@ -86,7 +85,7 @@ class Recipe:
         0.0, "decay of the generator's moving average per step, for example 0.999; 0: no average", BELOW_1
     )
     amp: bool = _field(False, "mixed precision: fp16 on a GPU; on a CPU that multiplies bf16, bf16 with Paddle 3.3")
-    sample_every: int = _field(10, "epochs between sample pictures", POSITIVE, is_shown_only=True)
+    sample_every: int = _field(10, "epochs between sample pictures", positive, is_shown_only=True)
     seed: int = _field(0, "seed of the initial weights and of every crop", Number(0, 2**32 - 1, whole=True))
     mse_weight: float = _field(1.0, "weight of the mean squared error in the generator's loss", WEIGHT, "gan")
     vgg_weight: float = _field(2e-6, "weight of the VGG loss", WEIGHT, "gan")
@@ -106,12 +105,12 @@ class Recipe:
         "gan",
     )
     l1: bool = _field(False, "absolute instead of squared differences of pixels and feature maps", stage="gan")
-    adv_ramp: int = _field(0, "steps over which the adversarial loss grows to its weight", COUNT, "gan")
+    adv_ramp: int = _field(0, "steps over which the adversarial loss grows to its weight", count, "gan")
     freeze_bn: bool = _field(
         False, "freeze batch norm: G keeps stage 1's statistics, D those estimated at the start", stage="gan"
     )
     d_rate: float = _field(1.0, "the discriminator's learning rate, as a multiple of the generator's", RATE, "gan")
-    d_warmup: int = _field(0, "steps at the start in which only the discriminator learns", COUNT, "gan")
+    d_warmup: int = _field(0, "steps at the start in which only the discriminator learns", count, "gan")
     label_smoothing: float = _field(0.0, "D's target for HR is 1 - X instead of 1; X for example 0.1", BELOW_1, "gan")
 
     def __post_init__(self):

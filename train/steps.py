@@ -102,7 +102,7 @@ class GanStep:
             with self.precision.autocast():
                 with paddle.set_grad_enabled(keep_graph):
                     sr = generator(lr_part)
-                hr_logits, sr_logits = _judged(discriminator, hr_part, sr.detach(), self.recipe.freeze_bn)
+                hr_logits, sr_logits = _judge(discriminator, hr_part, sr.detach(), self.recipe.freeze_bn)
                 d_loss = losses.discrimination(hr_logits, sr_logits, self.recipe.label_smoothing)
             self.precision.backward(d_loss / len(parts))
             srs.append(sr)
@@ -130,7 +130,7 @@ class GanStep:
         return {**_mean(terms), "g_gradient": norm}
 
 
-def _judged(discriminator, hr, sr, together: bool) -> tuple:
+def _judge(discriminator, hr, sr, together: bool) -> tuple:
     """D's logits of HR and SR. together: in one pass, which gives the same result if D's batch norm is frozen."""
     if together:
         return tuple(paddle.split(discriminator(paddle.concat([hr, sr])), 2))

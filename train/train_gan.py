@@ -5,7 +5,7 @@
     python train/train_gan.py --no-vgg                            without the VGG loss (and VGG19's weights)
     python train/train_gan.py --resume                            continue where the last run stopped
 
-Writes to output/: srgan_g.pdparams (every epoch), srgan_d.pdparams (with every checkpoint), epoch_N_G.jpg, _96.jpg,
+Writes to output/: srgan_g.pdparams (every epoch), srgan_d.pdparams (at the end of an epoch), epoch_N_G.jpg, _96.jpg,
 _384.jpg (samples), srgan_g_figure.png, srgan_g_losses.png, log.csv, run.json and checkpoints/; with --valid
 srgan_g_best.pdparams, with --visualdl visualdl/.
 """

@@ -45,7 +45,7 @@ def list_and_report(folder) -> list:
 
 
 def not_pictures(names: list) -> str:
-    """What is said of files and folders that are skipped."""
+    """The line about skipped files and folders."""
     return f"skipped, as their names do not end like those of pictures: {some_of(names)}"
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 BLOCK = 16  # pixels: the side of a block of colour of which every second row and column is kept; brightness has 8
 
 # EXIF 2.3, tag 0x0112: the orientations of which the stored picture is transposed, or then has its rows or columns in
-# reverse order.
-_TRANSPOSED, _ROWS_REVERSED, _COLUMNS_REVERSED = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
+# reverse order. `data.pictures.reading` reverses first, hence its other numbers.
+_TRANSPOSED, _ROWS_REVERSED_AFTER, _COLUMNS_REVERSED_AFTER = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
 
 
 class Quantization(NamedTuple):
@@ -37,9 +37,9 @@ class Quantization(NamedTuple):
 
 
 def quantization(image, orientation: int = 1) -> Quantization | None:
-    """That of the upright picture; None if it is not from a JPEG.
+    """The quantization of the upright picture; None if it is not from a JPEG.
 
-    image: opened by Pillow, as it is stored. orientation: EXIF's number for how that is.
+    image: opened by Pillow, as it is stored. orientation: EXIF's number.
     """
     stored = getattr(image, "quantization", {})  # only JPEGs have it
     tables = {number: np.array(steps, "float32").reshape(8, 8) for number, steps in stored.items()}
@@ -58,14 +58,14 @@ def quantization(image, orientation: int = 1) -> Quantization | None:
         height, width, brightness, subsampling = width, height, brightness.T, subsampling[::-1]
         colour = None if colour is None else colour.T
     corner = (
-        height % BLOCK if orientation in _ROWS_REVERSED else 0,
-        width % BLOCK if orientation in _COLUMNS_REVERSED else 0,
+        height % BLOCK if orientation in _ROWS_REVERSED_AFTER else 0,
+        width % BLOCK if orientation in _COLUMNS_REVERSED_AFTER else 0,
     )
     return Quantization(brightness, colour, subsampling, corner)
 
 
 def of_quality(quality: int) -> Quantization:
-    """That of libjpeg at this quality, 1 to 100, with its default subsampling, of a picture that begins with a block.
+    """libjpeg's quantization at this quality, 1 to 100, by default subsampled, of a picture that begins with a block.
 
     Raises ValueError for another quality.
     """

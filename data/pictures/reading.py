@@ -98,7 +98,8 @@ def _decode(image, content: bytes) -> Picture:
     planes = samples.shape[2]
     space = profile[16:20] if isinstance(profile, bytes) else b""  # ICC.1, 7.2: the colour space of the data
     if profile and (image.mode == "CMYK" or space != (b"GRAY" if planes < 3 else b"RGB ")):
-        omitted += ("ICC profile (damaged, or for other colours)",) * (space != b"CMYK" or image.mode != "CMYK")
+        if space != b"CMYK" or image.mode != "CMYK":  # else it has been applied
+            omitted += ("ICC profile (damaged, or for other colours)",)
         profile = None
     return Picture(
         np.require(samples[:, :, : 3 if planes > 2 else 1], requirements=["C", "W"]),

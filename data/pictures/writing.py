@@ -33,7 +33,7 @@ _LONGEST_EXIF = 65_000  # bytes of a JPEG's segment, and of its XMP data
 def check_writable(path, width: int, height: int) -> None:
     """Raise InputError when `write_picture` could not write `width` x `height` pixels to `path`.
 
-    That is another ending than those of FORMATS, a folder that does not exist or a picture too large for the format.
+    It cannot if the ending is not in FORMATS, the folder does not exist or the picture is too large for the format.
     """
     path = Path(path)
     file_format = _format_of(path)

@@ -22,13 +22,13 @@ def missing(device: str) -> str:
     if device != "cpu":
         return f"OpenVINO computes on the CPU, not on {device}"
     try:
-        _openvino()
+        import_openvino()
     except Exception as error:  # noqa: BLE001  a library that is incompatible with the system can raise anything
         return f"openvino cannot be loaded: pip install -r requirements-upscale.txt ({error})"
     return ""
 
 
-def _openvino():
+def import_openvino():
     """The package. Its converter, which `import openvino` loads, sends usage reports unless it can't find telemetry."""
     sys.modules.setdefault("openvino_telemetry", None)
     import openvino
@@ -38,7 +38,7 @@ def _openvino():
 
 def load(arrays: dict, precision: str, device: str, quantized: dict | None = None) -> tuple:
     """See `infer.engines`. quantized: for int8, the arrays of `infer.engines.int8.read_quantized`."""
-    openvino = _openvino()
+    openvino = import_openvino()
     from openvino import opset13 as ops
 
     settings = {

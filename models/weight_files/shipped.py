@@ -36,7 +36,7 @@ def weights_path(weights: AnyPath) -> str:
 
 
 def check_shipped(path: AnyPath) -> None:
-    """Raise InputError if `path` is a shipped generator's and has not the sha256 of its card."""
+    """Raise InputError if `path` is a shipped generator's and its sha256 is not the card's."""
     for name, shipped in SHIPPED.items():
         if Path(path) == shipped and hash_of(shipped, "sha256") != SHA256[name]:
             raise InputError(f"damaged or replaced: its sha256 is not that of weights/README.md; {PUT_BACK}")

@@ -4,9 +4,9 @@
 D_HR, D_SR = 0.99, 0.01
 EPOCHS = 3
 D_WON = (
-    "D has won: its mean probability was {d_hr:.4f} for HR and {d_sr:.4f} for SR in epoch {epoch}, and like that in "
-    "those before, so G learns little from it. Starting from stage 1's result, try --label-smoothing 0.1, fewer steps "
-    "of --d-warmup or a smaller --learning-rate"
+    "D has won: its mean probability was {d_hr:.4f} for HR and {d_sr:.4f} for SR in epoch {epoch}, and similar in "
+    "the two before, so G learns little from it. Starting from stage 1's result, try --label-smoothing 0.1, fewer "
+    "steps of --d-warmup or a smaller --learning-rate"
 )
 PSNR_FALLEN = (
     "PSNR has fallen to {now:.2f} dB in epoch {epoch}, from {before:.2f} dB of the start: the result follows D more "

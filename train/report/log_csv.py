@@ -53,7 +53,7 @@ def _read(path: Path) -> dict:
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise ValueError(f"its first line is not {','.join(COLUMNS)}")
             for row in reader:
-                if row["stage"] not in rows or None in (*row, *row.values()):  # None: cells too many, or too few
+                if row["stage"] not in rows or None in (*row, *row.values()):  # None: too many or too few cells
                     raise ValueError(f"line {reader.line_num} is not a row of it")
                 rows[row["stage"]].append(row)
     except (csv.Error, ValueError) as error:

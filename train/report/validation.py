@@ -11,9 +11,10 @@ from data import lpips
 from data.hr_lr_pairs import SHAVE, pairs, read_pair
 from data.metrics import grid, psnr_y, ssim_y
 from data.pictures.images import all_of
+from models.settings import REACH
 from train.report import samples
 
-TILE, REACH = 128, 36  # LR pixels: a tile's side, and how far an SR pixel sees (`infer.tiles.reach`)
+TILE = 128  # LR pixels: a tile's side
 
 
 def find_pictures(folder, lr_folder=None, with_lpips: bool = False) -> list:

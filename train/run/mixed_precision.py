@@ -10,8 +10,6 @@ step:
     average_gradients(generator.parameters())       before unscaling: an overflow then reaches all processes
     precision.unscale(optimizer)                    from here on the gradients can be measured
     precision.step(optimizer)                       skips the update if a gradient has overflowed
-
-(`infer/engines/precision.py` handles the precision of a trained network.)
 """
 
 import contextlib
