@@ -125,6 +125,8 @@ class TestJpeg:
         for scan in scans[1:]:
             path = written(tmp_path, content[:scan] + b"\xff\xd9")
             assert "(JPEG scans) is missing" in refusal(read_picture, path)
+        many = written(tmp_path, content[:-2] + 99 * content[scans[-1] : -2] + b"\xff\xd9")
+        assert "scans, each of which" in refusal(read_picture, many)
 
     def test_a_damaged_size_does_not_fill_the_memory(self, tmp_path):
         content = encoded(NOISE, "JPEG")

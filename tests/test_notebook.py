@@ -227,7 +227,7 @@ def test_both_stages_train_and_go_on_from_the_checkpoint(executed):
 
 def test_pictures_tables_and_curves_are_shown(executed):
     for text in (
-        *('"srgan"], inches', "crops = [", '"epoch_init", HR', '"epoch", HR', "srgan_g_figure.png", "Low resolution"),
+        *('"SRGAN"], inches', "crops = [", '"epoch_init", HR', '"epoch", HR', "srgan_g_figure.png", "Low resolution"),
         *('show.picture(OUTPUT / "comparison', '["bicubic", "generated"], inches'),
     ):
         (shown,) = images(cell_of(executed, text))

@@ -13,6 +13,7 @@ import zlib
 from PIL import Image
 
 END_OF_JPEG = b"\xff\xd9"
+MOST_SCANS = 100  # of a JPEG; encoders write about 10
 
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # not those within a scan: 0 is a stuffed byte, D0 to D7 restarts
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
@@ -75,6 +76,8 @@ def stuff_jpeg(content: bytes) -> bytes:
                 missing -= {(component, k) for component in segment[1:-3:2] for k in range(first, last + 1)}
     if missing:
         raise ValueError("some of its data (JPEG scans) is missing")
+    if scans > MOST_SCANS:
+        raise ValueError(f"it has {scans} scans, each of which is decoded over all pixels")
     if interval and scans == 1:  # it counts units of the largest sampling factors, or blocks of a single component
         height, width, count = struct.unpack_from(">HHB", frame, 1)
         factors = frame[7::3] if count > 1 else [0x11]
