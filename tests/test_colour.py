@@ -14,18 +14,15 @@ COLOURS = [(255, 255, 255), (0, 0, 0), (3, 3, 3), (128, 128, 128), (250, 240, 23
 
 @pytest.mark.slow
 @pytest.mark.parametrize("weights", ["srgan", "srresnet", "srgan_photo"])
-@pytest.mark.parametrize("precision, most", [("fp32", 2), ("bf16", 2), ("auto", 4)])  # levels; auto may be int8
-def test_flat_pictures_keep_their_colour_to_the_corners(weights, precision, most):
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "auto"])  # auto may be int8
+def test_flat_pictures_keep_their_colour_to_the_corners(weights, precision):
     if precision == "bf16" and not cpu_bf16():
         pytest.skip("this CPU has no bf16")
     upscale = Upscaler(weights, precision=precision, device="cpu")
     for rgb in COLOURS:
         lr = np.full((40, 44, 3), rgb, np.uint8)
-        assert np.abs(upscale(lr).astype(int) - rgb).max() <= most, rgb
-    white = 253 if precision == "auto" else 254
-    assert upscale(np.full((40, 44, 3), 255, np.uint8)).min() >= white
-    grey = upscale.upscale(np.full((40, 44, 1), 65535, np.uint16))
-    assert grey.min() >= 257 * white
+        assert (upscale(lr) == rgb).all(), rgb
+    assert (upscale.upscale(np.full((40, 44, 1), 65535, np.uint16)) == 65535).all()
 
 
 @pytest.mark.slow
