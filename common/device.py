@@ -46,10 +46,10 @@ def available_memory() -> int:
     ):
         numbers = _numbers(*names[:2])
         if len(numbers) == 2:
-            stat = (GROUP / names[2]).read_text()
-            cached = re.search(
-                r"^(?:total_)?inactive_file (\d+)$", stat, re.MULTILINE
-            )  # given up before memory runs out
+            cached = None  # bytes of files, which are given up before memory runs out
+            with contextlib.suppress(OSError):
+                stat = (GROUP / names[2]).read_text()
+                cached = re.search(r"^(?:total_)?inactive_file (\d+)$", stat, re.MULTILINE)
             available = min(available, max(0, numbers[0] - numbers[1] + int(cached[1] if cached else 0)))
     return available
 

@@ -16,9 +16,9 @@ from infer import engines
 from infer.engines import openvino
 from models.generator import Generator
 from tests.helpers import generators, golden
+from tests.helpers.generators import HERE
 from tests.helpers.programs import run_python
 
-HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]
 GREY_LEVEL = 2 / 255
 needs_openvino = pytest.mark.skipif("openvino" not in HERE, reason="OpenVINO is not installed")
 needs_bf16 = pytest.mark.skipif(not cpu_bf16() or "openvino" not in HERE, reason="this CPU has no bf16")

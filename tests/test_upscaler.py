@@ -9,13 +9,11 @@ import pytest
 
 from common.device import cpu_bf16
 from common.errors import InputError
-from infer import Upscaler, engines
+from infer import Upscaler
 from tests.helpers import generators, golden
-from tests.helpers.generators import ROUNDED, assert_levels, directly, levels, noise
+from tests.helpers.generators import HERE, ROUNDED, assert_levels, directly, levels, noise
 
 pytestmark = pytest.mark.usefixtures("uncorrected")
-HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]
-FASTEST = HERE[0]
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +158,8 @@ def test_a_blend_goes_from_one_generator_to_the_other(weights_file, other_file):
 @pytest.mark.slow
 def test_it_says_what_it_chose(weights_file):
     chosen = Upscaler(weights_file)
-    assert (chosen.engine, chosen.device) == (FASTEST, "cpu")
-    assert chosen.precision == ("bf16" if cpu_bf16() and FASTEST != "eager" else "fp32")
+    assert (chosen.engine, chosen.device) == (HERE[0], "cpu")
+    assert chosen.precision == ("bf16" if cpu_bf16() and HERE[0] != "eager" else "fp32")
     for engine in HERE:
         named = Upscaler(weights_file, engine=engine, precision="fp32", device="cpu")
         assert (named.engine, named.precision, named.device) == (engine, "fp32", "cpu")

@@ -12,11 +12,9 @@ from common.errors import InputError
 from infer import Upscaler, engines, tiles, upscaler
 from models.weight_files import weights
 from tests.helpers import generators, matlab
-from tests.helpers.generators import REACH, ROUNDED, assert_levels, directly, levels, noise
+from tests.helpers.generators import HERE, REACH, ROUNDED, assert_levels, directly, levels, noise
 
 pytestmark = pytest.mark.usefixtures("uncorrected")
-HERE = [name for name in engines.ENGINES if not engines.module(name).missing("cpu")]
-FASTEST = HERE[0]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +94,7 @@ def test_tiles_of_every_engine_equal_the_network_run_as_a_whole(weights_file, ne
     assert_levels(Upscaler(weights_file, engine=engine, precision="fp32")(lr), expected, ROUNDED)
 
 
-@pytest.mark.skipif(not cpu_bf16() or FASTEST == "eager", reason="this CPU has no bf16")
+@pytest.mark.skipif(not cpu_bf16() or HERE[0] == "eager", reason="this CPU has no bf16")
 def test_tiles_and_self_ensemble_in_bf16(weights_file, network):
     lr = noise(7, 120)
     whole = Upscaler(weights_file, precision="bf16")(lr)
